@@ -1,0 +1,151 @@
+"""What a layout is, the record that has one, and the ways to look into a record by the names of C."""
+
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from typing import Any, ClassVar, NamedTuple, Self
+
+import construct
+import msgspec
+
+from vgpu_wire.errors import WireError
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Member(NamedTuple):
+    """One member of a structure: its attribute, its name in C, its place, and the construct term that defines it."""
+
+    attribute: str
+    name: str
+    offset: int
+    #: bytes; of a tail, those of one element
+    size: int
+    term: Any
+    #: the record class of a nested structure or of an array's elements
+    record: "type[Record] | None" = None
+    #: the header, whose members the record class inherits
+    inherited: bool = False
+    #: a part whose length the message decides: the last member, or none
+    tail: bool = False
+    #: the attribute that counts the tail's elements; None: all that is there
+    counter: str | None = None
+
+    @property
+    def nested(self) -> bool:
+        return self.record is not None and isinstance(self.term, construct.Struct)
+
+
+class Layout:
+    """The layout of one C structure: its name, the size of its fixed part in bytes, its members in order.
+
+    `struct` is the same thing as a construct Struct. `tail` is the variable part, if the structure has one.
+    """
+
+    def __init__(self, name: str, members: Sequence[Member]) -> None:
+        self.name = name
+        self.members = tuple(members)
+        self.tail = next((m for m in members if m.tail), None)
+        self.size: int = sum(m.size for m in members if not m.tail)
+        self.struct: Any = construct.Struct(*[m.name / m.term for m in members])
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """A structure as a value. Raw integers, nothing interpreted; two records with equal members are equal."""
+
+    layout: ClassVar[Layout]
+
+    @classmethod
+    def parse(cls, data: Buffer) -> Self:
+        """The record in exactly these bytes. Raises WireError if they are too few or too many."""
+        raise NotImplementedError
+
+    def build(self) -> bytes:
+        """Its bytes. Raises WireError if a member does not fit."""
+        raise NotImplementedError
+
+
+class Leaf(NamedTuple):
+    """A member that is not itself a structure, as seen from the outermost one."""
+
+    path: str
+    offset: int
+    member: Member
+    attributes: tuple[str, ...]
+
+    def of(self, record: Record) -> Any:
+        return reduce(getattr, self.attributes, record)
+
+
+def leaves(cls: type[Record]) -> Iterator[Leaf]:
+    """Every leaf of the fixed part, in order: ``hdr.type`` at 0, ``hdr.flags`` at 4 ..."""
+    for member in cls.layout.members:
+        step = () if member.inherited else (member.attribute,)
+        if member.nested and member.record is not None:
+            for leaf in leaves(member.record):
+                yield Leaf(
+                    f"{member.name}.{leaf.path}", member.offset + leaf.offset, leaf.member, step + leaf.attributes
+                )
+        elif not member.tail:
+            yield Leaf(member.name, member.offset, member, step)
+
+
+def to_fields(record: Record, cls: type[Record] | None = None) -> dict[str, Any]:
+    """The record as nested plain values under their C names: ``{"hdr": {"type": 0x208, ...}, "resource_id": 5, ...}``.
+
+    Integers stay raw, byte arrays are bytes, arrays are lists: what ``cls.layout.struct`` parses and builds.
+    """
+    fields: dict[str, Any] = {}
+    for member in (cls or type(record)).layout.members:
+        if member.inherited:
+            fields[member.name] = to_fields(record, member.record)
+        else:
+            fields[member.name] = _plain(getattr(record, member.attribute))
+    return fields
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Record):
+        return to_fields(value)
+    if isinstance(value, int | bytes):
+        return value
+    return [_plain(element) for element in value]
+
+
+def unread(cls: type[Record], data: Buffer) -> WireError:
+    """Why `data` is no `cls`: the member in which it ends, or where it should have ended."""
+    layout, size = cls.layout, len(data)
+    for leaf in leaves(cls):
+        if leaf.offset + leaf.member.size > size:
+            detail = f"the message ends after {size} bytes, the structure has {layout.size}"
+            return WireError("truncated", f"{layout.name}.{leaf.path}", leaf.offset, detail)
+    tail = layout.tail
+    if tail is None or tail.counter is None:
+        detail = f"the message has {size} bytes, the structure {layout.size}"
+        return WireError("trailing", layout.name, layout.size, detail)
+    place = next(leaf for leaf in leaves(cls) if leaf.path == tail.counter)
+    count = int.from_bytes(data[place.offset : place.offset + place.member.size], "little")
+    end = layout.size + count * tail.size
+    detail = f"the message has {size} bytes, with {tail.counter} {count} it should have {end}"
+    if size > end:
+        return WireError("trailing", f"{layout.name}.{tail.name}", end, detail)
+    index = (size - layout.size) // tail.size
+    return WireError("truncated", f"{layout.name}.{tail.name}[{index}]", layout.size + index * tail.size, detail)
+
+
+def unfit(record: Record) -> WireError:
+    """Why `record` has no bytes: the member whose value does not fit."""
+    layout = record.layout
+    for leaf in leaves(type(record)):
+        value = leaf.of(record)
+        try:
+            leaf.member.term.build(_plain(value))
+        except (construct.ConstructError, TypeError):
+            detail = f"{value!r} is no value for {leaf.member.size} bytes"
+            return WireError("value", f"{layout.name}.{leaf.path}", leaf.offset, detail)
+    tail = layout.tail
+    assert tail is not None, f"{record!r} fits"
+    assert tail.counter is not None, f"{record!r} fits"
+    held, said = len(getattr(record, tail.attribute)), getattr(record, tail.counter)
+    return WireError(
+        "count", f"{layout.name}.{tail.name}", layout.size, f"{tail.counter} says {said}, {held} are there"
+    )
