@@ -14,13 +14,14 @@ For virtio_gpu_set_scanout they come out as (a tail adds a few lines)::
             if m.hdr_padding is zero0:
                 return pack_zeros(m.type, ..., m.ring_idx, m.r.x, ...)
             if len(m.hdr_padding) != 3:
-                raise unfit(m)
+                raise error
             return pack(m.type, ..., m.ring_idx, m.hdr_padding, m.r.x, ...)
-        except error:
+        except (error, TypeError, WireError):
             raise unfit(m) from None
 
 struct cuts or fills a byte array of the wrong length without a word, hence the check; a record whose byte arrays are
-the zeros that it was born with needs none, and packs them as pad bytes.
+the zeros that it was born with needs none, and packs them as pad bytes. Other arrays are checked before that. The
+WireError is that of an array's element; `unfit` tells its place in the whole.
 """
 
 import struct
@@ -29,6 +30,7 @@ from typing import Any
 
 import construct
 
+from vgpu_wire.errors import WireError
 from vgpu_wire.layout import Member, Record, leaves, unfit, unread
 from vgpu_wire.terms import Records
 
@@ -45,12 +47,13 @@ class _Code:
         self.cls = cls
         self.formats: list[str] = []
         self.packed: list[str] = []
-        #: expressions that say that a length is wrong
+        #: expressions that say that the length of a byte array, of another array is wrong
         self.checks: list[str] = []
+        self.array_checks: list[str] = []
         #: place in formats and packed -> expression that says that the byte array there is its zero default
         self.zeros: dict[int, str] = {}
-        self.env: dict[str, Any] = {"Records": Records, "error": struct.error, "unread": unread, "unfit": unfit}
-        self.env["cls"] = cls
+        self.env: dict[str, Any] = {"Records": Records, "error": struct.error, "WireError": WireError}
+        self.env |= {"unread": unread, "unfit": unfit, "cls": cls}
         self.arguments = self.structure(cls, "m")
 
     def leaf(self, fmt: str, source: str) -> str:
@@ -73,12 +76,13 @@ class _Code:
         if isinstance(term, construct.FormatField):
             return self.leaf(_format(term), source)
         if isinstance(term, construct.Bytes):
-            self.env[f"zero{len(self.zeros)}"] = default
-            self.zeros[len(self.formats)] = f"{source} is zero{len(self.zeros)}"
+            if default == bytes(member.size):
+                self.env[f"zero{len(self.zeros)}"] = default
+                self.zeros[len(self.formats)] = f"{source} is zero{len(self.zeros)}"
             self.checks.append(f"len({source}) != {member.size}")
             return self.leaf(f"{member.size}s", source)
         if record is None:
-            self.checks.append(f"len({source}) != {term.count}")
+            self.array_checks.append(f"len({source}) != {term.count}")
             elements = [self.leaf(_format(term.subcon), f"{source}[{i}]") for i in range(term.count)]
             return f"({', '.join(elements)},)"
         if member.inherited:
@@ -86,7 +90,7 @@ class _Code:
         if member.nested:
             return f"{record.__name__}({self.structure(record, source)})"
         raw = self.array(record, source)
-        self.checks.append(f"len({raw}) != {member.size}")
+        self.array_checks.append(f"len({raw}) != {member.size}")
         return f"Records({record.__name__}, {self.leaf(f'{member.size}s', raw)})"
 
     def array(self, record: type[Record], source: str) -> str:
@@ -119,15 +123,17 @@ class _Code:
             lines.append(f"        tail = {self.array(tail.record, source) if tail.record else source}")
             append = " + tail"
             if tail.counter is not None:
-                lines += [f"        if len(tail) != m.{tail.counter} * {tail.size}:", "            raise unfit(m)"]
+                lines += [f"        if len(tail) != m.{tail.counter} * {tail.size}:", "            raise error"]
+        if self.array_checks:
+            lines += [f"        if {' or '.join(self.array_checks)}:", "            raise error"]
         if self.zeros:
             rest = ", ".join(source for place, source in enumerate(self.packed) if place not in self.zeros)
             lines.append(f"        if {' and '.join(self.zeros.values())}:")
             lines.append(f"            return pack_zeros({rest}){append}")
         if self.checks:
-            lines += [f"        if {' or '.join(self.checks)}:", "            raise unfit(m)"]
+            lines += [f"        if {' or '.join(self.checks)}:", "            raise error"]
         lines.append(f"        return pack({', '.join(self.packed)}){append}")
-        return [*lines, "    except (error, TypeError):", "        raise unfit(m) from None"]
+        return [*lines, "    except (error, TypeError, WireError):", "        raise unfit(m) from None"]
 
 
 def generate(cls: type[Record]) -> tuple[Callable[..., Any], Callable[..., bytes]]:

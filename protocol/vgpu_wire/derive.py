@@ -17,6 +17,9 @@ from vgpu_wire.layout import Layout, Member, Record
 
 Owner = TypeVar("Owner", bound=Record)
 
+#: the little endian integers among construct's terms, by struct's letters
+_INTEGERS = {f"<{letter}" for letter in "bBhHlLqQ"}
+
 
 def wire(name: str, size: int, *, renamed: dict[str, str] | None = None) -> Callable[[type[Owner]], type[Owner]]:
     """Derive both codecs for the C structure `name`, whose fixed part has `size` bytes.
@@ -26,6 +29,7 @@ def wire(name: str, size: int, *, renamed: dict[str, str] | None = None) -> Call
 
     def decorate(cls: type[Owner]) -> type[Owner]:
         cls.layout = Layout(name, list(_members(cls, renamed or {})))
+        _check_tail(cls.layout)
         if cls.layout.size != size:
             raise TypeError(f"{name}: derived {cls.layout.size} bytes, stated {size}")
         parse, build = generate(cls)
@@ -61,13 +65,37 @@ def _member(attribute: str, name: str, offset: int, annotation: Any) -> Member:
     if isinstance(term, construct.Bytes) and callable(term.length):
         return Member(attribute, name, offset, 1, term, tail=True, counter=_counted_by(term.length))
     if isinstance(term, construct.Array) and callable(term.count):
-        size, count = term.subcon.sizeof(), _counted_by(term.count)
+        if record is None or term.subcon is not record.layout.struct:
+            raise TypeError(f"{attribute}: {annotation} is no array of a record class")
+        size, count = record.layout.size, _counted_by(term.count)
         return Member(attribute, name, offset, size, term, record, tail=True, counter=count)
     if term is construct.GreedyBytes:
         return Member(attribute, name, offset, 1, term, tail=True)
-    if isinstance(term, construct.FormatField | construct.Bytes | construct.Array):
+    if _is_integer(term) or isinstance(term, construct.Bytes) or _is_array(term, record):
         return Member(attribute, name, offset, term.sizeof(), term, record)
     raise TypeError(f"{attribute}: no fast codec for {term!r}")
+
+
+def _is_integer(term: Any) -> bool:
+    return isinstance(term, construct.FormatField) and term.fmtstr in _INTEGERS
+
+
+def _is_array(term: Any, record: type[Record] | None) -> bool:
+    if not isinstance(term, construct.Array):
+        return False
+    return _is_integer(term.subcon) if record is None else term.subcon is record.layout.struct
+
+
+def _check_tail(layout: Layout) -> None:
+    """Only the last member may be of variable length, and a member before it must count it."""
+    for member in layout.members[:-1]:
+        if member.tail:
+            raise TypeError(f"{layout.name}: {member.name} has no fixed length and is not the last member")
+    tail = layout.tail
+    if tail is not None and tail.counter is not None:
+        counters = {member.name for member in layout.members if _is_integer(member.term)}
+        if tail.counter not in counters:
+            raise TypeError(f"{layout.name}: no integer {tail.counter} counts {tail.name}")
 
 
 class _AskedError(Exception):

@@ -9,7 +9,7 @@ from enum import Enum, IntFlag
 
 from vgpu_wire.derive import wire
 from vgpu_wire.layout import Record
-from vgpu_wire.terms import native32, native64
+from vgpu_wire.terms import native32, native64, native_s32
 
 _WRITE, _READ = 1, 2
 DMA_BUF_BASE = ord("b")
@@ -28,6 +28,7 @@ class DmaBufSyncFlag(IntFlag):
     READ = 1 << 0
     WRITE = 2 << 0
     RW = READ | WRITE
+    START = 0 << 2
     END = 1 << 2
 
 
@@ -72,15 +73,15 @@ class DmaBufExportSyncFile(Record, frozen=True):
     """dma_buf_export_sync_file: flags: READ, WRITE or both. fd: the new sync file."""
 
     flags: native32 = 0
-    fd: native32 = 0
+    fd: native_s32 = 0
 
 
 @wire("dma_buf_import_sync_file", 8)
 class DmaBufImportSyncFile(Record, frozen=True):
-    """dma_buf_import_sync_file"""
+    """dma_buf_import_sync_file: flags: READ, WRITE or both. fd: a sync file."""
 
     flags: native32 = 0
-    fd: native32 = 0
+    fd: native_s32 = 0
 
 
 @wire("dma_buf_info", 16)

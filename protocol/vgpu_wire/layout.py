@@ -8,7 +8,9 @@ import construct
 import msgspec
 
 from vgpu_wire.errors import WireError
+from vgpu_wire.terms import Records
 
+#: a memoryview must be contiguous and of bytes
 Buffer = bytes | bytearray | memoryview
 
 
@@ -136,16 +138,46 @@ def unfit(record: Record) -> WireError:
     """Why `record` has no bytes: the member whose value does not fit."""
     layout = record.layout
     for leaf in leaves(type(record)):
-        value = leaf.of(record)
-        try:
-            leaf.member.term.build(_plain(value))
-        except (construct.ConstructError, TypeError):
-            detail = f"{value!r} is no value for {leaf.member.size} bytes"
-            return WireError("value", f"{layout.name}.{leaf.path}", leaf.offset, detail)
+        path, value = f"{layout.name}.{leaf.path}", leaf.of(record)
+        error = _unfit_element(leaf.member, value, path, leaf.offset)
+        if error is not None:
+            return error
+        if not _fits(leaf.member, value):
+            return WireError("value", path, leaf.offset, f"{value!r} is no value for {leaf.member.size} bytes")
     tail = layout.tail
     assert tail is not None, f"{record!r} fits"
+    path, value = f"{layout.name}.{tail.name}", getattr(record, tail.attribute)
+    error = _unfit_element(tail, value, path, layout.size)
+    if error is not None:
+        return error
+    if tail.record is None and not isinstance(value, Buffer):
+        return WireError("value", path, layout.size, f"{value!r} is no byte array")
     assert tail.counter is not None, f"{record!r} fits"
-    held, said = len(getattr(record, tail.attribute)), getattr(record, tail.counter)
-    return WireError(
-        "count", f"{layout.name}.{tail.name}", layout.size, f"{tail.counter} says {said}, {held} are there"
-    )
+    detail = f"{tail.counter} says {getattr(record, tail.counter)}, {len(value)} are there"
+    return WireError("count", path, layout.size, detail)
+
+
+def _fits(member: Member, value: Any) -> bool:
+    """Whether `value` has the bytes of `member`, an integer or an array of fixed length."""
+    if member.record is not None:
+        return bool(len(value) * member.record.layout.size == member.size)
+    if isinstance(member.term, construct.Bytes):
+        return isinstance(value, bytes | bytearray) and len(value) == member.size
+    try:
+        member.term.build(value)
+    except (construct.ConstructError, TypeError):
+        return False
+    return True
+
+
+def _unfit_element(member: Member, value: Any, path: str, offset: int) -> WireError | None:
+    """Why an element of an array of structures has no bytes, as seen from the structure that holds the array."""
+    if member.record is None or isinstance(value, Records):
+        return None
+    for index, element in enumerate(value):
+        try:
+            element.build()
+        except WireError as error:
+            inside, place = error.path.partition(".")[2], offset + index * member.record.layout.size
+            return WireError(error.kind, f"{path}[{index}].{inside}", place + error.offset, error.detail)
+    return None

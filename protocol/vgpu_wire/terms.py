@@ -19,8 +19,10 @@ le64 = Annotated[int, construct.Int64ul]
 #: Declared ``u32``, not ``le32``, by both the spec and the UAPI header: the device's own byte order. Every device that
 #: sends one is little endian (Linux builds the code that reads it only there), so this is the same layout as le32.
 u32 = Annotated[int, construct.Int32ul]
-#: ``__u32`` and ``__u64`` of an ioctl argument: the host kernel's own byte order, little endian on all modelled here.
+#: ``__u32``, ``__s32`` and ``__u64`` of an ioctl argument: the host kernel's own byte order, little endian on all
+#: modelled here.
 native32 = Annotated[int, construct.Int32ul]
+native_s32 = Annotated[int, construct.Int32sl]
 native64 = Annotated[int, construct.Int64ul]
 
 R = TypeVar("R", bound="Record")
@@ -29,7 +31,7 @@ R = TypeVar("R", bound="Record")
 class Records(Sequence[R], Generic[R]):
     """An array of structures that stays bytes until somebody looks: parsing 16,384 memory entries costs one slice.
 
-    Equal to any sequence of equal records. Indexing parses one element; `raw` is the bytes of all of them.
+    Equal to a list or tuple of equal records. Indexing parses one element; `raw` is the bytes of all of them.
     """
 
     __slots__ = ("record", "view")
@@ -68,10 +70,10 @@ class Records(Sequence[R], Generic[R]):
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Records):
             return self.record is other.record and self.raw == other.raw
-        return isinstance(other, Sequence) and list(self) == list(other)
+        return isinstance(other, list | tuple) and list(self) == list(other)
 
     def __hash__(self) -> int:
-        return hash(self.raw)
+        return hash(tuple(self))
 
     def __repr__(self) -> str:
         if len(self) <= 4:
