@@ -1,5 +1,6 @@
 """Blob resources (virtio 1.4, 5.7.6.10; F_RESOURCE_BLOB): memory without a format, and where the guest maps it."""
 
+from collections.abc import Sequence
 from enum import Enum, IntEnum, IntFlag
 from typing import Annotated
 
@@ -56,8 +57,8 @@ class ResourceCreateBlob(CtrlHdr, frozen=True):
     nr_entries: le32 = 0
     blob_id: le64 = 0
     size: le64 = 0
-    entries: Annotated[Records[MemEntry], construct.Array(construct.this.nr_entries, MemEntry.layout.struct)] = Records(
-        MemEntry, b""
+    entries: Annotated[Sequence[MemEntry], construct.Array(construct.this.nr_entries, MemEntry.layout.struct)] = (
+        Records(MemEntry, b"")
     )
 
 

@@ -1,5 +1,6 @@
 """Displays (virtio 1.4, 5.7.6.8): display info, EDID, scanouts, flush, cursor."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import construct
@@ -40,7 +41,7 @@ class RespDisplayInfo(CtrlHdr, frozen=True):
     """virtio_gpu_resp_display_info: the answer to GET_DISPLAY_INFO; always 16 entries."""
 
     type: le32 = CtrlType.RESP_OK_DISPLAY_INFO.value
-    pmodes: Annotated[Records[DisplayOne], construct.Array(MAX_SCANOUTS, DisplayOne.layout.struct)] = Records(
+    pmodes: Annotated[Sequence[DisplayOne], construct.Array(MAX_SCANOUTS, DisplayOne.layout.struct)] = Records(
         DisplayOne, bytes(MAX_SCANOUTS * 24)
     )
 

@@ -1,5 +1,6 @@
 """Resources (virtio 1.4, 5.7.6.8): 2D images, their backing pages, their UUIDs."""
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Annotated
 
@@ -75,8 +76,8 @@ class ResourceAttachBacking(CtrlHdr, frozen=True):
     type: le32 = CtrlType.RESOURCE_ATTACH_BACKING.value
     resource_id: le32 = 0
     nr_entries: le32 = 0
-    entries: Annotated[Records[MemEntry], construct.Array(construct.this.nr_entries, MemEntry.layout.struct)] = Records(
-        MemEntry, b""
+    entries: Annotated[Sequence[MemEntry], construct.Array(construct.this.nr_entries, MemEntry.layout.struct)] = (
+        Records(MemEntry, b"")
     )
 
 

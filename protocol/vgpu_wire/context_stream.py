@@ -1,0 +1,83 @@
+"""The fake virglrenderer's own context command stream: the payload of SUBMIT_3D.
+
+Real streams (virgl, venus, ...) say with thousands of commands what shall be drawn and, on the way, which memory is
+allocated. This one only allocates: ALLOC makes an object that RESOURCE_CREATE_BLOB then finds by its blob_id. A stream
+is a sequence of commands; each starts with its opcode and its length in 32-bit words, as virgl's do.
+"""
+
+from collections.abc import Iterator
+from enum import IntEnum
+
+from vgpu_wire.derive import wire
+from vgpu_wire.errors import WireError
+from vgpu_wire.layout import Record, unread
+from vgpu_wire.terms import le16, le32, le64
+
+
+class StreamOp(IntEnum):
+    ALLOC = 1
+    FREE = 2
+
+
+class ExporterKind(IntEnum):
+    """Who allocates the memory and exports it: the drivers that the cache question is asked of."""
+
+    #: a driver with write-combined CPU mappings that says so
+    WC = 1
+    #: a driver with cached, coherent CPU mappings that says so
+    CACHED = 2
+    #: cached CPU mappings of memory that the device does not snoop
+    INCOHERENT = 3
+    #: dma_buf_ops of its own, without the op: i915, amdgpu, udmabuf, the heaps
+    SILENT = 4
+    #: the generic DRM dma_buf_ops, in a driver without a hook
+    DRM = 5
+
+
+@wire("vgpu_emu_stream_hdr", 4)
+class StreamHdr(Record, frozen=True):
+    """opcode: StreamOp. length: of the whole command, in 32-bit words."""
+
+    opcode: le16 = 0
+    length: le16 = 0
+
+
+@wire("vgpu_emu_stream_alloc", 24)
+class StreamAlloc(StreamHdr, frozen=True):
+    """Allocate `size` bytes under `blob_id`, by an exporter of this ExporterKind."""
+
+    opcode: le16 = StreamOp.ALLOC.value
+    length: le16 = 6
+    exporter: le32 = 0
+    blob_id: le64 = 0
+    size: le64 = 0
+
+
+@wire("vgpu_emu_stream_free", 16)
+class StreamFree(StreamHdr, frozen=True):
+    """Forget the object; a resource made of it lives on."""
+
+    opcode: le16 = StreamOp.FREE.value
+    length: le16 = 4
+    padding: le32 = 0
+    blob_id: le64 = 0
+
+
+_COMMANDS: dict[int, type[StreamAlloc] | type[StreamFree]] = {StreamOp.ALLOC: StreamAlloc, StreamOp.FREE: StreamFree}
+
+
+def stream_commands(stream: bytes) -> Iterator[StreamAlloc | StreamFree]:
+    """The commands of a stream, in order. Raises WireError at the first that is none."""
+    place = 0
+    while place < len(stream):
+        if len(stream) - place < StreamHdr.layout.size:
+            raise unread(StreamHdr, stream[place:])
+        header = StreamHdr.parse(stream[place : place + StreamHdr.layout.size])
+        command = _COMMANDS.get(header.opcode)
+        if command is None:
+            raise WireError("value", "vgpu_emu_stream_hdr.opcode", place, f"unknown opcode {header.opcode}")
+        if header.length * 4 != command.layout.size:
+            detail = f"{header.length} words, {command.layout.name} has {command.layout.size // 4}"
+            raise WireError("value", f"{command.layout.name}.hdr.length", place + 2, detail)
+        yield command.parse(stream[place : place + command.layout.size])
+        place += command.layout.size

@@ -1,0 +1,109 @@
+"""The three parties, made to one configuration and not yet connected."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from vgpu_emu.guest.driver import Driver
+from vgpu_emu.host.dmabuf import MAX_FDS, Kernel
+from vgpu_emu.host.renderer import Renderer, RendererLimits
+from vgpu_emu.ids import ResourceId
+from vgpu_emu.link.region import HostVisibleRegion
+from vgpu_emu.memory import Memory
+from vgpu_emu.trace.log import Log
+from vgpu_emu.vmm.commands import COMMANDS
+from vgpu_emu.vmm.device import Device
+from vgpu_emu.vmm.profiles import PROFILES, Profile
+from vgpu_emu.vmm.state import DeviceLimits
+from vgpu_emu.vocabulary import Dialect, HostAttribute, Pgprot, conflicts
+from vgpu_wire.blob import MapCache
+from vgpu_wire.device import Feature
+
+
+def size_only(size: int, _name: str) -> Memory:
+    """A backing that has a size and no bytes: for many, or very large, blobs."""
+    return Memory(size, None)
+
+
+@dataclass(frozen=True)
+class Config:
+    """dialect: the posting that the VMM and, with `ioctl`, the host's kernel know. guess: the renderer's, without it.
+
+    host_visible: bytes of the host visible region; 0: there is none. backing: makes the memory of a buffer.
+    """
+
+    dialect: Dialect = Dialect.RFC1
+    ioctl: bool = True
+    profile: Profile = PROFILES["strict"]
+    guess: MapCache = MapCache.CACHED
+    host_visible: int = 256 << 20
+    features: frozenset[Feature] = frozenset({Feature.VIRGL, Feature.RESOURCE_BLOB, Feature.CONTEXT_INIT})
+    backing: Callable[[int, str], Memory] = Memory.memfd
+    max_fds: int = MAX_FDS
+    device_limits: DeviceLimits = field(default_factory=DeviceLimits)
+    renderer_limits: RendererLimits = field(default_factory=RendererLimits)
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A guest mapping that contradicts the exporter's own."""
+
+    resource_id: ResourceId
+    host: HostAttribute
+    guest: Pgprot
+
+    def __str__(self) -> str:
+        return f"resource {self.resource_id}: the host maps it {self.host.value}, the guest {self.guest.value}"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """kernel and renderer are the host, device and region the VMM, driver the guest."""
+
+    kernel: Kernel
+    renderer: Renderer
+    region: HostVisibleRegion
+    device: Device
+    driver: Driver
+    log: Log
+    config: Config = field(repr=False)
+
+    def conflicts(self) -> list[Conflict]:
+        """Every mapping that the guest made of a resource that still exists and that contradicts the host's."""
+        found = []
+        for note in self.log.notes("pgprot"):
+            resource_id, guest = ResourceId(note.values["resource_id"]), Pgprot(note.values["pgprot"])
+            if resource_id in self.renderer.resources:
+                host = self.renderer.attribute_of(resource_id)
+                found += [Conflict(resource_id, host, guest)] if conflicts(host, guest) else []
+        return found
+
+    def close(self) -> None:
+        """The end of VMM and renderer: nothing stays mapped, no descriptor open."""
+        self.region.clear()
+        for blob in self.device.resources.values():
+            if blob.exported is not None:
+                blob.exported.memory.release()
+        self.device.resources.clear()
+        self.renderer.exit()
+
+    def leaks(self) -> list[str]:
+        """What is left, in words; after `close` it must be nothing."""
+        left = [f"dma-buf {buf.inode} ({buf.memory!r})" for buf in self.kernel.live.values()]
+        return left + [f"mapping at {slot.offset:#x} ({slot.memory!r})" for slot in self.region]
+
+
+def assemble(config: Config, log: Log) -> Parts:
+    kernel = Kernel(config.dialect if config.ioctl else None, max_fds=config.max_fds)
+    renderer = Renderer(kernel, guess=config.guess, backing=config.backing, limits=config.renderer_limits)
+    region = HostVisibleRegion(config.host_visible)
+    device = Device(
+        config.profile,
+        region,
+        features=config.features,
+        dialect=config.dialect,
+        log=log,
+        commands=COMMANDS,
+        limits=config.device_limits,
+    )
+    driver = Driver(region if config.host_visible else None, features=config.features, log=log)
+    return Parts(kernel, renderer, region, device, driver, log, config)

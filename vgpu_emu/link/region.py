@@ -1,0 +1,84 @@
+"""The host visible shared memory region: the one place where guest and VMM touch the same memory.
+
+The VMM puts memory into it, as KVM memory slots do; the guest reads and writes what is there. `offset` is always in
+bytes from the start of the region.
+"""
+
+from collections.abc import Iterator
+from errno import EEXIST, EFAULT, EINVAL
+from typing import NamedTuple
+
+from sortedcontainers import SortedDict
+
+from vgpu_emu.memory import PAGE_SIZE, Memory
+
+
+class Slot(NamedTuple):
+    """`length` bytes of the region, backed by the start of `memory`."""
+
+    offset: int
+    length: int
+    memory: Memory
+
+
+class HostVisibleRegion:
+    """`size` bytes; 0: the device has no such region. No step is linear in the number of mappings."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._slots: SortedDict = SortedDict()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(self._slots.values())
+
+    def overlapping(self, offset: int, length: int) -> Slot | None:
+        """A slot that shares a byte with [offset, offset + length), if there is one."""
+        index = self._slots.bisect_left(offset + length)
+        if not index:
+            return None
+        slot: Slot = self._slots.peekitem(index - 1)[1]
+        return slot if slot.offset + slot.length > offset else None
+
+    def map(self, offset: int, length: int, memory: Memory) -> None:
+        """Show `memory`. The region holds it until unmapped. Raises OSError: EINVAL where it does not fit, is not
+        whole pages or the memory is shorter; EEXIST where a slot starts.
+
+        Whether another slot is overlapped is for the VMM to ask before, as not every VMM does.
+        """
+        if not 0 <= offset < offset + length <= self.size or offset % PAGE_SIZE or length % PAGE_SIZE:
+            raise OSError(EINVAL, f"[{offset:#x}, +{length:#x}) in a region of {self.size:#x} bytes")
+        if length > memory.size:
+            raise OSError(EINVAL, f"{length:#x} bytes of a memory of {memory.size:#x}")
+        if offset in self._slots:
+            raise OSError(EEXIST, f"a slot starts at {offset:#x}")
+        self._slots[offset] = Slot(offset, length, memory.hold())
+
+    def unmap(self, offset: int) -> None:
+        """Raises OSError: EINVAL where no slot starts."""
+        slot: Slot | None = self._slots.pop(offset, None)
+        if slot is None:
+            raise OSError(EINVAL, f"no slot starts at {offset:#x}")
+        slot.memory.release()
+
+    def clear(self) -> None:
+        for offset in list(self._slots):
+            self.unmap(offset)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """What the guest loads. Raises OSError: EFAULT where nothing is mapped, ENODEV for memory without bytes."""
+        slot = self._at(offset, length)
+        return slot.memory.read(offset - slot.offset, length)
+
+    def write(self, offset: int, data: bytes) -> None:
+        """What the guest stores. Raises OSError like `read`."""
+        slot = self._at(offset, len(data))
+        slot.memory.write(offset - slot.offset, data)
+
+    def _at(self, offset: int, length: int) -> Slot:
+        slot = self.overlapping(offset, 1)
+        if slot is None or offset + length > slot.offset + slot.length:
+            raise OSError(EFAULT, f"the VMM has mapped nothing at [{offset:#x}, +{length:#x})")
+        return slot

@@ -1,0 +1,172 @@
+"""The trio machine: host, VMM and guest as tasks of one nursery, connected by channels that carry bytes.
+
+``async with open_machine() as machine:`` starts the three; `machine.run` carries out a call of the guest. Any party can
+be replaced by a recording of itself, which says the same bytes at the same places.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import trio
+import trio.lowlevel
+
+from vgpu_emu.assembly import Config, Conflict, Parts, assemble
+from vgpu_emu.guest.driver import Op
+from vgpu_emu.host.renderer import Renderer
+from vgpu_emu.link.chain import Chain, Used
+from vgpu_emu.link.channel import Parcel, Port, Tap, open_link
+from vgpu_emu.recording import replay
+from vgpu_emu.trace.log import CONTROLQ, GUEST, HOST, QUEUE_NAMES, RENDERER, VMM, Event, Log
+from vgpu_emu.vmm.asking import Steps, parse_reply
+from vgpu_emu.vmm.device import Device
+
+T = TypeVar("T")
+
+
+class Machine:
+    """What `open_machine` gives. parts: the three parties' insides, for a look; log: all that happened."""
+
+    def __init__(self, parts: Parts, port: Port[list[Chain], list[Used]]) -> None:
+        #: recorded party -> set when it has said all it has to say
+        self.replayed: dict[str, trio.Event] = {}
+        self.parts = parts
+        self.log = parts.log
+        self.driver = parts.driver
+        self._port = port
+        self._completed = trio.lowlevel.ParkingLot()
+
+    async def run(self, op: Op[T]) -> T:
+        """Carry out a call of the guest: what it returns, or the OSError that it raises. A checkpoint."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            while True:
+                wait = next(op)
+                self._kick()
+                while not wait.ready():
+                    await self._completed.park()
+        except StopIteration as done:
+            value: T = done.value
+            return value
+        finally:
+            self._kick()
+
+    async def settle(self) -> None:
+        """Until the device has answered everything."""
+        await self.run(self.driver.settle())
+
+    def conflicts(self) -> list[Conflict]:
+        return self.parts.conflicts()
+
+    def _kick(self) -> None:
+        if self.driver.available:
+            self._port.send(self.driver.take_available())
+
+    async def interrupts(self) -> None:
+        """The guest's interrupt handler."""
+        while True:
+            for used in await self._port.receive():
+                self.driver.complete(used)
+            self._completed.unpark_all()
+
+    async def replay(self, party: str, events: Iterable[Event], ports: Mapping[str, Port[Any, Any]]) -> None:
+        """The task of a recorded party."""
+        await replay(party, events, ports)
+        self.replayed[party].set()
+
+
+async def run_vmm(device: Device, guest: Port[list[Used], list[Chain]], host: Port[Parcel, Parcel]) -> None:
+    """The VMM's task: carry out every chain of a kick, then interrupt once."""
+    while True:
+        guest.send([await _carry(device.handle(chain), host) for chain in await guest.receive()])
+
+
+async def _carry(steps: Steps[T], host: Port[Parcel, Parcel]) -> T:
+    try:
+        question = next(steps)
+        while True:
+            host.send((question.build(), ()))
+            question = steps.send(parse_reply(*await host.receive()))
+    except StopIteration as done:
+        value: T = done.value
+        return value
+
+
+async def run_host(renderer: Renderer, vmm: Port[Parcel, Parcel]) -> None:
+    """The host's task: answer questions."""
+    while True:
+        question, _fds = await vmm.receive()
+        vmm.send(renderer.handle(question))
+
+
+@asynccontextmanager
+async def open_machine(
+    config: Config | None = None, *, recorded: Mapping[str, Iterable[Event]] | None = None
+) -> AsyncGenerator[Machine, None]:
+    """Three parties in one nursery; whatever happens inside, no task, descriptor or mapping is left behind.
+
+    recorded: party -> the events of an earlier run, to be replayed instead of the party; `machine.replayed` tells when
+    that is over. A recorded guest takes no calls.
+    """
+    parts = assemble(config or Config(), Log(trio.lowlevel.current_clock().current_time))
+    guest_end, vmm_front = open_link(list[Chain], list[Used])
+    vmm_back, host_end = open_link(tuple, tuple)
+    guest = Tap(guest_end, _chains_into(parts.log))
+    front = Tap(vmm_front, _used_into(parts.log))
+    back = Tap(vmm_back, _parcels_into(parts.log, VMM, HOST))
+    host = Tap(host_end, _parcels_into(parts.log, HOST, VMM))
+    machine = Machine(parts, guest)
+    parties: dict[str, tuple[Callable[..., Coroutine[Any, Any, None]], tuple[Any, ...]]] = {
+        GUEST: (machine.interrupts, ()),
+        VMM: (run_vmm, (parts.device, front, back)),
+        HOST: (run_host, (parts.renderer, host)),
+    }
+    ports: dict[str, dict[str, Port[Any, Any]]] = {
+        GUEST: {CONTROLQ: guest},
+        VMM: {CONTROLQ: front, RENDERER: back},
+        HOST: {RENDERER: host},
+    }
+    for party, events in (recorded or {}).items():
+        machine.replayed[party] = trio.Event()
+        parties[party] = (machine.replay, (party, events, ports[party]))
+    try:
+        async with trio.open_nursery() as nursery:
+            for task, arguments in parties.values():
+                nursery.start_soon(task, *arguments)
+            yield machine
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise _sole(group) from None
+    finally:
+        parts.close()
+
+
+def _sole(error: BaseException) -> BaseException:
+    """The one exception in a group of one, so that a caller of `open_machine` can catch what was raised inside."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _chains_into(log: Log) -> Callable[[list[Chain]], None]:
+    def record(chains: list[Chain]) -> None:
+        for chain in chains:
+            log.message(QUEUE_NAMES[chain.queue], GUEST, VMM, chain.readable, chain.head, chain.capacity)
+
+    return record
+
+
+def _used_into(log: Log) -> Callable[[list[Used]], None]:
+    def record(completed: list[Used]) -> None:
+        for used in completed:
+            log.message(QUEUE_NAMES[used.queue], VMM, GUEST, used.written, used.head)
+
+    return record
+
+
+def _parcels_into(log: Log, sender: str, receiver: str) -> Callable[[Parcel], None]:
+    def record(parcel: Parcel) -> None:
+        data, fds = parcel
+        log.message(RENDERER, sender, receiver, data, fds=tuple([passed.fd for passed in fds]))
+
+    return record

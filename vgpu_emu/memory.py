@@ -1,0 +1,86 @@
+"""The memory behind a buffer: real pages of a memfd, or a size alone.
+
+A Memory is held by whoever refers to it (dma-buf, descriptor in flight, mapping) and is gone with the last holder.
+"""
+
+import mmap
+import os
+from errno import ENODEV, ENXIO
+from typing import NamedTuple, Self
+
+from vgpu_emu.ids import Fd
+
+PAGE_SIZE = 4096
+
+
+class Memory:
+    """`size` bytes that read as zero until written. `fileno` is the memfd; None: a size-only backing without bytes."""
+
+    def __init__(self, size: int, fileno: int | None) -> None:
+        self.size = size
+        self.fileno = fileno
+        self.holders = 1
+        self._pages: mmap.mmap | None = None
+
+    @classmethod
+    def memfd(cls, size: int, name: str) -> Self:
+        """Real memory, sealed against a change of size. Raises OSError (EMFILE, ENOMEM) as memfd_create does."""
+        fileno = os.memfd_create(name, os.MFD_CLOEXEC)
+        try:
+            os.truncate(fileno, size)
+        except OSError:
+            os.close(fileno)
+            raise
+        return cls(size, fileno)
+
+    def hold(self) -> Self:
+        if not self.holders:
+            raise ValueError("this memory is gone")
+        self.holders += 1
+        return self
+
+    def release(self) -> None:
+        """One holder less. The last one closes the memfd."""
+        if not self.holders:
+            raise ValueError("released more often than held")
+        self.holders -= 1
+        if self.holders:
+            return
+        if self._pages is not None:
+            self._pages.close()
+        if self.fileno is not None:
+            os.close(self.fileno)
+            self.fileno = None
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes from `offset`. Raises OSError: ENXIO out of bounds, ENODEV for a size-only backing."""
+        pages = self._access(offset, length)
+        return pages[offset : offset + length]
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Raises OSError like `read`."""
+        pages = self._access(offset, len(data))
+        pages[offset : offset + len(data)] = bytes(data)
+
+    def _access(self, offset: int, length: int) -> mmap.mmap:
+        if not 0 <= offset <= offset + length <= self.size:
+            raise OSError(ENXIO, f"[{offset:#x}, +{length:#x}) is outside of {self.size:#x} bytes")
+        if self._pages is None:
+            if self.fileno is None:
+                raise OSError(ENODEV, "a size-only backing has no bytes")
+            self._pages = mmap.mmap(self.fileno, self.size)
+        return self._pages
+
+    def __repr__(self) -> str:
+        kind = "size-only" if self.fileno is None else f"memfd {self.fileno}"
+        return f"<Memory {self.size:#x} bytes, {kind}, {self.holders} holders>"
+
+
+class PassedFd(NamedTuple):
+    """A file descriptor on its way from one process to another: its number in the receiver's table, and its memory.
+
+    The receiver holds the memory from then on.
+    """
+
+    fd: Fd
+    memory: Memory

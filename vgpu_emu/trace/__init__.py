@@ -1,0 +1,1 @@
+"""The event log, and the writers that turn it into something to look at."""

@@ -1,0 +1,29 @@
+"""What the device knows of its resources, and the limits of how much it will know."""
+
+from dataclasses import dataclass
+
+from vgpu_emu.ids import ResourceId
+from vgpu_emu.memory import PassedFd
+
+
+@dataclass(frozen=True)
+class DeviceLimits:
+    """Beyond each of these a command is answered RESP_ERR_OUT_OF_MEMORY."""
+
+    resources: int = 4096
+    contexts: int = 64
+    #: bytes of all blobs together
+    blob_bytes: int = 256 << 20
+    #: bytes of one SUBMIT_3D
+    submit_bytes: int = 1 << 20
+
+
+@dataclass(slots=True)
+class Blob:
+    """A blob resource. exported: its dma-buf in the VMM's hands. offset: where it is mapped; None: nowhere."""
+
+    resource_id: ResourceId
+    blob_flags: int
+    size: int
+    exported: PassedFd | None = None
+    offset: int | None = None
