@@ -1,4 +1,4 @@
-"""Blob resources (virtio 1.4, 5.7.6.10; F_RESOURCE_BLOB): memory without a format, and where the guest maps it."""
+"""Blob resources (virtio 1.4, 5.7.6.8 and 5.7.6.9; F_RESOURCE_BLOB): memory without a format, mapped by the guest."""
 
 from collections.abc import Sequence
 from enum import Enum, IntEnum, IntFlag

@@ -1,4 +1,4 @@
-"""Displays (virtio 1.4, 5.7.6.8): display info, EDID, scanouts, flush, cursor."""
+"""Displays (virtio 1.4, 5.7.6.8): display info, EDID, scanouts, flush; the cursor (5.7.6.10)."""
 
 from collections.abc import Sequence
 from typing import Annotated

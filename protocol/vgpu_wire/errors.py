@@ -8,8 +8,8 @@ Kind = Literal["truncated", "trailing", "count", "value"]
 class WireError(ValueError):
     """Bytes that are no message, or a value that has no bytes.
 
-    kind: ``truncated`` (the bytes end inside `path`), ``trailing`` (bytes are left over behind `path`), ``count`` (a
-    count field and the array behind it disagree), ``value`` (`path` cannot hold this value; building only).
+    kind: of parsing, ``truncated`` (the bytes end inside `path`) or ``trailing`` (bytes are left over behind `path`);
+    of building, ``value`` (`path` cannot hold this value) or ``count`` (a counter and the array behind it disagree).
     path: the member, in C terms: ``virtio_gpu_resource_map_blob.hdr.fence_id``.
     offset: bytes from the start of the structure to that member; of ``trailing``, to the surplus.
     """

@@ -1,4 +1,4 @@
-"""3D (virtio 1.4, 5.7.6.9; F_VIRGL): capability sets, contexts, 3D resources and transfers, command submission."""
+"""3D (virtio 1.4, 5.7.6.9; F_VIRGL): contexts, resources, transfers, command submission; capability sets (5.7.6.8)."""
 
 from enum import IntEnum, IntFlag
 from typing import Annotated
