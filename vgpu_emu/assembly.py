@@ -1,7 +1,8 @@
 """The three parties, made to one configuration and not yet connected."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from vgpu_emu.guest.driver import Driver
 from vgpu_emu.host.dmabuf import MAX_FDS, Kernel
@@ -24,8 +25,7 @@ def size_only(size: int, _name: str) -> Memory:
     return Memory(size, None)
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(msgspec.Struct, frozen=True, kw_only=True):
     """dialect: the posting that the VMM and, with `ioctl`, the host's kernel know. guess: the renderer's, without it.
 
     host_visible: bytes of the host visible region; 0: there is none. backing: makes the memory of a buffer.
@@ -39,12 +39,11 @@ class Config:
     features: frozenset[Feature] = frozenset({Feature.VIRGL, Feature.RESOURCE_BLOB, Feature.CONTEXT_INIT})
     backing: Callable[[int, str], Memory] = Memory.memfd
     max_fds: int = MAX_FDS
-    device_limits: DeviceLimits = field(default_factory=DeviceLimits)
-    renderer_limits: RendererLimits = field(default_factory=RendererLimits)
+    device_limits: DeviceLimits = msgspec.field(default_factory=DeviceLimits)
+    renderer_limits: RendererLimits = msgspec.field(default_factory=RendererLimits)
 
 
-@dataclass(frozen=True)
-class Conflict:
+class Conflict(msgspec.Struct, frozen=True):
     """A guest mapping that contradicts the exporter's own."""
 
     resource_id: ResourceId
@@ -55,8 +54,7 @@ class Conflict:
         return f"resource {self.resource_id}: the host maps it {self.host.value}, the guest {self.guest.value}"
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True):
     """kernel and renderer are the host, device and region the VMM, driver the guest."""
 
     kernel: Kernel
@@ -65,7 +63,7 @@ class Parts:
     device: Device
     driver: Driver
     log: Log
-    config: Config = field(repr=False)
+    config: Config
 
     def conflicts(self) -> list[Conflict]:
         """Every mapping that the guest made of a resource that still exists and that contradicts the host's."""

@@ -34,22 +34,41 @@ class Machine:
         self.log = parts.log
         self.driver = parts.driver
         self._port = port
+        self._receiving = False
         self._completed = trio.lowlevel.ParkingLot()
 
     async def run(self, op: Op[T]) -> T:
         """Carry out a call of the guest: what it returns, or the OSError that it raises. A checkpoint."""
-        await trio.lowlevel.checkpoint_if_cancelled()
+        waited = False
+        value: T
         try:
             while True:
                 wait = next(op)
                 self._kick()
                 while not wait.ready():
-                    await self._completed.park()
+                    waited = True
+                    await self._interrupt()
         except StopIteration as done:
-            value: T = done.value
-            return value
+            value = done.value
         finally:
             self._kick()
+        if not waited:
+            await trio.lowlevel.checkpoint()
+        return value
+
+    async def _interrupt(self) -> None:
+        """Wait until used chains arrive. One of the waiting calls receives them for all, which saves a task switch."""
+        if self._receiving:
+            await self._completed.park()
+            return
+        self._receiving = True
+        try:
+            for used in await self._port.receive():
+                self.driver.complete(used)
+        finally:
+            self._receiving = False
+            if self._completed:
+                self._completed.unpark_all()
 
     async def settle(self) -> None:
         """Until the device has answered everything."""
@@ -62,13 +81,6 @@ class Machine:
         if self.driver.available:
             self._port.send(self.driver.take_available())
 
-    async def interrupts(self) -> None:
-        """The guest's interrupt handler."""
-        while True:
-            for used in await self._port.receive():
-                self.driver.complete(used)
-            self._completed.unpark_all()
-
     async def replay(self, party: str, events: Iterable[Event], ports: Mapping[str, Port[Any, Any]]) -> None:
         """The task of a recorded party."""
         await replay(party, events, ports)
@@ -78,7 +90,10 @@ class Machine:
 async def run_vmm(device: Device, guest: Port[list[Used], list[Chain]], host: Port[Parcel, Parcel]) -> None:
     """The VMM's task: carry out every chain of a kick, then interrupt once."""
     while True:
-        guest.send([await _carry(device.handle(chain), host) for chain in await guest.receive()])
+        completed = []
+        for chain in await guest.receive():
+            completed.append(await _carry(device.handle(chain), host))  # noqa: PERF401 - that would be one coroutine more
+        guest.send(completed)
 
 
 async def _carry(steps: Steps[T], host: Port[Parcel, Parcel]) -> T:
@@ -117,7 +132,7 @@ async def open_machine(
     host = Tap(host_end, _parcels_into(parts.log, HOST, VMM))
     machine = Machine(parts, guest)
     parties: dict[str, tuple[Callable[..., Coroutine[Any, Any, None]], tuple[Any, ...]]] = {
-        GUEST: (machine.interrupts, ()),
+        GUEST: (trio.sleep_forever, ()),
         VMM: (run_vmm, (parts.device, front, back)),
         HOST: (run_host, (parts.renderer, host)),
     }
@@ -167,6 +182,6 @@ def _used_into(log: Log) -> Callable[[list[Used]], None]:
 def _parcels_into(log: Log, sender: str, receiver: str) -> Callable[[Parcel], None]:
     def record(parcel: Parcel) -> None:
         data, fds = parcel
-        log.message(RENDERER, sender, receiver, data, fds=tuple([passed.fd for passed in fds]))
+        log.message(RENDERER, sender, receiver, data, 0, 0, tuple([passed.fd for passed in fds]) if fds else ())
 
     return record

@@ -61,17 +61,16 @@ def map_cache_from_map_info(info: DmaBufMapInfo) -> MapCache | None:
             return MapCache.CACHED
 
 
+_FROM_IOCTL: dict[Dialect, dict[int, MapCache | None]] = {
+    Dialect.RFC1: {prot.value: map_cache_from_vm_prot(prot) for prot in VmProt},
+    Dialect.RFC3: {info.value: map_cache_from_map_info(info) for info in DmaBufMapInfo},
+}
+
+
 def map_cache_from_ioctl(dialect: Dialect, value: int) -> MapCache | None:
     """dma_buf_info.value -> virtio-gpu. None: not mappable, or no word of the dialect, such as a negative errno that a
     generic op returned as the value."""
-    try:
-        match dialect:
-            case Dialect.RFC1:
-                return map_cache_from_vm_prot(VmProt(value))
-            case Dialect.RFC3:
-                return map_cache_from_map_info(DmaBufMapInfo(value))
-    except ValueError:
-        return None
+    return _FROM_IOCTL[dialect].get(value)
 
 
 def vm_prot_from_host(attribute: HostAttribute) -> VmProt | None:

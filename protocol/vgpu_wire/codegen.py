@@ -1,4 +1,4 @@
-"""The fast codec: Python functions around one precompiled struct.Struct, written for one record class at import.
+"""The fast codec: Python functions around one precompiled struct.Struct, written for one record class.
 
 For virtio_gpu_set_scanout they come out as (a tail adds a few lines)::
 
@@ -25,7 +25,6 @@ WireError is that of an array's element; `unfit` tells its place in the whole.
 """
 
 import struct
-from collections.abc import Callable
 from typing import Any
 
 import construct
@@ -135,14 +134,32 @@ class _Code:
         lines.append(f"        return pack({', '.join(self.packed)}){append}")
         return [*lines, "    except (error, TypeError, WireError):", "        raise unfit(m) from None"]
 
+    def compile(self) -> None:
+        """Put ``parse(data)`` and ``build(record)`` in their places."""
+        lines = ["def parse(data):", *self.parse_lines(), "def build(m):", *self.build_lines()]
+        exec(compile("\n".join(lines), f"<codec of {self.cls.layout.name}>", "exec"), self.env)
+        setattr(self.cls, "parse", staticmethod(self.env["parse"]))  # noqa: B010 - type checkers forbid the assignment
+        setattr(self.cls, "build", self.env["build"])  # noqa: B010
 
-def generate(cls: type[Record]) -> tuple[Callable[..., Any], Callable[..., bytes]]:
-    """``parse(data)`` and ``build(record)`` for the layout of `cls`."""
+
+class _Uncompiled:
+    """Stands where a function will be. Compiling all of them at import would cost as much as the rest of the import."""
+
+    def __init__(self, code: _Code, name: str) -> None:
+        self.code = code
+        self.name = name
+
+    def __get__(self, record: Record | None, cls: type[Record]) -> Any:
+        self.code.compile()
+        return getattr(cls if record is None else record, self.name)
+
+
+def attach_codec(cls: type[Record]) -> None:
+    """Derive the struct formats of `cls`, and give it `parse` and `build`, compiled when they are first looked up."""
     code = _Code(cls)
     packer = struct.Struct("<" + "".join(code.formats))
     padded = [fmt.replace("s", "x") if place in code.zeros else fmt for place, fmt in enumerate(code.formats)]
     code.env |= {"unpack": packer.unpack, "unpack_from": packer.unpack_from, "pack": packer.pack}
     code.env["pack_zeros"] = struct.Struct("<" + "".join(padded)).pack
-    lines = ["def parse(data):", *code.parse_lines(), "def build(m):", *code.build_lines()]
-    exec(compile("\n".join(lines), f"<codec of {cls.layout.name}>", "exec"), code.env)
-    return code.env["parse"], code.env["build"]
+    for name in ("parse", "build"):
+        setattr(cls, name, _Uncompiled(code, name))

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import construct
 
-from vgpu_wire.codegen import generate
+from vgpu_wire.codegen import attach_codec
 from vgpu_wire.layout import Layout, Member, Record
 
 Owner = TypeVar("Owner", bound=Record)
@@ -32,9 +32,7 @@ def wire(name: str, size: int, *, renamed: dict[str, str] | None = None) -> Call
         _check_tail(cls.layout)
         if cls.layout.size != size:
             raise TypeError(f"{name}: derived {cls.layout.size} bytes, stated {size}")
-        parse, build = generate(cls)
-        setattr(cls, "parse", staticmethod(parse))  # noqa: B010 - a type checker forbids to assign to a method
-        setattr(cls, "build", build)  # noqa: B010
+        attach_codec(cls)
         return cls
 
     return decorate

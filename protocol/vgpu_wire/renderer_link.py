@@ -5,6 +5,7 @@ its op; the answer to every question is one Answer. File descriptors travel besi
 """
 
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Annotated
 
 import construct
@@ -119,19 +120,25 @@ class Answer(Record, frozen=True):
     data: Annotated[bytes, construct.Bytes(construct.this.size)] = b""
 
 
-_STRUCTURE: dict[int, type[Question]] = {
-    Op.CTX_CREATE: ContextQuestion,
-    Op.CTX_DESTROY: ContextQuestion,
-    Op.CTX_ATTACH: ContextQuestion,
-    Op.CTX_DETACH: ContextQuestion,
-    Op.SUBMIT: Submit,
-    Op.CREATE_BLOB: CreateBlob,
-    Op.UNREF: ResourceQuestion,
-    Op.EXPORT_BLOB: ResourceQuestion,
-    Op.GET_MAP_INFO: ResourceQuestion,
-    Op.IOCTL: Ioctl,
-    Op.CLOSE: Close,
-}
+#: op -> its structure
+QUESTIONS: MappingProxyType[Op, type[Question]] = MappingProxyType(
+    {
+        Op.CTX_CREATE: ContextQuestion,
+        Op.CTX_DESTROY: ContextQuestion,
+        Op.CTX_ATTACH: ContextQuestion,
+        Op.CTX_DETACH: ContextQuestion,
+        Op.SUBMIT: Submit,
+        Op.CREATE_BLOB: CreateBlob,
+        Op.UNREF: ResourceQuestion,
+        Op.EXPORT_BLOB: ResourceQuestion,
+        Op.GET_MAP_INFO: ResourceQuestion,
+        Op.IOCTL: Ioctl,
+        Op.CLOSE: Close,
+    }
+)
+
+# plain ints as keys: to look for an enum member among enum members runs Python code
+_STRUCTURE = {op.value: structure for op, structure in QUESTIONS.items()}
 
 
 def parse_question(data: Buffer) -> Question:
@@ -139,6 +146,7 @@ def parse_question(data: Buffer) -> Question:
     if len(data) < Question.layout.size:
         raise unread(Question, data)
     op = int.from_bytes(data[:4], "little")
-    if op not in _STRUCTURE:
+    structure = _STRUCTURE.get(op)
+    if structure is None:
         raise WireError("value", "vgpu_emu_question.op", 0, f"unknown op {op}")
-    return _STRUCTURE[op].parse(data)
+    return structure.parse(data)

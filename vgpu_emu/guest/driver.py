@@ -6,7 +6,9 @@ the call returns. Whoever runs it carries queued chains to the device and used c
 
 from collections.abc import Callable, Generator, Iterable
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from vgpu_emu.guest.drm_mm import DrmMm
 from vgpu_emu.ids import ContextId, ResourceId
@@ -29,10 +31,10 @@ _RESPONSE = CtrlHdr.layout.size
 QUEUE_SIZE = 256
 
 
-class Wait(NamedTuple):
+class Wait(msgspec.Struct, frozen=True):
     """The kernel sleeps here until `ready()`. why: what it waits for, in words."""
 
-    ready: Callable[[], bool]
+    ready: Callable[[], object]
     why: str
 
 
@@ -40,7 +42,7 @@ T = TypeVar("T")
 Op = Generator[Wait, None, T]
 
 
-class _Pending(NamedTuple):
+class _Pending(msgspec.Struct, frozen=True):
     command: int
     capacity: int
     callback: Callback | None
@@ -96,6 +98,13 @@ class Driver:
     @property
     def in_flight(self) -> int:
         return len(self._pending)
+
+    def command(self, request: CtrlHdr, capacity: int = _RESPONSE) -> Op[bytes]:
+        """Send any request and wait for its answer: the `capacity` bytes of the response buffer."""
+        answer: list[bytes] = []
+        yield from self.queue(request, answer.append, capacity)
+        yield Wait(answer.__len__, "an answer")
+        return answer[0]
 
     def settle(self) -> Op[None]:
         """Wait until the device has answered everything."""

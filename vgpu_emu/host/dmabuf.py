@@ -6,10 +6,11 @@ call refuses is an OSError with the kernel's errno.
 
 import mmap
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from errno import EBADF, EFAULT, EINVAL, EMFILE, ENODEV, ENOSYS, ENOTTY
 from heapq import heappop, heappush
 from itertools import count
+
+import msgspec
 
 from vgpu_emu.ids import Fd
 from vgpu_emu.memory import Memory, PassedFd
@@ -34,8 +35,7 @@ UserBuffer = bytearray | memoryview | bytes | None
 MAX_FDS = 1024
 
 
-@dataclass(frozen=True)
-class DmaBufOps:
+class DmaBufOps(msgspec.Struct, frozen=True):
     """struct dma_buf_ops of one exporter, as far as the cache question needs it.
 
     attribute: how the exporter maps its buffers, true whether or not it tells.
@@ -49,8 +49,7 @@ class DmaBufOps:
     map_info: DmaBufMapInfo = DmaBufMapInfo.INCOHERENT
 
 
-@dataclass
-class DmaBuf:
+class DmaBuf(msgspec.Struct):
     """struct dma_buf: an exported buffer. inode tells it from every other; refs counts descriptors."""
 
     inode: int
@@ -60,16 +59,16 @@ class DmaBuf:
     refs: int = 0
 
 
-@dataclass
 class Kernel:
     """A host kernel. dialect: which posting of the series it carries; None: none of it, as every released kernel."""
 
-    dialect: Dialect | None
-    max_fds: int = MAX_FDS
-    live: dict[int, DmaBuf] = field(default_factory=dict)
-    #: bytes of all live dma-bufs
-    live_bytes: int = 0
-    _inodes: "count[int]" = field(default_factory=lambda: count(1))
+    def __init__(self, dialect: Dialect | None, *, max_fds: int = MAX_FDS) -> None:
+        self.dialect = dialect
+        self.max_fds = max_fds
+        #: inode -> dma-buf, and the bytes of all of them
+        self.live: dict[int, DmaBuf] = {}
+        self.live_bytes = 0
+        self._inodes = count(1)
 
     def dma_buf_export(self, memory: Memory, ops: DmaBufOps) -> DmaBuf:
         """A dma-buf over `memory`, which it now holds. It has no descriptor yet."""

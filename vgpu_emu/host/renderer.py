@@ -5,9 +5,10 @@ that are no question get EPROTO, a call that fails its errno.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from errno import EBUSY, EEXIST, EINVAL, ENOENT, ENOMEM, EPROTO
 from typing import Any
+
+import msgspec
 
 from vgpu_emu.host.dmabuf import Kernel, Process
 from vgpu_emu.host.exporters import EXPORTERS
@@ -32,8 +33,7 @@ from vgpu_wire.renderer_link import (
 Reply = tuple[bytes, tuple[PassedFd, ...]]
 
 
-@dataclass(frozen=True)
-class RendererLimits:
+class RendererLimits(msgspec.Struct, frozen=True):
     """What a guest can make the host hold. Beyond: ENOMEM."""
 
     #: bytes of all objects and blobs together
@@ -42,12 +42,11 @@ class RendererLimits:
     objects: int = 4096
 
 
-@dataclass
-class Context:
+class Context(msgspec.Struct):
     """A rendering context. objects: what its command stream allocated and no resource took yet, as fds."""
 
-    objects: dict[BlobId, Fd] = field(default_factory=dict)
-    attached: set[ResourceId] = field(default_factory=set)
+    objects: dict[BlobId, Fd] = msgspec.field(default_factory=dict)
+    attached: set[ResourceId] = msgspec.field(default_factory=set)
 
 
 class Renderer:
@@ -200,15 +199,15 @@ class Renderer:
 
 _OK: Reply = (Answer().build(), ())
 _CALLS: dict[int, Callable[[Renderer, Any], Reply]] = {
-    Op.CTX_CREATE: Renderer.ctx_create,
-    Op.CTX_DESTROY: Renderer.ctx_destroy,
-    Op.CTX_ATTACH: Renderer.ctx_attach,
-    Op.CTX_DETACH: Renderer.ctx_detach,
-    Op.SUBMIT: Renderer.submit,
-    Op.CREATE_BLOB: Renderer.create_blob,
-    Op.UNREF: Renderer.unref,
-    Op.EXPORT_BLOB: Renderer.export_blob,
-    Op.GET_MAP_INFO: Renderer.get_map_info,
-    Op.IOCTL: Renderer.ioctl,
-    Op.CLOSE: Renderer.close,
+    Op.CTX_CREATE.value: Renderer.ctx_create,
+    Op.CTX_DESTROY.value: Renderer.ctx_destroy,
+    Op.CTX_ATTACH.value: Renderer.ctx_attach,
+    Op.CTX_DETACH.value: Renderer.ctx_detach,
+    Op.SUBMIT.value: Renderer.submit,
+    Op.CREATE_BLOB.value: Renderer.create_blob,
+    Op.UNREF.value: Renderer.unref,
+    Op.EXPORT_BLOB.value: Renderer.export_blob,
+    Op.GET_MAP_INFO.value: Renderer.get_map_info,
+    Op.IOCTL.value: Renderer.ioctl,
+    Op.CLOSE.value: Renderer.close,
 }

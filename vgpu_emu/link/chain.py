@@ -1,9 +1,9 @@
 """Descriptor chains: all that a virtio-gpu device ever sees of a request, however it was carried."""
 
-from typing import NamedTuple
+import msgspec
 
 
-class Chain(NamedTuple):
+class Chain(msgspec.Struct, frozen=True, gc=False):
     """A request that the driver made available.
 
     head: tells it from the others in flight on its queue. queue: CONTROLQ or CURSORQ.
@@ -16,7 +16,7 @@ class Chain(NamedTuple):
     capacity: int
 
 
-class Used(NamedTuple):
+class Used(msgspec.Struct, frozen=True, gc=False):
     """A chain that the device is done with, and the bytes that it wrote; their number is the used length."""
 
     head: int

@@ -6,14 +6,14 @@ bytes from the start of the region.
 
 from collections.abc import Iterator
 from errno import EEXIST, EFAULT, EINVAL
-from typing import NamedTuple
 
+import msgspec
 from sortedcontainers import SortedDict
 
 from vgpu_emu.memory import PAGE_SIZE, Memory
 
 
-class Slot(NamedTuple):
+class Slot(msgspec.Struct, frozen=True):
     """`length` bytes of the region, backed by the start of `memory`."""
 
     offset: int

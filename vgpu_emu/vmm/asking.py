@@ -6,7 +6,9 @@ dead renderer is no special case. Nothing that comes back is trusted.
 
 from collections.abc import Generator
 from errno import EEXIST, EINVAL, EMFILE, ENFILE, ENOENT, ENOMEM, EPROTO
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
+
+import msgspec
 
 from vgpu_emu.memory import PassedFd
 from vgpu_emu.vmm.rules import Rule
@@ -14,7 +16,7 @@ from vgpu_wire.errors import WireError
 from vgpu_wire.renderer_link import Answer, Close, Question
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True):
     """The renderer's answer, and the descriptors that came with it, which are now the VMM's."""
 
     answer: Answer

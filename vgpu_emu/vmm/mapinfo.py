@@ -31,7 +31,8 @@ def query_map_info(fd: Fd, resource_id: ResourceId, dialect: Dialect, log: Log) 
         log.note(VMM, "map_info_failed", resource_id=resource_id, detail=str(unreadable))
         return None
     info = map_cache_from_ioctl(dialect, value)
-    log.note(VMM, "map_info", resource_id=resource_id, value=value, map_info=info.name if info else None)
+    if info is None:
+        log.note(VMM, "map_info_failed", resource_id=resource_id, detail=f"{value:#x} must not be mapped")
     return info
 
 

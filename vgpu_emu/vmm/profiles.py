@@ -1,8 +1,9 @@
 """Profiles: what a VMM answers where a rule is broken. Data, each a list of differences from ``strict``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+import msgspec
 
 from vgpu_emu.vmm.rules import UNSPEC, Rule
 from vgpu_wire.control import CtrlType
@@ -18,8 +19,7 @@ UNCHECKED = Unchecked.UNCHECKED
 Verdict = CtrlType | Unchecked
 
 
-@dataclass(frozen=True)
-class Profile:
+class Profile(msgspec.Struct, frozen=True):
     """name: as on the command line. models: whose behaviour this is. differs: rule -> answer, where not strict's.
 
     correct: whether it claims that every map_info it sends is right.
@@ -28,7 +28,7 @@ class Profile:
     name: str
     models: str
     correct: bool = False
-    differs: Mapping[Rule, Verdict] = field(default_factory=dict)
+    differs: Mapping[Rule, Verdict] = msgspec.field(default_factory=dict)
 
     def verdict(self, rule: Rule) -> Verdict:
         return self.differs.get(rule, rule.strict)

@@ -1,13 +1,12 @@
 """What the device knows of its resources, and the limits of how much it will know."""
 
-from dataclasses import dataclass
+import msgspec
 
 from vgpu_emu.ids import ResourceId
 from vgpu_emu.memory import PassedFd
 
 
-@dataclass(frozen=True)
-class DeviceLimits:
+class DeviceLimits(msgspec.Struct, frozen=True):
     """Beyond each of these a command is answered RESP_ERR_OUT_OF_MEMORY."""
 
     resources: int = 4096
@@ -18,8 +17,7 @@ class DeviceLimits:
     submit_bytes: int = 1 << 20
 
 
-@dataclass(slots=True)
-class Blob:
+class Blob(msgspec.Struct):
     """A blob resource. exported: its dma-buf in the VMM's hands. offset: where it is mapped; None: nowhere."""
 
     resource_id: ResourceId
