@@ -44,6 +44,11 @@ def test_entry_that_cannot_be_is_refused(physical: int, granule: int) -> None:
         arm64.encode_pte(physical, MairIndex.NORMAL, granule)
 
 
+def test_last_frame_can_be_encoded() -> None:
+    last = (1 << 48) - 65536
+    assert arm64.decode_pte(arm64.encode_pte(last, MairIndex.NORMAL, 1 << 16), 1 << 16).physical == last
+
+
 def test_unused_index_is_refused() -> None:
     with pytest.raises(ValueError, match="MairIndex"):
         arm64.decode_pte(5 << 2)
@@ -120,6 +125,10 @@ def test_fault_on_cacheable_device_memory_is_efault_without_fwb() -> None:
         Arm64Guest().stage2(vma)
     assert refused.value.errno == errno.EFAULT
     assert Arm64Guest(fwb=True).stage2(vma) is Stage2.NORMAL
+
+
+def test_fault_outside_the_linear_map_is_normal_in_a_vma_that_is_no_pfnmap() -> None:
+    assert Arm64Guest().stage2(HostVma(map_memory=False, cacheable=False)) is Stage2.NORMAL
 
 
 def test_fault_on_uncached_device_memory_is_device_unless_the_vma_allows_any() -> None:

@@ -87,6 +87,13 @@ def test_entry_carries_the_address_it_was_asked_for() -> None:
     assert x86.decode_pte(platform("amd").derive(Pgprot.CACHED, gpa=0x812345000).pte).physical == 0x812345000
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("gpa", [1, 4095, 1 << 56, -4096])
+def test_address_that_is_no_page_is_refused(name: str, gpa: int) -> None:
+    with pytest.raises(ValueError, match="no address of a 4096 byte page"):
+        platform(name).derive(Pgprot.CACHED, gpa=gpa)
+
+
 def test_firmware_and_bar_are_null_where_they_do_not_matter() -> None:
     for name in set(NAMES) - set(X86):
         (only,) = variants(name)

@@ -15,6 +15,11 @@ def test_leaf_decodes_to_what_was_encoded(encoding: Encoding, pbmt: Pbmt) -> Non
     assert pte == (0x400001000, pbmt, riscv.USER_MAPPING)
 
 
+def test_leaf_of_a_user_mapping_is_the_value_the_headers_give() -> None:
+    # V, R, W, U, A, first software bit (special), NC
+    assert riscv.encode_pte(0x400001000, Pbmt.NC, Encoding.SVPBMT) == 0x2000_0001_0000_0557
+
+
 def test_svpbmt_is_bits_62_and_61_as_a_number() -> None:
     assert {pbmt: riscv.encode_pte(0, pbmt, Encoding.SVPBMT) >> 61 for pbmt in Pbmt} == {p: p.value for p in Pbmt}
 

@@ -84,6 +84,11 @@ def test_4k_entry_is_read_alike_by_a_second_decoder(slot: int) -> None:
     assert seen.nx
 
 
+def test_entry_of_a_user_mapping_is_the_value_the_headers_give() -> None:
+    # present, rw, user, PWT (slot 1), accessed, software bit 9 (special), NX
+    assert x86.encode_pte(0x812345000, 1) == 0x8000_0008_1234_522F
+
+
 @pytest.mark.parametrize("size", [x86.PAGE_4K, x86.PAGE_2M, x86.PAGE_1G])
 @pytest.mark.parametrize("slot", range(8))
 def test_entry_decodes_to_what_was_encoded_at_every_page_size(size: int, slot: int) -> None:
@@ -222,6 +227,12 @@ def test_amd_honours_the_guest_pat_over_ram() -> None:
         UC_MINUS: UC,
         UC: UC,
     }
+
+
+def test_amd_host_mtrr_keeps_device_memory_uncached_whatever_the_guest_says() -> None:
+    for backing in (Backing.DEVICE, Backing.VGA):
+        assert AmdKvm().combine(WB, backing)[0] is UC
+        assert AmdKvm().combine(WC, backing)[0] is WC
 
 
 def test_amd_nested_leaf_selects_slot_0_which_holds_write_back() -> None:

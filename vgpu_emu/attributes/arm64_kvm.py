@@ -121,6 +121,7 @@ class Arm64Guest:
     cache_dic: bool = True
     mair: int = MAIR_LINUX
 
+    family = "arm64"
     page_sizes = GRANULES
     self_snoop = False
     #: the high PCIe window of QEMU's virt machine

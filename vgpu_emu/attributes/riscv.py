@@ -116,6 +116,7 @@ class RiscvGuest:
 
     encoding: Encoding = Encoding.SVPBMT
 
+    family = "riscv"
     page_sizes = (PAGE,)
     self_snoop = False
     #: the high PCIe window of QEMU's virt machine

@@ -39,6 +39,7 @@ class X86Guest:
     bar: Bar = Bar.ABOVE_4G
     pat: int = PAT_LINUX
 
+    family = "x86"
     page_sizes = (PAGE_4K,)
 
     def placed(self, firmware: Firmware | None, bar: Bar | None) -> "X86Guest":
