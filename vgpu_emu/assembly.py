@@ -91,6 +91,7 @@ class Parts(msgspec.Struct, frozen=True):
 
 
 def assemble(config: Config, log: Log) -> Parts:
+    log.note("machine", "assembled", dialect=config.dialect.value, ioctl=config.ioctl, profile=config.profile.name)
     kernel = Kernel(config.dialect if config.ioctl else None, max_fds=config.max_fds)
     renderer = Renderer(kernel, guess=config.guess, backing=config.backing, limits=config.renderer_limits)
     region = HostVisibleRegion(config.host_visible)
