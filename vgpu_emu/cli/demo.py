@@ -133,8 +133,8 @@ def _attributes(runs: list[Propagation]) -> Table:
         ("guest", "maps it with pgprot", lambda run: run.guest_pgprot.value if run.guest_pgprot else "not mapped"),
         (
             "bytes",
-            "written by the guest, read by the host",
-            lambda run: {True: "same", False: "DIFFER", None: "-"}[run.shared],
+            "that the guest wrote, on the host",
+            lambda run: _BYTES[run.shared],
         ),
     )
     for who, says, value in rows:

@@ -137,6 +137,8 @@ def _answers(event: Message, asked: Question | None, dialect: Dialect | None) ->
         return errorcode.get(answer.errno, str(answer.errno)), os.strerror(answer.errno)
     if isinstance(asked, Ioctl) and asked.request == DMA_BUF_IOCTL_INFO:
         return "0", _info(answer.data, dialect)
+    if asked is not None and asked.op == Op.GET_MAP_INFO:
+        return "0", f"value {answer.value} ({map_info_words(answer.value)})"
     fds = [f"fd {fd}" for fd in event.fds]
     return "0", ", ".join(fds + ([f"value {_number(answer.value)}"] if answer.value else []))
 
