@@ -9,6 +9,7 @@ display        display info, EDID, scanouts, flush, cursor
 resource       2D resources, backing pages (MemEntry), transfers, UUIDs; Format
 render         3D: capability sets, contexts, resources, transfers, command submission
 blob           blob resources and their mapping; MapCache, the cache attribute on the wire
+vring          split virtqueues in guest memory: descriptors, the available and the used ring
 dmabuf         the ioctls of linux/dma-buf.h, and DMA_BUF_IOCTL_INFO, proposed in 2022 and never merged
 private        numbers that real stacks use and the specification does not have
 messages       message type -> structure; parse_message, type_name, OK_RESPONSE

@@ -157,7 +157,7 @@ class _Uncompiled:
 def attach_codec(cls: type[Record]) -> None:
     """Derive the struct formats of `cls`, and give it `parse` and `build`, compiled when they are first looked up."""
     code = _Code(cls)
-    packer = struct.Struct("<" + "".join(code.formats))
+    packer = cls.layout.packer = struct.Struct("<" + "".join(code.formats))
     padded = [fmt.replace("s", "x") if place in code.zeros else fmt for place, fmt in enumerate(code.formats)]
     code.env |= {"unpack": packer.unpack, "unpack_from": packer.unpack_from, "pack": packer.pack}
     code.env["pack_zeros"] = struct.Struct("<" + "".join(padded)).pack

@@ -1,5 +1,6 @@
 """What a layout is, the record that has one, and the ways to look into a record by the names of C."""
 
+import struct
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from typing import Any, ClassVar, NamedTuple, Self
@@ -40,8 +41,11 @@ class Member(NamedTuple):
 class Layout:
     """The layout of one C structure: its name, the size of its fixed part in bytes, its members in order.
 
-    `struct` is the same thing as a construct Struct. `tail` is the variable part, if the structure has one.
+    `struct` is the same thing as a construct Struct. `tail` is the variable part, if the structure has one. `packer`
+    packs the leaves of the fixed part, for loops that cannot afford a record.
     """
+
+    packer: struct.Struct
 
     def __init__(self, name: str, members: Sequence[Member]) -> None:
         self.name = name

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from dissect.cstruct import cstruct
-from uapi_header import DMA_BUF, VIRTIO_GPU, header_text
+from uapi_header import DMA_BUF, VIRTIO_GPU, VIRTIO_RING, header_text
 from uapi_names import BEHIND, NEWER, PROPOSED
 from wire_structures import STRUCTURES, random_bytes
 
@@ -28,12 +28,18 @@ def _digestible(header: str) -> str:
     return "\n".join([*numbers, text.replace("capset_data[]", "capset_data[EOF]")])
 
 
+def _split_ring() -> str:
+    """The structures of a split ring, without the arrays behind them; the rest of that header is code."""
+    structures = re.findall(r"struct vring_(?!packed)\w+ {[^{}]*};", header_text(VIRTIO_RING))
+    return re.sub(r"\w+ ring\[\];", "", "\n".join(structures)).replace("__virtio", "__le")
+
+
 @cache
 def _decoder() -> Any:
     proposed = [text for text in PROPOSED if text.startswith("struct")]
     decoder = cstruct(endian="<")
-    decoder.load("typedef uint32_t __le32; typedef uint64_t __le64; typedef int32_t __s32;")
-    decoder.load("\n".join([_digestible(VIRTIO_GPU), _digestible(DMA_BUF), *proposed]))
+    decoder.load("typedef uint16_t __le16; typedef uint32_t __le32; typedef uint64_t __le64; typedef int32_t __s32;")
+    decoder.load("\n".join([_digestible(VIRTIO_GPU), _digestible(DMA_BUF), _split_ring(), *proposed]))
     return decoder
 
 

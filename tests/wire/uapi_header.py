@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-VIRTIO_GPU, DMA_BUF = "linux/virtio_gpu.h", "linux/dma-buf.h"
-HEADERS = (VIRTIO_GPU, DMA_BUF, "linux/virtio_ids.h", "linux/version.h")
+VIRTIO_GPU, DMA_BUF, VIRTIO_RING = "linux/virtio_gpu.h", "linux/dma-buf.h", "linux/virtio_ring.h"
+HEADERS = (VIRTIO_GPU, DMA_BUF, VIRTIO_RING, "linux/virtio_ids.h", "linux/version.h")
 #: virtio_gpu_ctrl_hdr got its ring_idx here
 OLDEST = (5, 16)
 VARIABLE = "VGPU_EMU_UAPI_INCLUDE"
@@ -26,9 +26,9 @@ def _gcc(*arguments: str, program: str) -> subprocess.CompletedProcess[str]:
         pytest.skip(f"no gcc: {INSTALL}")
     directory = os.environ.get(VARIABLE)
     search = ["-isystem", directory] if directory else []
-    return subprocess.run(
-        ["gcc", *search, "-x", "c", *arguments, "-"], input=program, text=True, capture_output=True, check=False
-    )
+    # freestanding: the kernel's headers are there, a C library's need not be
+    command = ["gcc", *search, "-ffreestanding", "-x", "c", *arguments, "-"]
+    return subprocess.run(command, input=program, text=True, capture_output=True, check=False)
 
 
 @cache

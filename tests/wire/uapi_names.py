@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from enum import Enum
 
-from vgpu_wire import blob, control, device, dmabuf, render, resource
+from vgpu_wire import blob, control, device, dmabuf, render, resource, vring
 
 
 def _named(prefix: str, members: Iterable[Enum]) -> dict[str, int]:
@@ -47,6 +47,15 @@ CONSTANTS: dict[str, dict[str, int]] = {
         "DMA_BUF_SET_NAME_B": dmabuf.DMA_BUF_SET_NAME_B,
         "DMA_BUF_IOCTL_EXPORT_SYNC_FILE": dmabuf.DMA_BUF_IOCTL_EXPORT_SYNC_FILE,
         "DMA_BUF_IOCTL_IMPORT_SYNC_FILE": dmabuf.DMA_BUF_IOCTL_IMPORT_SYNC_FILE,
+    },
+    "RingFeature": _named("VIRTIO_RING_F_", vring.RingFeature),
+    "DescFlag": _named("VRING_DESC_F_", vring.DescFlag),
+    "AvailFlag": _named("VRING_AVAIL_F_", vring.AvailFlag),
+    "UsedFlag": _named("VRING_USED_F_", vring.UsedFlag),
+    "alignment": {
+        "VRING_DESC_ALIGN_SIZE": vring.DESC_ALIGN,
+        "VRING_AVAIL_ALIGN_SIZE": vring.AVAIL_ALIGN,
+        "VRING_USED_ALIGN_SIZE": vring.USED_ALIGN,
     },
     "proposed, never merged": {
         "DMA_BUF_IOCTL_INFO": dmabuf.DMA_BUF_IOCTL_INFO,
@@ -92,10 +101,22 @@ PROPOSED = {
 }
 ALL_PROPOSED = {name for names in PROPOSED.values() for name in names}
 
+#: The other format of a virtqueue.
+PACKED = {
+    "VRING_PACKED_DESC_F_AVAIL",
+    "VRING_PACKED_DESC_F_USED",
+    "VRING_PACKED_EVENT_FLAG_ENABLE",
+    "VRING_PACKED_EVENT_FLAG_DISABLE",
+    "VRING_PACKED_EVENT_FLAG_DESC",
+    "VRING_PACKED_EVENT_F_WRAP_CTR",
+    "vring_packed_desc_event",
+    "vring_packed_desc",
+}
 #: What the headers have and vgpu_wire does not -> why.
 NOT_OURS = {
     "VIRTIO_GPU_HW_H": "the include guard",
     "DMA_BUF_SET_NAME": "its number depends on the size of a pointer: SET_NAME_A or SET_NAME_B",
+    **dict.fromkeys(PACKED, "packed virtqueues"),
 }
 
 #: Parts that the spec has and C does not: they follow the structure.

@@ -34,7 +34,7 @@ def _is_header_in_another_shape(cls: type[Record]) -> bool:
 STRUCTURES = {
     cls.layout.name: cls
     for cls in RECORDS
-    if cls.layout.name.startswith(("virtio_gpu_", "dma_buf_")) and not _is_header_in_another_shape(cls)
+    if cls.layout.name.startswith(("virtio_gpu_", "dma_buf_", "vring_")) and not _is_header_in_another_shape(cls)
 }
 
 
