@@ -11,7 +11,8 @@ from vgpu_emu.assembly import Config, Conflict
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.lockstep import Lockstep, WouldHangError
 from vgpu_emu.machine import Machine, open_machine
-from vgpu_emu.vmm.profiles import PROFILES, Profile
+from vgpu_emu.vmm.catalogue import PROFILES
+from vgpu_emu.vmm.profiles import Profile
 from vgpu_emu.vocabulary import Dialect, HostAttribute, Pgprot
 
 __all__ = [

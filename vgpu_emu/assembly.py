@@ -1,23 +1,36 @@
 """The three parties, made to one configuration and not yet connected."""
 
-from collections.abc import Callable
+import mmap
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from vgpu_emu.guest.driver import Driver
 from vgpu_emu.host.dmabuf import MAX_FDS, Kernel
 from vgpu_emu.host.renderer import Renderer, RendererLimits
-from vgpu_emu.ids import ResourceId
+from vgpu_emu.ids import BlobId, ResourceId
+from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.link.region import HostVisibleRegion
-from vgpu_emu.memory import Memory
+from vgpu_emu.memory import PAGE_SIZE, Memory
 from vgpu_emu.trace.log import Log
+from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_emu.vmm.commands import COMMANDS
-from vgpu_emu.vmm.device import Device
-from vgpu_emu.vmm.profiles import PROFILES, Profile
-from vgpu_emu.vmm.state import DeviceLimits
+from vgpu_emu.vmm.device import Capset, Device
+from vgpu_emu.vmm.displays import Displays
+from vgpu_emu.vmm.profiles import Profile
+from vgpu_emu.vmm.state import Blob, DeviceLimits
 from vgpu_emu.vocabulary import Dialect, HostAttribute, Pgprot, conflicts
 from vgpu_wire.blob import MapCache
 from vgpu_wire.device import Feature
+from vgpu_wire.render import CapsetId
+
+#: what a device offers to a driver that asks for 3D; the bytes mean nothing, as the renderer draws nothing
+CAPSETS: dict[int, Capset] = {
+    CapsetId.VIRGL.value: Capset(1, bytes(308)),
+    CapsetId.VIRGL2.value: Capset(2, bytes(1376)),
+    CapsetId.VENUS.value: Capset(0, bytes(160)),
+    CapsetId.DRM.value: Capset(0, bytes(64)),
+}
 
 
 def size_only(size: int, _name: str) -> Memory:
@@ -28,19 +41,29 @@ def size_only(size: int, _name: str) -> Memory:
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """dialect: the posting that the VMM and, with `ioctl`, the host's kernel know. guess: the renderer's, without it.
 
-    host_visible: bytes of the host visible region; 0: there is none. backing: makes the memory of a buffer.
+    features: what the driver accepts, of what the profile's VMM offers. scanouts: sizes in pixels, 1 to 16 of them.
+    host_visible: bytes of the host visible region; 0: there is none. guest_memory: bytes of guest memory, from 0 on.
+    sparse_memory: bytes of other guest memory that may be touched, and then reads as zero. capsets: by id.
+    backing: makes the memory of a host buffer. opaque_renderer, map_infos: for guests of another renderer, see there.
     """
 
     dialect: Dialect = Dialect.RFC1
     ioctl: bool = True
     profile: Profile = PROFILES["strict"]
+    features: frozenset[Feature] = frozenset(Feature)
     guess: MapCache = MapCache.CACHED
+    scanouts: tuple[tuple[int, int], ...] = ((1024, 768),)
     host_visible: int = 256 << 20
-    features: frozenset[Feature] = frozenset({Feature.VIRGL, Feature.RESOURCE_BLOB, Feature.CONTEXT_INIT})
+    guest_memory: int = 64 << 20
+    sparse_memory: int = 0
+    blob_alignment: int = PAGE_SIZE
+    capsets: Mapping[int, Capset] = CAPSETS
     backing: Callable[[int, str], Memory] = Memory.memfd
     max_fds: int = MAX_FDS
     device_limits: DeviceLimits = msgspec.field(default_factory=DeviceLimits)
     renderer_limits: RendererLimits = msgspec.field(default_factory=RendererLimits)
+    opaque_renderer: bool = False
+    map_infos: Mapping[BlobId, MapCache] = msgspec.field(default_factory=dict)
 
 
 class Conflict(msgspec.Struct, frozen=True):
@@ -55,11 +78,12 @@ class Conflict(msgspec.Struct, frozen=True):
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """kernel and renderer are the host, device and region the VMM, driver the guest."""
+    """kernel and renderer are the host; device and region the VMM; memory and driver the guest."""
 
     kernel: Kernel
     renderer: Renderer
     region: HostVisibleRegion
+    memory: GuestMemory
     device: Device
     driver: Driver
     log: Log
@@ -78,9 +102,9 @@ class Parts(msgspec.Struct, frozen=True):
     def close(self) -> None:
         """The end of VMM and renderer: nothing stays mapped, no descriptor open."""
         self.region.clear()
-        for blob in self.device.resources.values():
-            if blob.exported is not None:
-                blob.exported.memory.release()
+        for resource in self.device.resources.values():
+            if isinstance(resource, Blob) and resource.exported is not None:
+                resource.exported.memory.release()
         self.device.resources.clear()
         self.renderer.exit()
 
@@ -91,18 +115,35 @@ class Parts(msgspec.Struct, frozen=True):
 
 
 def assemble(config: Config, log: Log) -> Parts:
+    """Raises ValueError if the VMM does not offer the features, or they lack what they need."""
     log.note("machine", "assembled", dialect=config.dialect.value, ioctl=config.ioctl, profile=config.profile.name)
     kernel = Kernel(config.dialect if config.ioctl else None, max_fds=config.max_fds)
-    renderer = Renderer(kernel, guess=config.guess, backing=config.backing, limits=config.renderer_limits)
+    renderer = Renderer(
+        kernel,
+        guess=config.guess,
+        backing=config.backing,
+        limits=config.renderer_limits,
+        opaque=config.opaque_renderer,
+    )
     region = HostVisibleRegion(config.host_visible)
+    memory = GuestMemory(sparse=config.sparse_memory)
+    if config.guest_memory:
+        memory.add(0, mmap.mmap(-1, config.guest_memory))
     device = Device(
         config.profile,
         region,
-        features=config.features,
+        memory,
         dialect=config.dialect,
         log=log,
         commands=COMMANDS,
+        displays=Displays(config.scanouts),
+        capsets=config.capsets,
+        blob_alignment=config.blob_alignment,
+        map_infos=config.map_infos,
         limits=config.device_limits,
     )
-    driver = Driver(region if config.host_visible else None, features=config.features, log=log)
-    return Parts(kernel, renderer, region, device, driver, log, config)
+    features = config.features & config.profile.offers
+    if not device.negotiate(features):
+        raise ValueError(f"the device refuses these features: {', '.join(f.name for f in sorted(features))}")
+    driver = Driver(region if config.host_visible else None, features=features, log=log)
+    return Parts(kernel, renderer, region, memory, device, driver, log, config)

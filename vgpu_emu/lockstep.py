@@ -9,8 +9,9 @@ from typing import Self, TypeVar
 from vgpu_emu.assembly import Config, Parts, assemble
 from vgpu_emu.guest.driver import Op
 from vgpu_emu.link.chain import Chain, Used
-from vgpu_emu.trace.log import CONTROLQ, GUEST, HOST, RENDERER, VMM, Log
+from vgpu_emu.trace.log import FENCES, GUEST, HOST, QUEUE_NAMES, RENDERER, VMM, Log
 from vgpu_emu.vmm.asking import Steps, parse_reply
+from vgpu_emu.vmm.fences import timeline_of
 
 T = TypeVar("T")
 
@@ -25,6 +26,8 @@ class Lockstep:
     def __init__(self, config: Config | None = None) -> None:
         self.parts: Parts = assemble(config or Config(), Log())
         self.log = self.parts.log
+        #: seconds; passes only by `advance`
+        self.now = 0.0
         self.driver = self.parts.driver
 
     def __enter__(self) -> Self:
@@ -50,14 +53,34 @@ class Lockstep:
         """Hand the guest's queued requests to the device, one by one, and the answers back."""
         while chains := self.driver.take_available():
             for chain in chains:
-                self.driver.complete(self.submit(chain))
+                used = self.submit(chain)
+                if used is not None:
+                    self.driver.complete(used)
 
-    def submit(self, chain: Chain) -> Used:
-        """One request, whoever made it up: the device's answer."""
-        self.log.message(CONTROLQ, GUEST, VMM, chain.readable, chain.head, chain.capacity)
-        used = self.carry(self.parts.device.handle(chain))
-        self.log.message(CONTROLQ, VMM, GUEST, used.written, used.head)
+    def submit(self, chain: Chain) -> Used | None:
+        """One request, whoever made it up: the device's answer. None: it waits for a fence, or the device is dead."""
+        self.log.message(QUEUE_NAMES[chain.queue], GUEST, VMM, chain.readable, chain.head, chain.capacity)
+        used = self.parts.device.handle(chain)
+        if used is not None and not isinstance(used, Used):
+            used = self.carry(used)
+        if used is not None:
+            self._answer(used)
         return used
+
+    def _answer(self, used: Used) -> None:
+        self.log.message(QUEUE_NAMES[used.queue], VMM, GUEST, used.written, used.head)
+
+    def advance(self, seconds: float) -> list[Used]:
+        """Let time pass: fences whose work is done by then are signalled, and their answers go to the guest."""
+        self.now += seconds
+        released = []
+        for signal in self.parts.renderer.rings.due(self.now):
+            self.log.message(FENCES, HOST, VMM, signal.build())
+            for used in self.parts.device.signal(timeline_of(signal), signal.fence_id):
+                self._answer(used)
+                self.driver.complete(used)
+                released.append(used)
+        return released
 
     def carry(self, steps: Steps[T]) -> T:
         """Let the renderer answer every question of the VMM."""
@@ -66,7 +89,7 @@ class Lockstep:
             while True:
                 data = question.build()
                 self.log.message(RENDERER, VMM, HOST, data)
-                answer, fds = self.parts.renderer.handle(data)
+                answer, fds = self.parts.renderer.handle(data, self.now)
                 self.log.message(RENDERER, HOST, VMM, answer, fds=tuple(passed.fd for passed in fds))
                 question = steps.send(parse_reply(answer, fds))
         except StopIteration as done:

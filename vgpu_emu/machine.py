@@ -4,6 +4,7 @@
 be replaced by a recording of itself, which says the same bytes at the same places.
 """
 
+import itertools
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -17,9 +18,11 @@ from vgpu_emu.host.renderer import Renderer
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Parcel, Port, Tap, open_link
 from vgpu_emu.recording import replay
-from vgpu_emu.trace.log import CONTROLQ, GUEST, HOST, QUEUE_NAMES, RENDERER, VMM, Event, Log
+from vgpu_emu.trace.log import CONTROLQ, CURSORQ, FENCES, GUEST, HOST, QUEUE_NAMES, RENDERER, VMM, Event, Log
 from vgpu_emu.vmm.asking import Steps, parse_reply
 from vgpu_emu.vmm.device import Device
+from vgpu_emu.vmm.fences import timeline_of
+from vgpu_wire.renderer_link import Signal
 
 T = TypeVar("T")
 
@@ -92,8 +95,21 @@ async def run_vmm(device: Device, guest: Port[list[Used], list[Chain]], host: Po
     while True:
         completed = []
         for chain in await guest.receive():
-            completed.append(await _carry(device.handle(chain), host))  # noqa: PERF401 - that would be one coroutine more
-        guest.send(completed)
+            used = device.handle(chain)
+            if used is not None and not isinstance(used, Used):
+                used = await _carry(used, host)
+            if used is not None:
+                completed.append(used)
+        if completed:
+            guest.send(completed)
+
+
+async def run_fences(device: Device, guest: Port[list[Used], list[Chain]], host: Port[bytes, bytes]) -> None:
+    """The VMM's other task: fences that the host signals complete what waits for them."""
+    while True:
+        signal = Signal.parse(await host.receive())
+        if completed := device.signal(timeline_of(signal), signal.fence_id):
+            guest.send(completed)
 
 
 async def _carry(steps: Steps[T], host: Port[Parcel, Parcel]) -> T:
@@ -107,11 +123,20 @@ async def _carry(steps: Steps[T], host: Port[Parcel, Parcel]) -> T:
         return value
 
 
-async def run_host(renderer: Renderer, vmm: Port[Parcel, Parcel]) -> None:
-    """The host's task: answer questions."""
+async def run_host(renderer: Renderer, vmm: Port[Parcel, Parcel], fences: Port[bytes, bytes]) -> None:
+    """The host's task: answer questions, and signal fences when their work is done."""
     while True:
-        question, _fds = await vmm.receive()
-        vmm.send(renderer.handle(question))
+        question: Parcel | None = None
+        if renderer.rings.next_due is None:
+            question = await vmm.receive()
+        else:
+            with trio.move_on_at(renderer.rings.next_due):
+                question = await vmm.receive()
+        now = trio.current_time()
+        for signal in renderer.rings.due(now):
+            fences.send(signal.build())
+        if question is not None:
+            vmm.send(renderer.handle(question[0], now))
 
 
 @asynccontextmanager
@@ -124,29 +149,32 @@ async def open_machine(
     that is over. A recorded guest takes no calls.
     """
     parts = assemble(config or Config(), Log(trio.lowlevel.current_clock().current_time))
+    log, device, renderer = parts.log, parts.device, parts.renderer
     guest_end, vmm_front = open_link(list[Chain], list[Used])
     vmm_back, host_end = open_link(tuple, tuple)
-    guest = Tap(guest_end, _chains_into(parts.log))
-    front = Tap(vmm_front, _used_into(parts.log))
-    back = Tap(vmm_back, _parcels_into(parts.log, VMM, HOST))
-    host = Tap(host_end, _parcels_into(parts.log, HOST, VMM))
+    fences_end, signals_end = open_link(bytes, bytes)
+    guest = Tap(guest_end, _chains_into(log))
+    front = Tap(vmm_front, _used_into(log))
+    back = Tap(vmm_back, _parcels_into(log, VMM, HOST))
+    host = Tap(host_end, _parcels_into(log, HOST, VMM))
+    signals = Tap(signals_end, lambda data: log.message(FENCES, HOST, VMM, data))
     machine = Machine(parts, guest)
-    parties: dict[str, tuple[Callable[..., Coroutine[Any, Any, None]], tuple[Any, ...]]] = {
-        GUEST: (trio.sleep_forever, ()),
-        VMM: (run_vmm, (parts.device, front, back)),
-        HOST: (run_host, (parts.renderer, host)),
+    parties: dict[str, list[tuple[Callable[..., Coroutine[Any, Any, None]], tuple[Any, ...]]]] = {
+        GUEST: [],
+        VMM: [(run_vmm, (device, front, back)), (run_fences, (device, front, fences_end))],
+        HOST: [(run_host, (renderer, host, signals))],
     }
     ports: dict[str, dict[str, Port[Any, Any]]] = {
-        GUEST: {CONTROLQ: guest},
-        VMM: {CONTROLQ: front, RENDERER: back},
-        HOST: {RENDERER: host},
+        GUEST: {CONTROLQ: guest, CURSORQ: guest},
+        VMM: {CONTROLQ: front, CURSORQ: front, RENDERER: back, FENCES: fences_end},
+        HOST: {RENDERER: host, FENCES: signals},
     }
     for party, events in (recorded or {}).items():
         machine.replayed[party] = trio.Event()
-        parties[party] = (machine.replay, (party, events, ports[party]))
+        parties[party] = [(machine.replay, (party, events, ports[party]))]
     try:
         async with trio.open_nursery() as nursery:
-            for task, arguments in parties.values():
+            for task, arguments in itertools.chain.from_iterable(parties.values()):
                 nursery.start_soon(task, *arguments)
             yield machine
             nursery.cancel_scope.cancel()

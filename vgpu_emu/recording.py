@@ -8,7 +8,7 @@ from vgpu_emu.ids import Fd
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Port
 from vgpu_emu.memory import Memory, PassedFd
-from vgpu_emu.trace.log import GUEST, QUEUE_NUMBERS, RENDERER, Event, Message
+from vgpu_emu.trace.log import FENCES, GUEST, QUEUE_NUMBERS, RENDERER, Event, Message
 from vgpu_wire.renderer_link import Answer
 
 
@@ -18,25 +18,24 @@ async def replay(party: str, events: Iterable[Event], ports: Mapping[str, Port[A
     What arrives is not compared with the recording; that is for who looks at both logs. Descriptors that were passed
     are size-only ones of the same number.
     """
-    arrived: dict[str, deque[Any]] = {link: deque() for link in ports}
+    arrived: dict[Port[Any, Any], deque[Any]] = {port: deque() for port in ports.values()}
     for event in events:
         if not isinstance(event, Message):
             continue
         if event.receiver == party:
-            if not arrived[event.link]:
-                arrived[event.link].extend(await _receive(event.link, ports))
-            arrived[event.link].popleft()
+            port = ports[event.link]
+            if not arrived[port]:
+                item = await port.receive()
+                # what arrives together: all chains of a kick or of an interrupt; one message on the other links
+                arrived[port].extend(item if event.link in QUEUE_NUMBERS else [item])
+            arrived[port].popleft()
         elif event.sender == party:
             ports[event.link].send(_item(event))
 
 
-async def _receive(link: str, ports: Mapping[str, Port[Any, Any]]) -> list[Any]:
-    """The messages that arrive together: those of a kick or an interrupt, or the one of the renderer link."""
-    item = await ports[link].receive()
-    return [item] if link == RENDERER else item
-
-
 def _item(message: Message) -> Any:
+    if message.link == FENCES:
+        return message.data
     if message.link == RENDERER:
         fds = (PassedFd(Fd(fd), Memory(Answer.parse(message.data).value, None)) for fd in message.fds)
         return message.data, tuple(fds)

@@ -1,8 +1,8 @@
 """The fake virglrenderer's own context command stream: the payload of SUBMIT_3D.
 
 Real streams (virgl, venus, ...) say with thousands of commands what shall be drawn and, on the way, which memory is
-allocated. This one only allocates: ALLOC makes an object that RESOURCE_CREATE_BLOB then finds by its blob_id. A stream
-is a sequence of commands; each starts with its opcode and its length in 32-bit words, as virgl's do.
+allocated. This one only allocates (ALLOC makes an object that RESOURCE_CREATE_BLOB then finds by its blob_id) and takes
+time (WORK). A stream is a sequence of commands; each starts with its opcode and its length in 32-bit words, as virgl's.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from vgpu_wire.terms import le16, le32, le64
 class StreamOp(IntEnum):
     ALLOC = 1
     FREE = 2
+    WORK = 3
 
 
 class ExporterKind(IntEnum):
@@ -63,10 +64,23 @@ class StreamFree(StreamHdr, frozen=True):
     blob_id: le64 = 0
 
 
-_COMMANDS: dict[int, type[StreamAlloc] | type[StreamFree]] = {StreamOp.ALLOC: StreamAlloc, StreamOp.FREE: StreamFree}
+@wire("vgpu_emu_stream_work", 8)
+class StreamWork(StreamHdr, frozen=True):
+    """Keep the ring busy for that long: what a real stream does with the memory that it allocated."""
+
+    opcode: le16 = StreamOp.WORK.value
+    length: le16 = 2
+    microseconds: le32 = 0
 
 
-def stream_commands(stream: bytes) -> Iterator[StreamAlloc | StreamFree]:
+_COMMANDS: dict[int, type[StreamAlloc] | type[StreamFree] | type[StreamWork]] = {
+    StreamOp.ALLOC: StreamAlloc,
+    StreamOp.FREE: StreamFree,
+    StreamOp.WORK: StreamWork,
+}
+
+
+def stream_commands(stream: bytes) -> Iterator[StreamAlloc | StreamFree | StreamWork]:
     """The commands of a stream, in order. Raises WireError at the first that is none."""
     place = 0
     while place < len(stream):

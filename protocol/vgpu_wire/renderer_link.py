@@ -41,6 +41,8 @@ class Op(IntEnum):
     IOCTL = 10
     #: close(2)
     CLOSE = 11
+    #: virgl_renderer_context_create_fence, virgl_renderer_create_fence
+    FENCE = 12
 
 
 @wire("vgpu_emu_question", 8)
@@ -59,12 +61,13 @@ class ContextQuestion(Question, frozen=True):
     value: le32 = 0
 
 
-@wire("vgpu_emu_question_submit", 16)
+@wire("vgpu_emu_question_submit", 20)
 class Submit(Question, frozen=True):
-    """SUBMIT: `size` bytes of the context's command stream."""
+    """SUBMIT: `size` bytes of the context's command stream, to run on one of its rings."""
 
     op: le32 = Op.SUBMIT.value
     ctx_id: le32 = 0
+    ring_idx: le32 = 0
     size: le32 = 0
     commands: Annotated[bytes, construct.Bytes(construct.this.size)] = b""
 
@@ -110,6 +113,31 @@ class Close(Question, frozen=True):
     reserved: le32 = 0
 
 
+@wire("vgpu_emu_question_fence", 28)
+class Fence(Question, frozen=True):
+    """FENCE: behind all that was submitted to a ring or, if `is_global`, to any. Answer: 1 if the fence is pending.
+
+    A pending fence is signalled later by a Signal.
+    """
+
+    op: le32 = Op.FENCE.value
+    ctx_id: le32 = 0
+    ring_idx: le32 = 0
+    is_global: le32 = 0
+    fence_id: le64 = 0
+
+
+@wire("vgpu_emu_signal", 24)
+class Signal(Record, frozen=True):
+    """What the host sends unasked, on a link of its own: a fence, named as in the question, is complete."""
+
+    ctx_id: le32 = 0
+    ring_idx: le32 = 0
+    is_global: le32 = 0
+    padding: le32 = 0
+    fence_id: le64 = 0
+
+
 @wire("vgpu_emu_answer", 16)
 class Answer(Record, frozen=True):
     """errno: 0, or why not. value: what was asked for. data: `size` bytes."""
@@ -134,6 +162,7 @@ QUESTIONS: MappingProxyType[Op, type[Question]] = MappingProxyType(
         Op.GET_MAP_INFO: ResourceQuestion,
         Op.IOCTL: Ioctl,
         Op.CLOSE: Close,
+        Op.FENCE: Fence,
     }
 )
 

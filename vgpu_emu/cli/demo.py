@@ -16,7 +16,7 @@ from vgpu_emu.cli.usage import UsageError
 from vgpu_emu.propagation import Propagation, propagate
 from vgpu_emu.trace.ladder import Rung, rungs
 from vgpu_emu.trace.words import map_info_words
-from vgpu_emu.vmm.profiles import PROFILES
+from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_emu.vocabulary import Dialect
 from vgpu_wire.context_stream import ExporterKind
 

@@ -12,17 +12,19 @@ import msgspec
 
 from vgpu_emu.host.dmabuf import Kernel, Process
 from vgpu_emu.host.exporters import EXPORTERS
+from vgpu_emu.host.rings import Rings
 from vgpu_emu.ids import BlobId, ContextId, Fd, ResourceId
 from vgpu_emu.memory import PAGE_SIZE, Memory, PassedFd
 from vgpu_emu.vocabulary import HostAttribute
 from vgpu_wire.blob import BlobMem, MapCache
-from vgpu_wire.context_stream import ExporterKind, StreamAlloc, stream_commands
+from vgpu_wire.context_stream import ExporterKind, StreamAlloc, StreamWork, stream_commands
 from vgpu_wire.errors import WireError
 from vgpu_wire.renderer_link import (
     Answer,
     Close,
     ContextQuestion,
     CreateBlob,
+    Fence,
     Ioctl,
     Op,
     ResourceQuestion,
@@ -50,7 +52,11 @@ class Context(msgspec.Struct):
 
 
 class Renderer:
-    """guess: what get_map_info answers, which no real renderer knows either. backing: makes the memory of an object."""
+    """guess: what get_map_info answers, which no real renderer knows either. backing: makes the memory of an object.
+
+    opaque: take any command stream, and let any blob_id stand for cached memory of the size that is asked for: for
+    guests that speak to another renderer.
+    """
 
     def __init__(
         self,
@@ -59,6 +65,7 @@ class Renderer:
         guess: MapCache = MapCache.CACHED,
         backing: Callable[[int, str], Memory] = Memory.memfd,
         limits: RendererLimits | None = None,
+        opaque: bool = False,
     ) -> None:
         self.process = Process(kernel, "renderer")
         #: the descriptors of the VMM, whose system calls come as questions
@@ -67,10 +74,14 @@ class Renderer:
         self.backing = backing
         self.limits = limits or RendererLimits()
         self.contexts: dict[ContextId, Context] = {}
+        self.opaque = opaque
         self.resources: dict[ResourceId, Fd] = {}
+        self.rings = Rings()
+        self.now = 0.0
 
-    def handle(self, data: bytes) -> Reply:
-        """Answer one question: its bytes, and the descriptors that go with them."""
+    def handle(self, data: bytes, now: float = 0.0) -> Reply:
+        """Answer one question, at `now` seconds: its bytes, and the descriptors that go with them."""
+        self.now = now
         try:
             question = parse_question(data)
             return _CALLS[question.op](self, question)
@@ -106,6 +117,7 @@ class Renderer:
     def ctx_destroy(self, question: ContextQuestion) -> Reply:
         for fd in self._context(question.ctx_id).objects.values():
             self.process.close(fd)
+        self.rings.forget(question.ctx_id)
         del self.contexts[ContextId(question.ctx_id)]
         return _OK
 
@@ -120,15 +132,22 @@ class Renderer:
 
     def submit(self, question: Submit) -> Reply:
         context = self._context(question.ctx_id)
+        if self.opaque:
+            return _OK
         for command in stream_commands(question.commands):
-            blob_id = BlobId(command.blob_id)
             if isinstance(command, StreamAlloc):
-                self._alloc(context, blob_id, command)
-            elif blob_id in context.objects:
-                self.process.close(context.objects.pop(blob_id))
+                self._alloc(context, BlobId(command.blob_id), command)
+            elif isinstance(command, StreamWork):
+                self.rings.work((question.ctx_id, question.ring_idx), command.microseconds / 1e6, self.now)
+            elif BlobId(command.blob_id) in context.objects:
+                self.process.close(context.objects.pop(BlobId(command.blob_id)))
             else:
-                raise OSError(ENOENT, f"no object {blob_id}")
+                raise OSError(ENOENT, f"no object {command.blob_id}")
         return _OK
+
+    def fence(self, question: Fence) -> Reply:
+        pending = self.rings.fence(question, self.now)
+        return Answer(value=int(pending)).build(), ()
 
     def _alloc(self, context: Context, blob_id: BlobId, command: StreamAlloc) -> None:
         if blob_id in context.objects:
@@ -157,8 +176,11 @@ class Renderer:
         context = self._context(question.ctx_id)
         if ResourceId(question.resource_id) in self.resources:
             raise OSError(EBUSY, f"resource {question.resource_id} exists")
-        if question.blob_mem != BlobMem.HOST3D:
-            raise OSError(EINVAL, f"blob_mem {question.blob_mem} has no memory on the host")
+        if question.blob_mem == BlobMem.GUEST:
+            raise OSError(EINVAL, "a guest blob has no memory on the host")
+        if self.opaque:
+            alloc = StreamAlloc(exporter=ExporterKind.CACHED.value, blob_id=question.blob_id, size=question.size)
+            self._alloc(context, BlobId(question.blob_id), alloc)
         fd = context.objects.get(BlobId(question.blob_id))
         if fd is None or self.process.file(fd).memory.size < question.size:
             raise OSError(EINVAL, f"no object {question.blob_id} of {question.size} bytes")
@@ -210,4 +232,5 @@ _CALLS: dict[int, Callable[[Renderer, Any], Reply]] = {
     Op.GET_MAP_INFO.value: Renderer.get_map_info,
     Op.IOCTL.value: Renderer.ioctl,
     Op.CLOSE.value: Renderer.close,
+    Op.FENCE.value: Renderer.fence,
 }

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 #: links
-CONTROLQ, CURSORQ, RENDERER = "controlq", "cursorq", "renderer"
+CONTROLQ, CURSORQ, RENDERER, FENCES = "controlq", "cursorq", "renderer", "fences"
 #: virtqueue -> its number, and back
 QUEUE_NUMBERS = {CONTROLQ: 0, CURSORQ: 1}
 QUEUE_NAMES = {number: name for name, number in QUEUE_NUMBERS.items()}

@@ -1,7 +1,13 @@
-"""Every command that the device carries out."""
+"""Every command that the device carries out: the 26 of virtio 1.4."""
 
-from vgpu_emu.vmm import blobs, contexts
+from vgpu_emu.vmm import backings, blobs, contexts, images, scanouts
 from vgpu_emu.vmm.device import Command
 from vgpu_wire.control import CtrlType
 
-COMMANDS: dict[CtrlType, Command] = contexts.COMMANDS | blobs.COMMANDS
+COMMANDS: dict[CtrlType, Command] = {
+    **scanouts.COMMANDS,
+    **images.COMMANDS,
+    **backings.COMMANDS,
+    **blobs.COMMANDS,
+    **contexts.COMMANDS,
+}

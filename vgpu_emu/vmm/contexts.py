@@ -1,52 +1,108 @@
-"""Commands on contexts (virtio 1.4, 5.7.6.9)."""
+"""Commands on contexts and capability sets (virtio 1.4, 5.7.6.9)."""
 
 from vgpu_emu.ids import ContextId
 from vgpu_emu.vmm.asking import Steps
 from vgpu_emu.vmm.device import OK, Command, Device
 from vgpu_emu.vmm.rules import Rule
-from vgpu_wire.control import CtrlHdr, CtrlType
+from vgpu_emu.vmm.state import Blob, Context
+from vgpu_wire.blob import BlobMem
+from vgpu_wire.control import CtrlFlag, CtrlHdr, CtrlType
 from vgpu_wire.device import Feature
-from vgpu_wire.render import CmdSubmit, CtxCreate, CtxDestroy, CtxResource
+from vgpu_wire.render import (
+    CONTEXT_INIT_CAPSET_ID_MASK,
+    CmdSubmit,
+    CtxCreate,
+    CtxDestroy,
+    CtxResource,
+    GetCapset,
+    GetCapsetInfo,
+    RespCapset,
+    RespCapsetInfo,
+)
 from vgpu_wire.renderer_link import ContextQuestion, Op, Submit
+
+_RING = CtrlFlag.INFO_RING_IDX.value
 
 
 def ctx_create(device: Device, request: CtxCreate) -> Steps[CtrlHdr]:
-    ctx_id = ContextId(request.ctx_id)
+    ctx_id, init = ContextId(request.ctx_id), request.context_init
     device.require(ctx_id and ctx_id not in device.contexts, Rule.CTX_CREATE_ID_FREE)
-    negotiated = Feature.CONTEXT_INIT in device.features
-    device.require(not request.context_init or negotiated, Rule.CTX_CREATE_INIT_NEGOTIATED)
+    device.require(not init or Feature.CONTEXT_INIT in device.features, Rule.CTX_CREATE_INIT_NEGOTIATED)
+    capset = init & CONTEXT_INIT_CAPSET_ID_MASK
+    device.require(not capset or capset in device.capsets, Rule.CTX_CREATE_CAPSET_KNOWN)
     device.require(len(device.contexts) < device.limits.contexts, Rule.CTX_LIMIT)
-    yield from device.call(ContextQuestion(op=Op.CTX_CREATE.value, ctx_id=ctx_id, value=request.context_init))
-    device.contexts.add(ctx_id)
+    yield from device.call(ContextQuestion(op=Op.CTX_CREATE.value, ctx_id=ctx_id, value=init))
+    device.contexts[ctx_id] = Context(ctx_id, init)
     return OK
 
 
 def ctx_destroy(device: Device, request: CtxDestroy) -> Steps[CtrlHdr]:
     device.require(ContextId(request.ctx_id) in device.contexts, Rule.CTX_KNOWN)
-    device.contexts.discard(ContextId(request.ctx_id))
+    device.contexts.pop(ContextId(request.ctx_id), None)
     yield from device.call(ContextQuestion(op=Op.CTX_DESTROY.value, ctx_id=request.ctx_id))
     return OK
 
 
-def ctx_resource(device: Device, request: CtxResource) -> Steps[CtrlHdr]:
-    device.require(ContextId(request.ctx_id) in device.contexts, Rule.CTX_KNOWN)
+def ctx_attach_resource(device: Device, request: CtxResource) -> Steps[CtrlHdr]:
+    context = _context(device, request)
     resource = device.resource(request.resource_id, Rule.CTX_RESOURCE_KNOWN)
-    op = Op.CTX_ATTACH if request.type == CtrlType.CTX_ATTACH_RESOURCE else Op.CTX_DETACH
-    yield from device.call(ContextQuestion(op=op.value, ctx_id=request.ctx_id, value=resource.resource_id))
+    context.attached.add(resource.resource_id)
+    if isinstance(resource, Blob) and resource.blob_mem is not BlobMem.GUEST:
+        yield from device.call(
+            ContextQuestion(op=Op.CTX_ATTACH.value, ctx_id=context.ctx_id, value=resource.resource_id)
+        )
     return OK
+
+
+def ctx_detach_resource(device: Device, request: CtxResource) -> Steps[CtrlHdr]:
+    """Detaching what is not attached changes nothing."""
+    context = _context(device, request)
+    resource = device.resource(request.resource_id, Rule.CTX_RESOURCE_KNOWN)
+    context.attached.discard(resource.resource_id)
+    if isinstance(resource, Blob) and resource.blob_mem is not BlobMem.GUEST:
+        yield from device.call(
+            ContextQuestion(op=Op.CTX_DETACH.value, ctx_id=context.ctx_id, value=resource.resource_id)
+        )
+    return OK
+
+
+def _context(device: Device, request: CtxResource) -> Context:
+    context = device.contexts.get(ContextId(request.ctx_id))
+    device.require(context, Rule.CTX_KNOWN)
+    return context or Context(ContextId(request.ctx_id))
 
 
 def submit_3d(device: Device, request: CmdSubmit) -> Steps[CtrlHdr]:
     device.require(ContextId(request.ctx_id) in device.contexts, Rule.SUBMIT_CTX_KNOWN)
     device.require(request.size <= device.limits.submit_bytes, Rule.SUBMIT_LIMIT)
-    yield from device.call(Submit(ctx_id=request.ctx_id, size=request.size, commands=request.commands))
+    ring_idx = request.ring_idx if request.flags & _RING else 0
+    yield from device.call(
+        Submit(ctx_id=request.ctx_id, ring_idx=ring_idx, size=request.size, commands=request.commands)
+    )
+    device.fences.busy.add((request.ctx_id, ring_idx))
     return OK
+
+
+def get_capset_info(device: Device, request: GetCapsetInfo) -> CtrlHdr:
+    ids = list(device.capsets)
+    device.require(request.capset_index < len(ids), Rule.CAPSET_INDEX_VALID)
+    capset_id = ids[request.capset_index]
+    capset = device.capsets[capset_id]
+    return RespCapsetInfo(capset_id=capset_id, capset_max_version=capset.version, capset_max_size=len(capset.data))
+
+
+def get_capset(device: Device, request: GetCapset) -> CtrlHdr:
+    capset = device.capsets.get(request.capset_id)
+    device.require(capset is not None and request.capset_version <= capset.version, Rule.CAPSET_KNOWN)
+    return RespCapset(capset_data=capset.data if capset is not None else b"")
 
 
 COMMANDS = {
     CtrlType.CTX_CREATE: Command(ctx_create, Feature.VIRGL),
     CtrlType.CTX_DESTROY: Command(ctx_destroy, Feature.VIRGL),
-    CtrlType.CTX_ATTACH_RESOURCE: Command(ctx_resource, Feature.VIRGL),
-    CtrlType.CTX_DETACH_RESOURCE: Command(ctx_resource, Feature.VIRGL),
+    CtrlType.CTX_ATTACH_RESOURCE: Command(ctx_attach_resource, Feature.VIRGL),
+    CtrlType.CTX_DETACH_RESOURCE: Command(ctx_detach_resource, Feature.VIRGL),
     CtrlType.SUBMIT_3D: Command(submit_3d, Feature.VIRGL),
+    CtrlType.GET_CAPSET_INFO: Command(get_capset_info, Feature.VIRGL),
+    CtrlType.GET_CAPSET: Command(get_capset, Feature.VIRGL),
 }

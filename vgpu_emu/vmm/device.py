@@ -4,40 +4,47 @@
 request; it returns the response, or is a generator that does. What a request does wrong is found by `require`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from vgpu_emu.ids import ContextId, ResourceId
+from vgpu_emu.ids import BlobId, ContextId, ResourceId
 from vgpu_emu.link.chain import Chain, Used
+from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.link.region import HostVisibleRegion
 from vgpu_emu.trace.log import VMM, Log
-from vgpu_emu.vmm.asking import ERRNO_RULES, Steps, ask
-from vgpu_emu.vmm.profiles import UNCHECKED, Profile
-from vgpu_emu.vmm.rules import Rule
-from vgpu_emu.vmm.state import Blob, DeviceLimits
+from vgpu_emu.vmm.asking import ERRNO_RULES, Steps, ask, close
+from vgpu_emu.vmm.displays import Displays
+from vgpu_emu.vmm.fences import GLOBAL, Fences, Timeline
+from vgpu_emu.vmm.profiles import DEAD, Profile
+from vgpu_emu.vmm.rules import UNCHECKED, Rule
+from vgpu_emu.vmm.state import Blob, Context, DeviceLimits, Image, Resource
 from vgpu_emu.vocabulary import Dialect
-from vgpu_wire.control import CtrlFlag, CtrlHdr, CtrlType, HeaderOnly
-from vgpu_wire.device import Feature
+from vgpu_wire.blob import BlobMem, MapCache
+from vgpu_wire.control import RING_COUNT, CtrlFlag, CtrlHdr, CtrlType, HeaderOnly
+from vgpu_wire.device import CONTROLQ, CURSORQ, FEATURE_NEEDS, Feature
 from vgpu_wire.errors import WireError
-from vgpu_wire.messages import MESSAGES
-from vgpu_wire.renderer_link import Answer, Question
+from vgpu_wire.messages import MESSAGES, type_name
+from vgpu_wire.render import CmdSubmit
+from vgpu_wire.renderer_link import Answer, ContextQuestion, Fence, Op, Question, ResourceQuestion
 
 _HEADER = CtrlHdr.layout.size
 _FENCE, _RING = CtrlFlag.FENCE.value, CtrlFlag.INFO_RING_IDX.value
-#: what is echoed of a request that has no header
-_NO_HEADER = CtrlHdr()
 OK = HeaderOnly(type=CtrlType.RESP_OK_NODATA.value)
 
 
 class Refused(Exception):  # noqa: N818 - the guest's error, not ours
     """The request breaks a rule: this is the response."""
 
-    def __init__(self, rule: Rule, response: CtrlType) -> None:
+    def __init__(self, rule: Rule, response: CtrlHdr) -> None:
         super().__init__(rule.broken)
         self.rule = rule
         self.response = response
+
+
+class DeviceDead(Exception):  # noqa: N818 - what happens to the VMM that is modelled
+    """The VMM that this profile models panics here: the device answers nothing any more."""
 
 
 class Command(NamedTuple):
@@ -45,85 +52,213 @@ class Command(NamedTuple):
 
     handler: "Callable[[Device, Any], CtrlHdr | Steps[CtrlHdr]]"
     feature: Feature | None = None
+    queue: int = CONTROLQ
+
+
+class Capset(NamedTuple):
+    """A capability set: its highest version, and its bytes, which only the renderer's protocol explains."""
+
+    version: int
+    data: bytes
 
 
 class Device:
-    """features: what was negotiated. dialect: the posting that the VMM was built against. region: where blobs go."""
+    """A device behind two queues.
+
+    region: where blobs are mapped. memory: the guest's. dialect: the posting that the VMM was built against.
+    displays: its scanouts. capsets: by id, in the order of their indices. blob_alignment: bytes, a power of two.
+    map_infos: the answers for these blob ids, instead of a question to the exporter.
+    """
 
     def __init__(
         self,
         profile: Profile,
         region: HostVisibleRegion,
+        memory: GuestMemory,
         *,
-        features: Iterable[Feature],
         dialect: Dialect,
         log: Log,
         commands: Mapping[CtrlType, Command],
+        displays: Displays,
+        capsets: Mapping[int, Capset],
+        blob_alignment: int = 1,
+        map_infos: Mapping[BlobId, MapCache] | None = None,
         limits: DeviceLimits | None = None,
     ) -> None:
         self.profile = profile
         self.region = region
-        self.features = frozenset(features)
+        self.memory = memory
         self.dialect = dialect
         self.log = log
+        # plain ints as keys: to look for an int among enum members runs Python code
         self.commands: Mapping[int, Command] = {number.value: command for number, command in commands.items()}
+        self.displays = displays
+        self.capsets = capsets
+        self.blob_alignment = blob_alignment
+        self.map_infos = map_infos or {}
         self.limits = limits or DeviceLimits()
-        self.contexts: set[ContextId] = set()
-        self.resources: dict[ResourceId, Blob] = {}
+        self.features: frozenset[Feature] = frozenset()
+        self.resources: dict[ResourceId, Resource] = {}
+        self.contexts: dict[ContextId, Context] = {}
+        self.fences = Fences()
+        self.image_bytes = 0
         self.blob_bytes = 0
+        #: the rule or command at which the modelled VMM panicked
+        self.dead: str | None = None
 
-    def handle(self, chain: Chain) -> Steps[Used]:
-        """Carry out one request. Any bytes are answered; the answer is cut to the chain's capacity."""
-        header: CtrlHdr = _NO_HEADER
+    def negotiate(self, features: frozenset[Feature]) -> bool:
+        """The driver accepts these. False: FEATURES_OK stays clear, as one was not offered or lacks what it needs."""
+        if not features <= self.profile.offers or any(FEATURE_NEEDS.get(f, f) not in features for f in features):
+            return False
+        self.features = features
+        return True
+
+    # -- requests
+
+    def handle(self, chain: Chain) -> Used | Steps[Used | None] | None:
+        """Carry out one request: the used chain, or steps that ask the renderer and return it.
+
+        Any bytes are answered; the answer is cut to the chain's capacity. None: it has to wait for a fence, and
+        `signal` gives it later; or the device is dead.
+        """
+        if self.dead is not None:
+            return None
         try:
-            command, header = self._parse(chain.readable)
-            response = command.handler(self, header)
+            command, request = self._parse(chain)
+            response = command.handler(self, request)
+        except Refused as refused:
+            return self._refuse(chain, refused)
+        except OSError as gone:
+            self.log.note(VMM, "memory_gone", detail=str(gone))
+            return self._refuse(chain, Refused(Rule.MEMORY_THERE, HeaderOnly(type=Rule.MEMORY_THERE.strict.value)))
+        except DeviceDead as death:
+            self._die(death)
+            return None
+        if request.flags & _FENCE or not isinstance(response, CtrlHdr):
+            return self._finish(chain, request, response)
+        return self._used(chain, response)
+
+    def _finish(self, chain: Chain, request: CtrlHdr, response: CtrlHdr | Steps[CtrlHdr]) -> Steps[Used | None]:
+        """The rest of a request that asks the renderer, or is fenced."""
+        try:
             if not isinstance(response, CtrlHdr):
                 response = yield from response
         except Refused as refused:
-            self.log.note(VMM, "refused", rule=refused.rule.name, response=refused.response.name)
-            response = HeaderOnly(type=refused.response.value)
-            if header is _NO_HEADER and len(chain.readable) >= _HEADER:
-                header = CtrlHdr.parse(chain.readable[:_HEADER])
-        if header.flags & _FENCE:
-            response = _fenced(response, header)
+            return self._refuse(chain, refused)
+        except DeviceDead as death:
+            self._die(death)
+            return None
+        if not request.flags & _FENCE:
+            return self._used(chain, response)
+        used = self._used(chain, self._fenced(response, request))
+        timeline = (request.ctx_id, request.ring_idx) if request.flags & _RING else GLOBAL
+        if not self.fences.waits(timeline):
+            return used
+        ring = {"is_global": 1} if timeline == GLOBAL else {"ctx_id": request.ctx_id, "ring_idx": request.ring_idx}
+        question = Fence(fence_id=request.fence_id, **ring)
+        answer = yield from ask(question)
+        if answer.errno or not answer.value:
+            self.fences.idle(timeline)
+            return used
+        self.fences.park(timeline, request.fence_id, used)
+        return None
+
+    def signal(self, timeline: Timeline, fence_id: int) -> list[Used]:
+        """The renderer signals a fence: the used chains that the driver may now see, in their order."""
+        return self.fences.signal(timeline, fence_id)
+
+    def reset(self) -> Steps[None]:
+        """The driver writes 0 to the device's status: everything is gone, and nothing that was due is answered."""
+        for resource in list(self.resources.values()):
+            yield from self.forget(resource)
+        for ctx_id in self.contexts:
+            yield from ask(ContextQuestion(op=Op.CTX_DESTROY.value, ctx_id=ctx_id))
+        self.contexts.clear()
+        self.fences.clear()
+        self.features = frozenset()
+
+    def _parse(self, chain: Chain) -> tuple[Command, CtrlHdr]:
+        """The request and what carries it out. Bytes behind its structure are ignored, as in every VMM."""
+        data = chain.readable
+        if len(data) < _HEADER:
+            raise self.broken(Rule.HEADER_WHOLE)
+        number = int.from_bytes(data[:4], "little")
+        command = self.commands.get(number)
+        if command is None or command.queue != chain.queue:
+            raise self.broken(Rule.COMMAND_KNOWN)
+        if number in self.profile.dead_commands:
+            raise DeviceDead(type_name(number))
+        if command.feature is not None and command.feature not in self.features:
+            raise self.broken(Rule.COMMAND_NEGOTIATED)
+        request = self._structure(number, data)
+        if request.flags & _FENCE:
+            self.require(self.fences.count < self.limits.fences, Rule.FENCE_LIMIT)
+            self.require(not request.flags & _RING or request.ring_idx < RING_COUNT, Rule.RING_IDX_VALID)
+        return command, request
+
+    def _structure(self, number: int, data: bytes) -> CtrlHdr:
+        structure = MESSAGES[number]
+        try:
+            return structure.parse(data)
+        except WireError as error:
+            if error.kind == "trailing":
+                return structure.parse(data[: error.offset])
+            self.log.note(VMM, "malformed", detail=str(error))
+            if structure is CmdSubmit and len(data) >= structure.layout.size:
+                return self._short_submit(data)
+            rule = Rule.ENTRIES_WHOLE if ".entries" in error.path else Rule.REQUEST_WHOLE
+            raise self.broken(rule) from None
+
+    def _short_submit(self, data: bytes) -> CtrlHdr:
+        """SUBMIT_3D of fewer bytes than it says: of a VMM that does not look, what is there is submitted."""
+        size = CmdSubmit.layout.size
+        self.require(False, Rule.SUBMIT_WHOLE if len(data) > size else Rule.SUBMIT_PRESENT)
+        head = CmdSubmit.parse(data[:24] + bytes(8))
+        return replace(head, size=len(data) - size, commands=data[size:])
+
+    # -- responses
+
+    def _used(self, chain: Chain, response: CtrlHdr) -> Used:
+        if chain.queue == CURSORQ and not self.profile.cursor_answers:
+            return Used(chain.head, chain.queue, b"")
         written = response.build()
         if len(written) > chain.capacity:
             self.log.note(VMM, "truncated", size=len(written), capacity=chain.capacity)
             written = written[: chain.capacity]
         return Used(chain.head, chain.queue, written)
 
-    def _parse(self, data: bytes) -> tuple[Command, CtrlHdr]:
-        """The request and what carries it out. Bytes behind its structure are ignored, as in every VMM."""
-        if len(data) < _HEADER:
-            raise self._broken(Rule.HEADER_WHOLE)
-        number = int.from_bytes(data[:4], "little")
-        command = self.commands.get(number)
-        if command is None:
-            raise self._broken(Rule.COMMAND_KNOWN)
-        self.require(command.feature is None or command.feature in self.features, Rule.COMMAND_NEGOTIATED)
-        structure = MESSAGES[number]
-        try:
-            return command, structure.parse(data)
-        except WireError as error:
-            if error.kind == "trailing":
-                return command, structure.parse(data[: error.offset])
-            self.log.note(VMM, "malformed", detail=str(error))
-            raise self._broken(Rule.REQUEST_WHOLE) from None
+    def _refuse(self, chain: Chain, refused: Refused) -> Used:
+        response, data = refused.response, chain.readable
+        self.log.note(VMM, "refused", rule=refused.rule.name, response=type_name(response.type))
+        if len(data) >= _HEADER and refused.rule not in self.profile.forgets_fence:
+            header = CtrlHdr.parse(data[:_HEADER])
+            if header.flags & _FENCE:
+                response = self._fenced(response, header)
+        return self._used(chain, response)
+
+    def _fenced(self, response: CtrlHdr, request: CtrlHdr) -> CtrlHdr:
+        """The response of a fenced request, error or not: flag and fence_id are echoed, and with them the timeline."""
+        flags = request.flags & self.profile.echoed_flags
+        ring_idx = request.ring_idx if flags & _RING else 0
+        return replace(response, flags=flags, fence_id=request.fence_id, ctx_id=request.ctx_id, ring_idx=ring_idx)
+
+    def _die(self, death: DeviceDead) -> None:
+        self.dead = str(death)
+        self.log.note(VMM, "device_dead", profile=self.profile.name, at=self.dead)
 
     # -- for commands
 
     def require(self, holds: object, rule: Rule) -> None:
         """Go on if the rule holds or the profile does not check it; else the command ends with the profile's answer."""
         if not holds and self.profile.verdict(rule) is not UNCHECKED:
-            raise self._broken(rule)
+            raise self.broken(rule)
 
-    def resource(self, resource_id: int, rule: Rule) -> Blob:
+    def resource(self, resource_id: int, rule: Rule) -> Resource:
         """The resource of this id; if there is none, the command ends with the profile's answer to `rule`."""
-        blob = self.resources.get(ResourceId(resource_id))
-        if blob is None:
-            raise self._broken(rule)
-        return blob
+        resource = self.resources.get(ResourceId(resource_id))
+        if resource is None:
+            raise self.broken(rule)
+        return resource
 
     def call(self, question: Question) -> Steps[Answer]:
         """Ask the renderer; if it refuses, so does the command."""
@@ -133,14 +268,32 @@ class Device:
             self.require(False, ERRNO_RULES.get(answer.errno, Rule.RENDERER_WORKS))
         return answer
 
-    def _broken(self, rule: Rule) -> Refused:
+    def unmap(self, blob: Blob) -> None:
+        """Take a blob out of the region, if it is there."""
+        if blob.offset is not None:
+            self.region.unmap(blob.offset)
+            blob.offset = None
+
+    def forget(self, resource: Resource) -> Steps[None]:
+        """A resource ends: nothing refers to it any more, here or in the renderer."""
+        del self.resources[resource.resource_id]
+        self.displays.forget(resource.resource_id)
+        for context in self.contexts.values():
+            context.attached.discard(resource.resource_id)
+        if isinstance(resource, Image):
+            self.image_bytes -= len(resource.pixels)
+            return
+        self.blob_bytes -= resource.size
+        if self.profile.unref_unmaps:
+            self.unmap(resource)
+        if resource.exported is not None:
+            yield from close((resource.exported,))
+        if resource.blob_mem is not BlobMem.GUEST:
+            yield from ask(ResourceQuestion(op=Op.UNREF.value, resource_id=resource.resource_id))
+
+    def broken(self, rule: Rule) -> Refused | DeviceDead:
         verdict = self.profile.verdict(rule)
+        if verdict is DEAD:
+            return DeviceDead(rule.name)
         assert verdict is not UNCHECKED, f"{rule} cannot be left unchecked"
-        return Refused(rule, verdict)
-
-
-def _fenced(response: CtrlHdr, request: CtrlHdr) -> CtrlHdr:
-    """The response of a fenced request, error or not: flag and fence_id are echoed, and with them the timeline."""
-    flags = request.flags & (_FENCE | _RING)
-    ring_idx = request.ring_idx if flags & _RING else 0
-    return replace(response, flags=flags, fence_id=request.fence_id, ctx_id=request.ctx_id, ring_idx=ring_idx)
+        return Refused(rule, HeaderOnly(type=verdict.value) if isinstance(verdict, CtrlType) else verdict)

@@ -1,57 +1,51 @@
-"""Profiles: what a VMM answers where a rule is broken. Data, each a list of differences from ``strict``."""
+"""What a profile is: a list of differences from ``strict``, as data. The profiles themselves are in `catalogue`."""
 
 from collections.abc import Mapping
 from enum import Enum
 
 import msgspec
 
-from vgpu_emu.vmm.rules import UNSPEC, Rule
-from vgpu_wire.control import CtrlType
+from vgpu_emu.vmm.rules import Rule, Unchecked
+from vgpu_wire.control import CtrlFlag, CtrlHdr, CtrlType
+from vgpu_wire.device import Feature
 
 
-class Unchecked(Enum):
-    """The VMM does not look: the command goes on as if the rule held."""
+class Dead(Enum):
+    """The VMM panics: after this the device answers nothing any more."""
 
-    UNCHECKED = "not checked"
-
-
-UNCHECKED = Unchecked.UNCHECKED
-Verdict = CtrlType | Unchecked
+    DEAD = "device dead"
 
 
-class Profile(msgspec.Struct, frozen=True):
-    """name: as on the command line. models: whose behaviour this is. differs: rule -> answer, where not strict's.
+DEAD = Dead.DEAD
+#: an error or, for what a VMM silently ignores, RESP_OK_NODATA; a whole response; or what else happens
+Verdict = CtrlType | CtrlHdr | Unchecked | Dead
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """name: as on the command line. models: whose behaviour this is.
 
     correct: whether it claims that every map_info it sends is right.
+    differs: rule -> answer, where it is not strict's.
+    offers: the features that the VMM can offer.
+    dead_commands: commands at which the VMM panics, whatever they say.
+    unref_unmaps: whether RESOURCE_UNREF of a mapped blob unmaps it; if not, the mapping stays behind.
+    cursor_answers: whether cursorq requests are answered with bytes; if not, with a used length of 0.
+    echoed_flags: which of a fenced request's flags its answer has.
+    forgets_fence: rules whose refusal loses the fence.
+    uuid_of: how RESOURCE_ASSIGN_UUID names a resource: ``random`` or ``resource_id`` (big endian, in bytes 12..15).
     """
 
     name: str
     models: str
     correct: bool = False
     differs: Mapping[Rule, Verdict] = msgspec.field(default_factory=dict)
+    offers: frozenset[Feature] = frozenset(Feature)
+    dead_commands: frozenset[CtrlType] = frozenset()
+    unref_unmaps: bool = True
+    cursor_answers: bool = True
+    echoed_flags: int = int(CtrlFlag.FENCE | CtrlFlag.INFO_RING_IDX)
+    forgets_fence: frozenset[Rule] = frozenset()
+    uuid_of: str = "random"
 
     def verdict(self, rule: Rule) -> Verdict:
         return self.differs.get(rule, rule.strict)
-
-
-PROFILES: dict[str, Profile] = {
-    profile.name: profile
-    for profile in (
-        Profile("strict", "the spec, with its most specific error codes", correct=True),
-        Profile(
-            "qemu-virgl",
-            "QEMU virtio-gpu-virgl: it does not look whether the query for map_info failed, and sends NONE",
-            differs={
-                Rule.MAP_INFO_KNOWN: UNCHECKED,
-                Rule.MAP_MAPPABLE: UNCHECKED,
-                Rule.RENDERER_ACCEPTS: UNSPEC,
-                Rule.RENDERER_HAS_ROOM: UNSPEC,
-            },
-        ),
-        Profile(
-            "crosvm",
-            "crosvm with rutabaga: whatever the renderer refuses is UNSPEC",
-            differs={Rule.RENDERER_ACCEPTS: UNSPEC, Rule.RENDERER_HAS_ROOM: UNSPEC},
-        ),
-    )
-}

@@ -1,9 +1,15 @@
-"""What the device knows of its resources, and the limits of how much it will know."""
+"""What the device knows: resources, contexts, limits."""
+
+from collections.abc import Sequence
+from enum import Enum
 
 import msgspec
 
-from vgpu_emu.ids import ResourceId
-from vgpu_emu.memory import PassedFd
+from vgpu_emu.ids import BlobId, ContextId, ResourceId
+from vgpu_emu.link.guest_memory import GuestMemory
+from vgpu_emu.memory import PAGE_SIZE, PassedFd
+from vgpu_wire.blob import BlobMem
+from vgpu_wire.resource import MemEntry
 
 
 class DeviceLimits(msgspec.Struct, frozen=True):
@@ -11,17 +17,108 @@ class DeviceLimits(msgspec.Struct, frozen=True):
 
     resources: int = 4096
     contexts: int = 64
+    #: bytes of all images (2D and 3D) together
+    host_memory: int = 256 << 20
     #: bytes of all blobs together
     blob_bytes: int = 256 << 20
+    #: memory entries of one command
+    entries: int = 16384
     #: bytes of one SUBMIT_3D
     submit_bytes: int = 1 << 20
+    #: fenced requests whose answer is still due
+    fences: int = 1024
+
+
+class Backing:
+    """The guest pages of a resource: stretches of guest memory, in order. `length`: bytes of all of them."""
+
+    def __init__(self, entries: Sequence[MemEntry]) -> None:
+        self.stretches = [(entry.addr, entry.length) for entry in entries]
+        self.length = sum(length for _addr, length in self.stretches)
+
+    def pieces(self, offset: int, length: int) -> "list[tuple[int, int]]":
+        """(guest physical address, bytes) of [offset, offset + length), which must be inside."""
+        found = []
+        for addr, size in self.stretches:
+            if offset < size:
+                part = min(size - offset, length)
+                found.append((addr + offset, part))
+                length -= part
+                if not length:
+                    break
+            offset = max(0, offset - size)
+        return found
+
+    def read(self, memory: GuestMemory, offset: int, length: int) -> bytes:
+        return b"".join([memory.read(addr, size) for addr, size in self.pieces(offset, length)])
+
+    def read_into(self, memory: GuestMemory, offset: int, target: memoryview) -> None:
+        """Fill `target`, without a copy in between."""
+        place = 0
+        for addr, size in self.pieces(offset, len(target)):
+            for view in memory.views(addr, size):
+                target[place : place + len(view)] = view
+                place += len(view)
+
+    def write(self, memory: GuestMemory, offset: int, data: bytes | bytearray) -> None:
+        place = 0
+        for addr, size in self.pieces(offset, len(data)):
+            memory.write(addr, data[place : place + size])
+            place += size
+
+
+class Kind(Enum):
+    """What kind of resource an id stands for."""
+
+    IMAGE_2D = "2D"
+    IMAGE_3D = "3D"
+    BLOB = "blob"
+
+
+class Image(msgspec.Struct):
+    """A 2D or 3D resource: pixels on the host, and the guest pages they are transferred from and to.
+
+    format: a virtio-gpu Format of a 2D, a Gallium number of a 3D resource. pixels: line by line, slice by slice, level
+    by level, without gaps.
+    """
+
+    resource_id: ResourceId
+    kind: Kind
+    format: int
+    width: int
+    height: int
+    pixels: bytearray
+    depth: int = 1
+    array_size: int = 1
+    last_level: int = 0
+    backing: Backing | None = None
 
 
 class Blob(msgspec.Struct):
     """A blob resource. exported: its dma-buf in the VMM's hands. offset: where it is mapped; None: nowhere."""
 
     resource_id: ResourceId
+    blob_mem: BlobMem
     blob_flags: int
+    blob_id: BlobId
     size: int
+    backing: Backing | None = None
     exported: PassedFd | None = None
     offset: int | None = None
+    kind: Kind = Kind.BLOB
+
+    @property
+    def mapped_length(self) -> int:
+        """The whole pages that it takes in the region."""
+        return -(-self.size // PAGE_SIZE) * PAGE_SIZE
+
+
+Resource = Image | Blob
+
+
+class Context(msgspec.Struct):
+    """A context: what CTX_CREATE said, and the resources it was given."""
+
+    ctx_id: ContextId
+    context_init: int = 0
+    attached: set[ResourceId] = msgspec.field(default_factory=set)

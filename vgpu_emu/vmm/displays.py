@@ -1,0 +1,92 @@
+"""Scanouts, the cursor on them, and the part of the configuration space that tells of them (virtio 1.4, 5.7.4)."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from vgpu_emu.ids import ResourceId
+from vgpu_wire.device import MAX_SCANOUTS, Config, ConfigEvent
+from vgpu_wire.display import DisplayOne, Rect
+
+
+class Framebuffer(msgspec.Struct, frozen=True):
+    """What a scanout shows: `rect` of a resource. stride, offset: bytes, of the first plane; 0 of an image."""
+
+    resource_id: ResourceId
+    rect: Rect
+    format: int
+    stride: int = 0
+    offset: int = 0
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """The image was taken when the cursor was updated. pixels: None if it is hidden."""
+
+    x: int = 0
+    y: int = 0
+    hot_x: int = 0
+    hot_y: int = 0
+    resource_id: ResourceId = ResourceId(0)
+
+
+class Scanout(msgspec.Struct):
+    """A scanout as the user has it (width, height, x, y in pixels; enabled) and as the driver uses it."""
+
+    width: int
+    height: int
+    x: int = 0
+    y: int = 0
+    enabled: bool = True
+    shown: Framebuffer | None = None
+    cursor: Cursor = Cursor()
+    #: how often a flush has touched what is shown
+    updates: int = 0
+
+
+class Displays:
+    """Up to 16 scanouts. A change by the user sets an event that the driver clears."""
+
+    def __init__(self, sizes: Iterable[tuple[int, int]]) -> None:
+        self.scanouts = [Scanout(width, height) for width, height in sizes]
+        self.events = 0
+        if not 1 <= len(self.scanouts) <= MAX_SCANOUTS:
+            raise ValueError(f"{len(self.scanouts)} scanouts; a device has 1 to {MAX_SCANOUTS}")
+
+    def plug(self, scanout_id: int, width: int, height: int) -> None:
+        """The user plugs in, or resizes, a display. Raises IndexError."""
+        scanout = self.scanouts[scanout_id]
+        scanout.width, scanout.height, scanout.enabled = width, height, True
+        self.events |= ConfigEvent.DISPLAY
+
+    def unplug(self, scanout_id: int) -> None:
+        """Raises IndexError."""
+        self.scanouts[scanout_id].enabled = False
+        self.events |= ConfigEvent.DISPLAY
+
+    def clear_events(self, events: int) -> None:
+        """The driver writes config.events_clear."""
+        self.events &= ~events
+
+    def config(self, num_capsets: int, blob_alignment: int) -> Config:
+        return Config(
+            events_read=self.events,
+            num_scanouts=len(self.scanouts),
+            num_capsets=num_capsets,
+            blob_alignment=blob_alignment,
+        )
+
+    def modes(self) -> list[DisplayOne]:
+        """resp_display_info.pmodes: always 16."""
+        modes = [
+            DisplayOne(r=Rect(x=s.x, y=s.y, width=s.width, height=s.height), enabled=1) if s.enabled else DisplayOne()
+            for s in self.scanouts
+        ]
+        return modes + [DisplayOne()] * (MAX_SCANOUTS - len(modes))
+
+    def forget(self, resource_id: ResourceId) -> None:
+        """A resource is gone: whatever shows it shows nothing."""
+        for scanout in self.scanouts:
+            if scanout.shown is not None and scanout.shown.resource_id == resource_id:
+                scanout.shown = None
+            if scanout.cursor.resource_id == resource_id:
+                scanout.cursor = Cursor(x=scanout.cursor.x, y=scanout.cursor.y)

@@ -1,0 +1,65 @@
+"""Fences: answers that wait for the renderer, in the order of their timelines (virtio 1.4, 5.7.6.7).
+
+Without INFO_RING_IDX there is one timeline for the whole device; with it, one for each (context, ring).
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import chain
+
+from vgpu_emu.link.chain import Used
+from vgpu_wire.renderer_link import Signal
+
+#: (ctx_id, ring_idx), or GLOBAL
+Timeline = tuple[int, int]
+GLOBAL: Timeline = (0, -1)
+
+
+def timeline_of(signal: Signal) -> Timeline:
+    return GLOBAL if signal.is_global else (signal.ctx_id, signal.ring_idx)
+
+
+class Fences:
+    """Used chains that the driver may not see yet."""
+
+    def __init__(self) -> None:
+        self._parked: dict[Timeline, deque[tuple[int, Used]]] = {}
+        #: timelines with work that no signalled fence has covered yet
+        self.busy: set[Timeline] = set()
+        self.count = 0
+
+    def park(self, timeline: Timeline, fence_id: int, used: Used) -> None:
+        self._parked.setdefault(timeline, deque()).append((fence_id, used))
+        self.count += 1
+
+    def waits(self, timeline: Timeline) -> bool:
+        """Whether a fence that comes now has to wait: for work, or for a fence before it."""
+        return bool(self.busy) if timeline == GLOBAL else timeline in self.busy
+
+    def signal(self, timeline: Timeline, fence_id: int) -> list[Used]:
+        """The renderer has completed this fence, and with it all before it on its timeline. One nobody waits for is
+        nothing."""
+        parked = self._parked.get(timeline, deque())
+        if all(waiting != fence_id for waiting, _used in parked):
+            return []
+        released: list[Used] = []
+        last = None
+        while last != fence_id:
+            last, used = parked.popleft()
+            released.append(used)
+        self.count -= len(released)
+        if not parked:
+            del self._parked[timeline]
+        return released
+
+    def idle(self, timeline: Timeline) -> None:
+        """The renderer says that nothing is left to do on this timeline."""
+        self.busy = set() if timeline == GLOBAL else self.busy - {timeline}
+
+    def clear(self) -> None:
+        self._parked.clear()
+        self.busy.clear()
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Used]:
+        return (used for _fence_id, used in chain.from_iterable(self._parked.values()))

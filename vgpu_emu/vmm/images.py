@@ -1,0 +1,187 @@
+"""Commands on images: 2D and 3D resources and the transfers of their pixels (virtio 1.4, 5.7.6.8 and 5.7.6.9).
+
+The renderer draws nothing, so a 3D resource is what a 2D one is: pixels in the VMM.
+"""
+
+from typing import NamedTuple
+
+from vgpu_emu.ids import ResourceId
+from vgpu_emu.vmm.device import OK, Command, Device
+from vgpu_emu.vmm.rules import Rule
+from vgpu_emu.vmm.state import Backing, Image, Kind, Resource
+from vgpu_wire.control import CtrlHdr, CtrlType
+from vgpu_wire.device import Feature
+from vgpu_wire.render import ResourceCreate3D, TransferHost3D
+from vgpu_wire.resource import Format, ResourceCreate2D, TransferToHost2D
+
+#: of every virtio-gpu format, and of a Gallium format that is not listed
+BYTES_PER_PIXEL = 4
+#: Gallium formats of another size (mesa, gallium/include/pipe/p_format.h), by number -> bytes
+_GALLIUM_BYTES = {64: 1, 65: 2}
+_FORMATS = {fmt.value for fmt in Format}
+
+
+def resource_create_2d(device: Device, request: ResourceCreate2D) -> CtrlHdr:
+    device.require(request.resource_id, Rule.CREATE_ID_NONZERO)
+    device.require(request.resource_id not in device.resources, Rule.CREATE_ID_FREE)
+    device.require(request.format in _FORMATS, Rule.CREATE_2D_FORMAT)
+    device.require(request.width and request.height, Rule.CREATE_SIZE_NONZERO)
+    size = request.width * request.height * BYTES_PER_PIXEL
+    _require_room(device, size)
+    image = Image(
+        ResourceId(request.resource_id), Kind.IMAGE_2D, request.format, request.width, request.height, bytearray(size)
+    )
+    return _keep(device, image)
+
+
+def resource_create_3d(device: Device, request: ResourceCreate3D) -> CtrlHdr:
+    device.require(request.resource_id, Rule.CREATE_ID_NONZERO)
+    device.require(request.resource_id not in device.resources, Rule.CREATE_ID_FREE)
+    device.require(request.width and request.height and request.depth, Rule.CREATE_SIZE_NONZERO)
+    levels = min(request.last_level, _MAX_LEVEL) + 1
+    shape = request.width, request.height, request.depth, request.array_size
+    size = sum(_level_bytes(request.format, shape, level) for level in range(levels))
+    _require_room(device, size)
+    image = Image(
+        ResourceId(request.resource_id),
+        Kind.IMAGE_3D,
+        request.format,
+        request.width,
+        request.height,
+        bytearray(size),
+        depth=request.depth,
+        array_size=request.array_size,
+        last_level=levels - 1,
+    )
+    return _keep(device, image)
+
+
+def _require_room(device: Device, size: int) -> None:
+    device.require(len(device.resources) < device.limits.resources, Rule.RESOURCE_LIMIT)
+    device.require(device.image_bytes + size <= device.limits.host_memory, Rule.HOST_MEMORY_LIMIT)
+
+
+def _keep(device: Device, image: Image) -> CtrlHdr:
+    device.resources[image.resource_id] = image
+    device.image_bytes += len(image.pixels)
+    return OK
+
+
+#: a side of 2^32 - 1 pixels has no more levels
+_MAX_LEVEL = 31
+
+
+def _pixel_bytes(gallium_format: int) -> int:
+    return _GALLIUM_BYTES.get(gallium_format, BYTES_PER_PIXEL)
+
+
+def _level_bytes(gallium_format: int, shape: tuple[int, int, int, int], level: int) -> int:
+    width, height, depth, array_size = shape
+    slices = max(depth >> level, 1) * max(array_size, 1)
+    return max(width >> level, 1) * max(height >> level, 1) * slices * _pixel_bytes(gallium_format)
+
+
+def transfer_to_host_2d(device: Device, request: TransferToHost2D) -> CtrlHdr:
+    """Copy a rectangle from the backing, where lines are as long as the image's. Of a blob, nothing has to move."""
+    image = device.resource(request.resource_id, Rule.TRANSFER_KNOWN)
+    if not isinstance(image, Image):
+        return OK
+    device.require(image.kind is Kind.IMAGE_2D, Rule.TRANSFER_IMAGE)
+    backing = _backing(device, image)
+    r, stride = request.r, image.width * BYTES_PER_PIXEL
+    device.require(r.x + r.width <= image.width and r.y + r.height <= image.height, Rule.TRANSFER_INSIDE)
+    block = _Block(r.width * BYTES_PER_PIXEL, r.height, 1, stride, 0, request.offset)
+    device.require(block.end <= backing.length, Rule.TRANSFER_BACKING_LONG)
+    place = r.y * stride + r.x * BYTES_PER_PIXEL
+    _copy_in(device, image, backing, block, _Block(block.line, r.height, 1, stride, 0, place))
+    return OK
+
+
+def transfer_host_3d(device: Device, request: TransferHost3D) -> CtrlHdr:
+    """Copy a box between the backing and a level. stride 0, layer_stride 0: lines and slices follow each other."""
+    resource = device.resource(request.resource_id, Rule.TRANSFER_KNOWN)
+    if not isinstance(resource, Image):
+        return OK
+    device.require(resource.kind is Kind.IMAGE_3D, Rule.TRANSFER_IMAGE)
+    backing = _backing(device, resource)
+    there = _box(device, resource, request)
+    stride = request.stride or there.line
+    layer_stride = request.layer_stride or stride * there.lines
+    here = _Block(there.line, there.lines, there.slices, stride, layer_stride, request.offset)
+    device.require(here.end <= backing.length, Rule.TRANSFER_BACKING_LONG)
+    if request.type == CtrlType.TRANSFER_TO_HOST_3D:
+        _copy_in(device, resource, backing, here, there)
+    else:
+        _copy_out(device, resource, backing, here, there)
+    return OK
+
+
+def _backing(device: Device, resource: Resource) -> Backing:
+    if resource.backing is None:
+        raise device.broken(Rule.TRANSFER_BACKED)
+    return resource.backing
+
+
+class _Block(NamedTuple):
+    """Lines of `line` bytes, `stride` apart, in slices `slice_stride` apart, from `start` on."""
+
+    line: int
+    lines: int
+    slices: int
+    stride: int
+    slice_stride: int
+    start: int
+
+    @property
+    def end(self) -> int:
+        """Behind its last byte; an empty block ends where it starts."""
+        if not self.line or not self.lines or not self.slices:
+            return self.start
+        return self.start + (self.slices - 1) * self.slice_stride + (self.lines - 1) * self.stride + self.line
+
+    @property
+    def contiguous(self) -> bool:
+        return self.slices == 1 and (self.lines == 1 or self.stride == self.line)
+
+    def places(self) -> list[int]:
+        """Where its lines start."""
+        return [
+            self.start + z * self.slice_stride + y * self.stride for z in range(self.slices) for y in range(self.lines)
+        ]
+
+
+def _box(device: Device, image: Image, request: TransferHost3D) -> _Block:
+    box, level = request.box, request.level
+    width, height = max(image.width >> level, 1), max(image.height >> level, 1)
+    slices = max(image.depth >> level, 1) * max(image.array_size, 1)
+    inside = box.x + box.w <= width and box.y + box.h <= height and box.z + box.d <= slices
+    device.require(level <= image.last_level and inside, Rule.TRANSFER_INSIDE)
+    size = _pixel_bytes(image.format)
+    shape = image.width, image.height, image.depth, image.array_size
+    start = sum(_level_bytes(image.format, shape, below) for below in range(level))
+    stride, slice_stride = width * size, width * height * size
+    place = start + box.z * slice_stride + box.y * stride + box.x * size
+    return _Block(box.w * size, box.h, box.d, stride, slice_stride, place)
+
+
+def _copy_in(device: Device, image: Image, backing: Backing, here: _Block, there: _Block) -> None:
+    if here.contiguous and there.contiguous:
+        size = here.line * here.lines
+        backing.read_into(device.memory, here.start, memoryview(image.pixels)[there.start : there.start + size])
+        return
+    for source, target in zip(here.places(), there.places(), strict=True):
+        image.pixels[target : target + here.line] = backing.read(device.memory, source, here.line)
+
+
+def _copy_out(device: Device, image: Image, backing: Backing, here: _Block, there: _Block) -> None:
+    for target, source in zip(here.places(), there.places(), strict=True):
+        backing.write(device.memory, target, image.pixels[source : source + here.line])
+
+
+COMMANDS = {
+    CtrlType.RESOURCE_CREATE_2D: Command(resource_create_2d),
+    CtrlType.TRANSFER_TO_HOST_2D: Command(transfer_to_host_2d),
+    CtrlType.RESOURCE_CREATE_3D: Command(resource_create_3d, Feature.VIRGL),
+    CtrlType.TRANSFER_TO_HOST_3D: Command(transfer_host_3d, Feature.VIRGL),
+    CtrlType.TRANSFER_FROM_HOST_3D: Command(transfer_host_3d, Feature.VIRGL),
+}

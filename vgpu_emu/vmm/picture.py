@@ -1,0 +1,82 @@
+"""What a scanout shows: as pixels, and as a PNG file (ISO/IEC 15948; the standard library has its compression)."""
+
+import struct
+import zlib
+
+import msgspec
+
+from vgpu_emu.vmm.device import Device
+from vgpu_emu.vmm.displays import Framebuffer
+from vgpu_emu.vmm.state import Blob, Image
+from vgpu_wire.resource import Format
+
+BYTES_PER_PIXEL = 4
+#: format -> where in a pixel its red, green, blue and alpha are; None: opaque
+CHANNELS: dict[int, tuple[int, int, int, int | None]] = {
+    Format.B8G8R8A8_UNORM.value: (2, 1, 0, 3),
+    Format.B8G8R8X8_UNORM.value: (2, 1, 0, None),
+    Format.A8R8G8B8_UNORM.value: (1, 2, 3, 0),
+    Format.X8R8G8B8_UNORM.value: (1, 2, 3, None),
+    Format.R8G8B8A8_UNORM.value: (0, 1, 2, 3),
+    Format.X8B8G8R8_UNORM.value: (3, 2, 1, None),
+    Format.A8B8G8R8_UNORM.value: (3, 2, 1, 0),
+    Format.R8G8B8X8_UNORM.value: (0, 1, 2, None),
+}
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """Pixels: 4 bytes each, red, green, blue, alpha; line by line from the top left."""
+
+    width: int
+    height: int
+    rgba: bytes
+
+    def png(self) -> bytes:
+        """The picture as a PNG file: 8 bits a channel, RGBA, not interlaced."""
+        header = struct.pack(">IIBBBBB", self.width, self.height, 8, 6, 0, 0, 0)
+        line = self.width * BYTES_PER_PIXEL
+        # every line starts with its filter: 0, none
+        lines = b"".join(b"\0" + self.rgba[y * line : (y + 1) * line] for y in range(self.height))
+        chunks = _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(lines, 6)) + _chunk(b"IEND", b"")
+        return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def rgba(pixels: bytes, pixel_format: int) -> bytes:
+    """Pixels of a virtio-gpu format (unknown: read as B8G8R8X8) as red, green, blue, alpha."""
+    channels = CHANNELS.get(pixel_format, CHANNELS[Format.B8G8R8X8_UNORM.value])
+    converted = bytearray(b"\xff" * len(pixels))
+    for target, source in enumerate(channels):
+        if source is not None:
+            converted[target::BYTES_PER_PIXEL] = pixels[source::BYTES_PER_PIXEL]
+    return bytes(converted)
+
+
+def scanout_picture(device: Device, scanout_id: int) -> Picture | None:
+    """What this scanout shows now; None: nothing. Raises IndexError for a scanout that the device does not have."""
+    shown = device.displays.scanouts[scanout_id].shown
+    if shown is None:
+        return None
+    lines = [_line(device, shown, y) for y in range(shown.rect.y, shown.rect.y + shown.rect.height)]
+    return Picture(shown.rect.width, shown.rect.height, rgba(b"".join(lines), shown.format))
+
+
+def _line(device: Device, shown: Framebuffer, y: int) -> bytes:
+    resource = device.resources[shown.resource_id]
+    length = shown.rect.width * BYTES_PER_PIXEL
+    if isinstance(resource, Image):
+        place = (y * resource.width + shown.rect.x) * BYTES_PER_PIXEL
+        return bytes(resource.pixels[place : place + length])
+    return _blob_bytes(device, resource, shown.offset + y * shown.stride + shown.rect.x * BYTES_PER_PIXEL, length)
+
+
+def _blob_bytes(device: Device, blob: Blob, place: int, length: int) -> bytes:
+    """Bytes of a blob; of one whose memory the VMM does not have, zeros."""
+    if blob.exported is not None:
+        return blob.exported.memory.read(place, length)
+    if blob.backing is not None:
+        return blob.backing.read(device.memory, place, length)
+    return bytes(length)
