@@ -2,6 +2,7 @@
 
 import mmap
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -25,12 +26,14 @@ from vgpu_wire.device import Feature
 from vgpu_wire.render import CapsetId
 
 #: what a device offers to a driver that asks for 3D; the bytes mean nothing, as the renderer draws nothing
-CAPSETS: dict[int, Capset] = {
-    CapsetId.VIRGL.value: Capset(1, bytes(308)),
-    CapsetId.VIRGL2.value: Capset(2, bytes(1376)),
-    CapsetId.VENUS.value: Capset(0, bytes(160)),
-    CapsetId.DRM.value: Capset(0, bytes(64)),
-}
+CAPSETS: Mapping[int, Capset] = MappingProxyType(
+    {
+        CapsetId.VIRGL.value: Capset(1, bytes(308)),
+        CapsetId.VIRGL2.value: Capset(2, bytes(1376)),
+        CapsetId.VENUS.value: Capset(0, bytes(160)),
+        CapsetId.DRM.value: Capset(0, bytes(64)),
+    }
+)
 
 
 def size_only(size: int, _name: str) -> Memory:
@@ -57,7 +60,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     guest_memory: int = 64 << 20
     sparse_memory: int = 0
     blob_alignment: int = PAGE_SIZE
-    capsets: Mapping[int, Capset] = CAPSETS
+    capsets: Mapping[int, Capset] = msgspec.field(default_factory=lambda: CAPSETS)
     backing: Callable[[int, str], Memory] = Memory.memfd
     max_fds: int = MAX_FDS
     device_limits: DeviceLimits = msgspec.field(default_factory=DeviceLimits)
