@@ -42,7 +42,7 @@ def resource_create_blob(device: Device, request: ResourceCreateBlob) -> Steps[C
     device.resources[blob.resource_id] = blob
     device.blob_bytes += blob.size
     if blob.blob_mem is BlobMem.HOST3D and blob.blob_flags & _MAPPABLE:
-        blob.exported = yield from _export(blob)
+        blob.exported = yield from export(blob)
     return OK
 
 
@@ -70,7 +70,7 @@ def _checked_blob(device: Device, request: ResourceCreateBlob) -> Blob:
     return blob
 
 
-def _export(blob: Blob) -> Steps[PassedFd | None]:
+def export(blob: Blob) -> Steps[PassedFd | None]:
     """The blob's dma-buf. None: it cannot be had, or has less memory than was said, and then it cannot be mapped."""
     reply = yield ResourceQuestion(op=Op.EXPORT_BLOB.value, resource_id=blob.resource_id)
     usable = not reply.answer.errno and reply.fds and reply.fds[0].memory.size >= blob.size
@@ -96,7 +96,8 @@ def resource_map_blob(device: Device, request: ResourceMapBlob) -> Steps[CtrlHdr
     device.require(info, Rule.MAP_INFO_KNOWN)
     device.region.map(request.offset, blob.mapped_length, blob.exported.memory)
     blob.offset = request.offset
-    return RespMapInfo(map_info=(info or MapCache.NONE).value)
+    blob.map_info = info or MapCache.NONE
+    return RespMapInfo(map_info=blob.map_info.value)
 
 
 def resource_unmap_blob(device: Device, request: ResourceUnmapBlob) -> CtrlHdr:

@@ -272,7 +272,7 @@ class Device:
         """Take a blob out of the region, if it is there."""
         if blob.offset is not None:
             self.region.unmap(blob.offset)
-            blob.offset = None
+            blob.offset = blob.map_info = None
 
     def forget(self, resource: Resource) -> Steps[None]:
         """A resource ends: nothing refers to it any more, here or in the renderer."""

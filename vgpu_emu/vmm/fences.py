@@ -5,7 +5,6 @@ Without INFO_RING_IDX there is one timeline for the whole device; with it, one f
 
 from collections import deque
 from collections.abc import Iterator
-from itertools import chain
 
 from vgpu_emu.link.chain import Used
 from vgpu_wire.renderer_link import Signal
@@ -61,5 +60,6 @@ class Fences:
         self.busy.clear()
         self.count = 0
 
-    def __iter__(self) -> Iterator[Used]:
-        return (used for _fence_id, used in chain.from_iterable(self._parked.values()))
+    def __iter__(self) -> Iterator[tuple[Timeline, int, Used]]:
+        """Everything that waits: its timeline, its fence, and the answer."""
+        return ((timeline, fence_id, used) for timeline, parked in self._parked.items() for fence_id, used in parked)

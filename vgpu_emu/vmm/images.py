@@ -17,7 +17,7 @@ from vgpu_wire.resource import Format, ResourceCreate2D, TransferToHost2D
 #: of every virtio-gpu format, and of a Gallium format that is not listed
 BYTES_PER_PIXEL = 4
 #: Gallium formats of another size (mesa, gallium/include/pipe/p_format.h), by number -> bytes
-_GALLIUM_BYTES = {64: 1, 65: 2}
+_GALLIUM_BYTES = {64: 1, 65: 2, 66: 3}
 _FORMATS = {fmt.value for fmt in Format}
 
 
@@ -38,9 +38,9 @@ def resource_create_3d(device: Device, request: ResourceCreate3D) -> CtrlHdr:
     device.require(request.resource_id, Rule.CREATE_ID_NONZERO)
     device.require(request.resource_id not in device.resources, Rule.CREATE_ID_FREE)
     device.require(request.width and request.height and request.depth, Rule.CREATE_SIZE_NONZERO)
-    levels = min(request.last_level, _MAX_LEVEL) + 1
+    last_level = min(request.last_level, _MAX_LEVEL)
     shape = request.width, request.height, request.depth, request.array_size
-    size = sum(_level_bytes(request.format, shape, level) for level in range(levels))
+    size = image_bytes(request.format, shape, last_level)
     _require_room(device, size)
     image = Image(
         ResourceId(request.resource_id),
@@ -51,7 +51,7 @@ def resource_create_3d(device: Device, request: ResourceCreate3D) -> CtrlHdr:
         bytearray(size),
         depth=request.depth,
         array_size=request.array_size,
-        last_level=levels - 1,
+        last_level=last_level,
     )
     return _keep(device, image)
 
@@ -73,6 +73,11 @@ _MAX_LEVEL = 31
 
 def _pixel_bytes(gallium_format: int) -> int:
     return _GALLIUM_BYTES.get(gallium_format, BYTES_PER_PIXEL)
+
+
+def image_bytes(pixel_format: int, shape: tuple[int, int, int, int], last_level: int) -> int:
+    """Bytes of an image of this width, height, depth and array size, with all its levels."""
+    return sum(_level_bytes(pixel_format, shape, level) for level in range(last_level + 1))
 
 
 def _level_bytes(gallium_format: int, shape: tuple[int, int, int, int], level: int) -> int:

@@ -8,7 +8,7 @@ import msgspec
 from vgpu_emu.ids import BlobId, ContextId, ResourceId
 from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.memory import PAGE_SIZE, PassedFd
-from vgpu_wire.blob import BlobMem
+from vgpu_wire.blob import BlobMem, MapCache
 from vgpu_wire.resource import MemEntry
 
 
@@ -105,6 +105,8 @@ class Blob(msgspec.Struct):
     backing: Backing | None = None
     exported: PassedFd | None = None
     offset: int | None = None
+    #: what the guest was told when it was mapped
+    map_info: MapCache | None = None
     kind: Kind = Kind.BLOB
 
     @property
