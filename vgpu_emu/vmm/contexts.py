@@ -76,10 +76,11 @@ def submit_3d(device: Device, request: CmdSubmit) -> Steps[CtrlHdr]:
     device.require(ContextId(request.ctx_id) in device.contexts, Rule.SUBMIT_CTX_KNOWN)
     device.require(request.size <= device.limits.submit_bytes, Rule.SUBMIT_LIMIT)
     ring_idx = request.ring_idx if request.flags & _RING else 0
+    # a stream that is refused at its end has begun, too
+    device.fences.busy.add((request.ctx_id, ring_idx))
     yield from device.call(
         Submit(ctx_id=request.ctx_id, ring_idx=ring_idx, size=request.size, commands=request.commands)
     )
-    device.fences.busy.add((request.ctx_id, ring_idx))
     return OK
 
 

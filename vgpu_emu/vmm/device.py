@@ -134,34 +134,39 @@ class Device:
         except DeviceDead as death:
             self._die(death)
             return None
-        if request.flags & _FENCE or not isinstance(response, CtrlHdr):
-            return self._finish(chain, request, response)
-        return self._used(chain, response)
+        if isinstance(response, CtrlHdr):
+            return self._answer(chain, request, response)
+        return self._finish(chain, request, response)
 
-    def _finish(self, chain: Chain, request: CtrlHdr, response: CtrlHdr | Steps[CtrlHdr]) -> Steps[Used | None]:
-        """The rest of a request that asks the renderer, or is fenced."""
+    def _finish(self, chain: Chain, request: CtrlHdr, steps: Steps[CtrlHdr]) -> Steps[Used | None]:
+        """The rest of a request that asks the renderer."""
         try:
-            if not isinstance(response, CtrlHdr):
-                response = yield from response
+            response = yield from steps
         except Refused as refused:
-            return self._refuse(chain, refused)
+            answer = self._refuse(chain, refused)
+            return answer if isinstance(answer, Used) else (yield from answer)
         except DeviceDead as death:
             self._die(death)
             return None
+        answer = self._answer(chain, request, response)
+        return answer if isinstance(answer, Used) else (yield from answer)
+
+    def _answer(self, chain: Chain, request: CtrlHdr, response: CtrlHdr) -> Used | Steps[Used | None]:
+        """The used chain; of a fenced request that has to wait, steps that find out how long."""
         if not request.flags & _FENCE:
             return self._used(chain, response)
         used = self._used(chain, self._fenced(response, request))
         timeline = (request.ctx_id, request.ring_idx) if request.flags & _RING else GLOBAL
-        if not self.fences.waits(timeline):
-            return used
+        return self._wait(timeline, request, used) if self.fences.waits(timeline) else used
+
+    def _wait(self, timeline: Timeline, request: CtrlHdr, used: Used) -> Steps[Used | None]:
         ring = {"is_global": 1} if timeline == GLOBAL else {"ctx_id": request.ctx_id, "ring_idx": request.ring_idx}
-        question = Fence(fence_id=request.fence_id, **ring)
-        answer = yield from ask(question)
-        if answer.errno or not answer.value:
-            self.fences.idle(timeline)
-            return used
-        self.fences.park(timeline, request.fence_id, used)
-        return None
+        answer = yield from ask(Fence(fence_id=request.fence_id, **ring))
+        if answer.value and not answer.errno:
+            self.fences.park(timeline, request.fence_id, used)
+            return None
+        self.fences.idle(timeline)
+        return None if self.fences.follow(timeline, used) else used
 
     def signal(self, timeline: Timeline, fence_id: int) -> list[Used]:
         """The renderer signals a fence: the used chains that the driver may now see, in their order."""
@@ -191,9 +196,9 @@ class Device:
         if command.feature is not None and command.feature not in self.features:
             raise self.broken(Rule.COMMAND_NEGOTIATED)
         request = self._structure(number, data)
-        if request.flags & _FENCE:
-            self.require(self.fences.count < self.limits.fences, Rule.FENCE_LIMIT)
+        if request.flags:
             self.require(not request.flags & _RING or request.ring_idx < RING_COUNT, Rule.RING_IDX_VALID)
+            self.require(not request.flags & _FENCE or self.fences.count < self.limits.fences, Rule.FENCE_LIMIT)
         return command, request
 
     def _structure(self, number: int, data: bytes) -> CtrlHdr:
@@ -227,14 +232,16 @@ class Device:
             written = written[: chain.capacity]
         return Used(chain.head, chain.queue, written)
 
-    def _refuse(self, chain: Chain, refused: Refused) -> Used:
+    def _refuse(self, chain: Chain, refused: Refused) -> Used | Steps[Used | None]:
+        """An error, too, is answered in the order of its timeline: Linux takes every fence up to it for signalled."""
         response, data = refused.response, chain.readable
         self.log.note(VMM, "refused", rule=refused.rule.name, response=type_name(response.type))
-        if len(data) >= _HEADER and refused.rule not in self.profile.forgets_fence:
-            header = CtrlHdr.parse(data[:_HEADER])
-            if header.flags & _FENCE:
-                response = self._fenced(response, header)
-        return self._used(chain, response)
+        if len(data) < _HEADER or refused.rule in self.profile.forgets_fence:
+            return self._used(chain, response)
+        header = CtrlHdr.parse(data[:_HEADER])
+        if self.profile.errors_wait and self.fences.count < self.limits.fences:
+            return self._answer(chain, header, response)
+        return self._used(chain, self._fenced(response, header) if header.flags & _FENCE else response)
 
     def _fenced(self, response: CtrlHdr, request: CtrlHdr) -> CtrlHdr:
         """The response of a fenced request, error or not: flag and fence_id are echoed, and with them the timeline."""

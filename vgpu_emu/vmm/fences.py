@@ -22,30 +22,40 @@ class Fences:
     """Used chains that the driver may not see yet."""
 
     def __init__(self) -> None:
-        self._parked: dict[Timeline, deque[tuple[int, Used]]] = {}
+        #: by timeline, in order: a fence, and what its signal releases
+        self._parked: dict[Timeline, deque[tuple[int, list[Used]]]] = {}
         #: timelines with work that no signalled fence has covered yet
         self.busy: set[Timeline] = set()
         self.count = 0
 
     def park(self, timeline: Timeline, fence_id: int, used: Used) -> None:
-        self._parked.setdefault(timeline, deque()).append((fence_id, used))
+        self._parked.setdefault(timeline, deque()).append((fence_id, [used]))
         self.count += 1
+
+    def follow(self, timeline: Timeline, used: Used) -> bool:
+        """The fence of this chain is complete. Whether it still has to wait, for one before it whose signal is due."""
+        parked = self._parked.get(timeline)
+        if parked is None:
+            return False
+        parked[-1][1].append(used)
+        self.count += 1
+        return True
 
     def waits(self, timeline: Timeline) -> bool:
         """Whether a fence that comes now has to wait: for work, or for a fence before it."""
-        return bool(self.busy) if timeline == GLOBAL else timeline in self.busy
+        return timeline in self._parked or (bool(self.busy) if timeline == GLOBAL else timeline in self.busy)
 
     def signal(self, timeline: Timeline, fence_id: int) -> list[Used]:
         """The renderer has completed this fence, and with it all before it on its timeline. One nobody waits for is
         nothing."""
         parked = self._parked.get(timeline, deque())
-        if all(waiting != fence_id for waiting, _used in parked):
+        if all(waiting != fence_id for waiting, _chains in parked):
             return []
         released: list[Used] = []
         last = None
         while last != fence_id:
-            last, used = parked.popleft()
-            released.append(used)
+            last, chains = parked.popleft()
+            released += chains
         self.count -= len(released)
         if not parked:
             del self._parked[timeline]
@@ -62,4 +72,6 @@ class Fences:
 
     def __iter__(self) -> Iterator[tuple[Timeline, int, Used]]:
         """Everything that waits: its timeline, its fence, and the answer."""
-        return ((timeline, fence_id, used) for timeline, parked in self._parked.items() for fence_id, used in parked)
+        for timeline, parked in self._parked.items():
+            for fence_id, chains in parked:
+                yield from ((timeline, fence_id, used) for used in chains)

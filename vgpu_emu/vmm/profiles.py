@@ -32,6 +32,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     cursor_answers: whether cursorq requests are answered with bytes; if not, with a used length of 0.
     echoed_flags: which of a fenced request's flags its answer has.
     forgets_fence: rules whose refusal loses the fence.
+    errors_wait: whether the refusal of a fenced request waits for the fences before it; if not, it is answered at once.
     uuid_of: how RESOURCE_ASSIGN_UUID names a resource: ``random`` or ``resource_id`` (big endian, in bytes 12..15).
     """
 
@@ -45,6 +46,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     cursor_answers: bool = True
     echoed_flags: int = int(CtrlFlag.FENCE | CtrlFlag.INFO_RING_IDX)
     forgets_fence: frozenset[Rule] = frozenset()
+    errors_wait: bool = True
     uuid_of: str = "random"
 
     def verdict(self, rule: Rule) -> Verdict:
