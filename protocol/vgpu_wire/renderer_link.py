@@ -43,11 +43,13 @@ class Op(IntEnum):
     CLOSE = 11
     #: virgl_renderer_context_create_fence, virgl_renderer_create_fence
     FENCE = 12
+    #: virgl_renderer_reset
+    RESET = 13
 
 
 @wire("vgpu_emu_question", 8)
 class Question(Record, frozen=True):
-    """op: an Op."""
+    """op: an Op. RESET has nothing else: contexts, resources and pending fences are gone, the VMM's fds are not."""
 
     op: le32 = 0
     padding: le32 = 0
@@ -163,6 +165,7 @@ QUESTIONS: MappingProxyType[Op, type[Question]] = MappingProxyType(
         Op.IOCTL: Ioctl,
         Op.CLOSE: Close,
         Op.FENCE: Fence,
+        Op.RESET: Question,
     }
 )
 

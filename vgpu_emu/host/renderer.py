@@ -27,6 +27,7 @@ from vgpu_wire.renderer_link import (
     Fence,
     Ioctl,
     Op,
+    Question,
     ResourceQuestion,
     Submit,
     parse_question,
@@ -89,6 +90,14 @@ class Renderer:
             return Answer(errno=EPROTO).build(), ()
         except OSError as refused:
             return Answer(errno=refused.errno or EINVAL).build(), ()
+
+    def reset(self, _question: Question) -> Reply:
+        """virgl_renderer_reset: everything but the VMM's own descriptors. No fence is signalled any more."""
+        self.process.exit()
+        self.contexts.clear()
+        self.resources.clear()
+        self.rings = Rings()
+        return _OK
 
     def exit(self) -> None:
         """The end of both processes: every descriptor is closed."""
@@ -233,4 +242,5 @@ _CALLS: dict[int, Callable[[Renderer, Any], Reply]] = {
     Op.IOCTL.value: Renderer.ioctl,
     Op.CLOSE.value: Renderer.close,
     Op.FENCE.value: Renderer.fence,
+    Op.RESET.value: Renderer.reset,
 }

@@ -27,7 +27,7 @@ from vgpu_wire.device import CONTROLQ, CURSORQ, FEATURE_NEEDS, Feature
 from vgpu_wire.errors import WireError
 from vgpu_wire.messages import MESSAGES, type_name
 from vgpu_wire.render import CmdSubmit
-from vgpu_wire.renderer_link import Answer, ContextQuestion, Fence, Op, Question, ResourceQuestion
+from vgpu_wire.renderer_link import Answer, Fence, Op, Question, ResourceQuestion
 
 _HEADER = CtrlHdr.layout.size
 _FENCE, _RING = CtrlFlag.FENCE.value, CtrlFlag.INFO_RING_IDX.value
@@ -176,8 +176,7 @@ class Device:
         """The driver writes 0 to the device's status: everything is gone, and nothing that was due is answered."""
         for resource in list(self.resources.values()):
             yield from self.forget(resource)
-        for ctx_id in self.contexts:
-            yield from ask(ContextQuestion(op=Op.CTX_DESTROY.value, ctx_id=ctx_id))
+        yield from ask(Question(op=Op.RESET.value))
         self.contexts.clear()
         self.fences.clear()
         self.features = frozenset()
