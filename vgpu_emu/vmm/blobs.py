@@ -73,7 +73,7 @@ def _checked_blob(device: Device, request: ResourceCreateBlob) -> Blob:
 def export(blob: Blob) -> Steps[PassedFd | None]:
     """The blob's dma-buf. None: it cannot be had, or has less memory than was said, and then it cannot be mapped."""
     reply = yield ResourceQuestion(op=Op.EXPORT_BLOB.value, resource_id=blob.resource_id)
-    usable = not reply.answer.errno and reply.fds and reply.fds[0].memory.size >= blob.size
+    usable = not reply.answer.errno and reply.fds and reply.fds[0].memory.size >= blob.mapped_length
     yield from close(reply.fds[1:] if usable else reply.fds)
     return reply.fds[0] if usable else None
 

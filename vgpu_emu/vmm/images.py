@@ -3,6 +3,7 @@
 The renderer draws nothing, so a 3D resource is what a 2D one is: pixels in the VMM.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from vgpu_emu.ids import ResourceId
@@ -146,13 +147,18 @@ class _Block(NamedTuple):
 
     @property
     def contiguous(self) -> bool:
-        return self.slices == 1 and (self.lines == 1 or self.stride == self.line)
+        lines = self.lines == 1 or self.stride == self.line
+        return lines and (self.slices == 1 or self.slice_stride == self.lines * self.line)
 
-    def places(self) -> list[int]:
-        """Where its lines start."""
-        return [
-            self.start + z * self.slice_stride + y * self.stride for z in range(self.slices) for y in range(self.lines)
-        ]
+    @property
+    def size(self) -> int:
+        return self.line * self.lines * self.slices
+
+    def places(self) -> Iterator[int]:
+        """Where its lines start; of an empty block, none."""
+        for z in range(self.slices if self.line and self.lines else 0):
+            first = self.start + z * self.slice_stride
+            yield from range(first, first + self.lines * self.stride, self.stride)
 
 
 def _box(device: Device, image: Image, request: TransferHost3D) -> _Block:
@@ -171,14 +177,17 @@ def _box(device: Device, image: Image, request: TransferHost3D) -> _Block:
 
 def _copy_in(device: Device, image: Image, backing: Backing, here: _Block, there: _Block) -> None:
     if here.contiguous and there.contiguous:
-        size = here.line * here.lines
-        backing.read_into(device.memory, here.start, memoryview(image.pixels)[there.start : there.start + size])
+        target = memoryview(image.pixels)[there.start : there.start + there.size]
+        backing.read_into(device.memory, here.start, target)
         return
-    for source, target in zip(here.places(), there.places(), strict=True):
-        image.pixels[target : target + here.line] = backing.read(device.memory, source, here.line)
+    for source, place in zip(here.places(), there.places(), strict=True):
+        image.pixels[place : place + here.line] = backing.read(device.memory, source, here.line)
 
 
 def _copy_out(device: Device, image: Image, backing: Backing, here: _Block, there: _Block) -> None:
+    if here.contiguous and there.contiguous:
+        backing.write(device.memory, here.start, memoryview(image.pixels)[there.start : there.start + there.size])
+        return
     for target, source in zip(here.places(), there.places(), strict=True):
         backing.write(device.memory, target, image.pixels[source : source + here.line])
 

@@ -1,7 +1,9 @@
 """What the device knows: resources, contexts, limits."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from enum import Enum
+from itertools import accumulate
 
 import msgspec
 
@@ -34,19 +36,19 @@ class Backing:
 
     def __init__(self, entries: Sequence[MemEntry]) -> None:
         self.stretches = [(entry.addr, entry.length) for entry in entries]
-        self.length = sum(length for _addr, length in self.stretches)
+        #: where in the backing each stretch ends
+        self._ends = list(accumulate(length for _addr, length in self.stretches))
+        self.length = self._ends[-1] if self._ends else 0
 
     def pieces(self, offset: int, length: int) -> "list[tuple[int, int]]":
-        """(guest physical address, bytes) of [offset, offset + length), which must be inside."""
+        """(guest physical address, bytes) of [offset, offset + length), as far as it is inside."""
         found = []
-        for addr, size in self.stretches:
-            if offset < size:
-                part = min(size - offset, length)
-                found.append((addr + offset, part))
-                length -= part
-                if not length:
-                    break
-            offset = max(0, offset - size)
+        index = bisect_right(self._ends, offset)
+        while length and index < len(self.stretches):
+            (addr, size), end = self.stretches[index], self._ends[index]
+            part = min(end - offset, length)
+            found.append((addr + size - (end - offset), part))
+            offset, length, index = offset + part, length - part, index + 1
         return found
 
     def read(self, memory: GuestMemory, offset: int, length: int) -> bytes:
@@ -60,7 +62,7 @@ class Backing:
                 target[place : place + len(view)] = view
                 place += len(view)
 
-    def write(self, memory: GuestMemory, offset: int, data: bytes | bytearray) -> None:
+    def write(self, memory: GuestMemory, offset: int, data: bytes | bytearray | memoryview) -> None:
         place = 0
         for addr, size in self.pieces(offset, len(data)):
             memory.write(addr, data[place : place + size])
