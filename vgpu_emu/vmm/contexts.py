@@ -95,7 +95,9 @@ def get_capset_info(device: Device, request: GetCapsetInfo) -> CtrlHdr:
 def get_capset(device: Device, request: GetCapset) -> CtrlHdr:
     capset = device.capsets.get(request.capset_id)
     device.require(capset is not None and request.capset_version <= capset.version, Rule.CAPSET_KNOWN)
-    return RespCapset(capset_data=capset.data if capset is not None else b"")
+    data = capset.data if capset is not None else b""
+    device.require(len(data) <= device.limits.capset_bytes, Rule.CAPSET_LIMIT)
+    return RespCapset(capset_data=data)
 
 
 COMMANDS = {

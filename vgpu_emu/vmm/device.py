@@ -21,17 +21,28 @@ from vgpu_emu.vmm.profiles import DEAD, Profile
 from vgpu_emu.vmm.rules import UNCHECKED, Rule
 from vgpu_emu.vmm.state import Blob, Context, DeviceLimits, Image, Resource
 from vgpu_emu.vocabulary import Dialect
-from vgpu_wire.blob import BlobMem, MapCache
+from vgpu_wire.blob import BlobMem, MapCache, ResourceCreateBlob
 from vgpu_wire.control import RING_COUNT, CtrlFlag, CtrlHdr, CtrlType, HeaderOnly
 from vgpu_wire.device import CONTROLQ, CURSORQ, FEATURE_NEEDS, Feature
 from vgpu_wire.errors import WireError
+from vgpu_wire.layout import leaves
 from vgpu_wire.messages import MESSAGES, type_name
 from vgpu_wire.render import CmdSubmit
 from vgpu_wire.renderer_link import Answer, Fence, Op, Question, ResourceQuestion
+from vgpu_wire.resource import ResourceAttachBacking
 
 _HEADER = CtrlHdr.layout.size
 _FENCE, _RING = CtrlFlag.FENCE.value, CtrlFlag.INFO_RING_IDX.value
 OK = HeaderOnly(type=CtrlType.RESP_OK_NODATA.value)
+#: structures with a counted tail -> where they count it
+_COUNTS: dict[type[CtrlHdr], int] = {
+    structure: next(leaf.offset for leaf in leaves(structure) if leaf.path == counter)
+    for structure, counter in (
+        (ResourceAttachBacking, "nr_entries"),
+        (ResourceCreateBlob, "nr_entries"),
+        (CmdSubmit, "size"),
+    )
+}
 
 
 class Refused(Exception):  # noqa: N818 - the guest's error, not ours
@@ -208,10 +219,18 @@ class Device:
             if error.kind == "trailing":
                 return structure.parse(data[: error.offset])
             self.log.note(VMM, "malformed", detail=str(error))
-            if structure is CmdSubmit and len(data) >= structure.layout.size:
-                return self._short_submit(data)
-            rule = Rule.ENTRIES_WHOLE if ".entries" in error.path else Rule.REQUEST_WHOLE
-            raise self.broken(rule) from None
+            if structure not in _COUNTS or len(data) < structure.layout.size:
+                raise self.broken(Rule.REQUEST_WHOLE) from None
+            return self._short_tail(structure, data)
+
+    def _short_tail(self, structure: type[CtrlHdr], data: bytes) -> CtrlHdr:
+        """Less follows than the fixed part says. Whether that is too much is looked at first."""
+        count = int.from_bytes(data[_COUNTS[structure] :][:4], "little")
+        if structure is CmdSubmit:
+            self.require(count <= self.limits.submit_bytes, Rule.SUBMIT_LIMIT)
+            return self._short_submit(data)
+        self.require(count <= self.limits.entries, Rule.ENTRIES_LIMIT)
+        raise self.broken(Rule.ENTRIES_WHOLE)
 
     def _short_submit(self, data: bytes) -> CtrlHdr:
         """SUBMIT_3D of fewer bytes than it says: of a VMM that does not look, what is there is submitted."""

@@ -20,7 +20,7 @@ class Framebuffer(msgspec.Struct, frozen=True):
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """The image was taken when the cursor was updated. pixels: None if it is hidden."""
+    """Where it is, its hot spot, and the resource with its image; 0: it is hidden. Pixels."""
 
     x: int = 0
     y: int = 0
@@ -43,18 +43,25 @@ class Scanout(msgspec.Struct):
     updates: int = 0
 
 
+def _size(width: int, height: int) -> tuple[int, int]:
+    if not (0 < width < 1 << 32 and 0 < height < 1 << 32):
+        raise ValueError(f"{width}x{height} pixels; a display has some, and 32 bits to count them")
+    return width, height
+
+
 class Displays:
     """Up to 16 scanouts. A change by the user sets an event that the driver clears."""
 
     def __init__(self, sizes: Iterable[tuple[int, int]]) -> None:
-        self.scanouts = [Scanout(width, height) for width, height in sizes]
+        """Raises ValueError for a number or a size that no display has."""
+        self.scanouts = [Scanout(*_size(width, height)) for width, height in sizes]
         self.events = 0
         if not 1 <= len(self.scanouts) <= MAX_SCANOUTS:
             raise ValueError(f"{len(self.scanouts)} scanouts; a device has 1 to {MAX_SCANOUTS}")
 
     def plug(self, scanout_id: int, width: int, height: int) -> None:
-        """The user plugs in, or resizes, a display. Raises IndexError."""
-        scanout = self.scanouts[scanout_id]
+        """The user plugs in, or resizes, a display. Raises IndexError; ValueError for a size that no display has."""
+        scanout, (width, height) = self.scanouts[scanout_id], _size(width, height)
         scanout.width, scanout.height, scanout.enabled = width, height, True
         self.events |= ConfigEvent.DISPLAY
 

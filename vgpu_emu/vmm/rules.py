@@ -86,6 +86,7 @@ class Rule(Enum):
     # capability sets
     CAPSET_INDEX_VALID = "GET_CAPSET_INFO of an index that is not below num_capsets", INVALID_PARAMETER
     CAPSET_KNOWN = "GET_CAPSET of an unknown capset or version", INVALID_PARAMETER
+    CAPSET_LIMIT = "GET_CAPSET of a capset of more bytes than the device sends", OUT_OF_MEMORY
 
     # contexts
     CTX_CREATE_ID_FREE = "CTX_CREATE with id 0 or of a context that exists", INVALID_CONTEXT_ID

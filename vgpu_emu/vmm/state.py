@@ -27,6 +27,8 @@ class DeviceLimits(msgspec.Struct, frozen=True):
     entries: int = 16384
     #: bytes of one SUBMIT_3D
     submit_bytes: int = 1 << 20
+    #: bytes of one capability set
+    capset_bytes: int = 1 << 20
     #: fenced requests whose answer is still due
     fences: int = 1024
 
