@@ -23,7 +23,7 @@ from vgpu_emu.vmm.state import Blob, Context, DeviceLimits, Image, Resource
 from vgpu_emu.vocabulary import Dialect
 from vgpu_wire.blob import BlobMem, MapCache, ResourceCreateBlob
 from vgpu_wire.control import RING_COUNT, CtrlFlag, CtrlHdr, CtrlType, HeaderOnly
-from vgpu_wire.device import CONTROLQ, CURSORQ, FEATURE_NEEDS, Feature
+from vgpu_wire.device import CONTROLQ, CURSORQ, FEATURE_NEEDS, Config, Feature
 from vgpu_wire.errors import WireError
 from vgpu_wire.layout import leaves
 from vgpu_wire.messages import MESSAGES, type_name
@@ -123,6 +123,13 @@ class Device:
             return False
         self.features = features
         return True
+
+    @property
+    def config(self) -> Config:
+        """The configuration space as the driver reads it now; what a feature brings is 0 if it is not offered."""
+        capsets = len(self.capsets) if Feature.VIRGL in self.profile.offers else 0
+        alignment = self.blob_alignment if Feature.BLOB_ALIGNMENT in self.profile.offers else 0
+        return self.displays.config(capsets, alignment)
 
     # -- requests
 
