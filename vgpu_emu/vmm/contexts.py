@@ -38,19 +38,19 @@ def ctx_create(device: Device, request: CtxCreate) -> Steps[CtrlHdr]:
 
 def ctx_destroy(device: Device, request: CtxDestroy) -> Steps[CtrlHdr]:
     device.require(ContextId(request.ctx_id) in device.contexts, Rule.CTX_KNOWN)
-    device.contexts.pop(ContextId(request.ctx_id), None)
     yield from device.call(ContextQuestion(op=Op.CTX_DESTROY.value, ctx_id=request.ctx_id))
+    device.contexts.pop(ContextId(request.ctx_id), None)
     return OK
 
 
 def ctx_attach_resource(device: Device, request: CtxResource) -> Steps[CtrlHdr]:
     context = _context(device, request)
     resource = device.resource(request.resource_id, Rule.CTX_RESOURCE_KNOWN)
-    context.attached.add(resource.resource_id)
     if isinstance(resource, Blob) and resource.blob_mem is not BlobMem.GUEST:
         yield from device.call(
             ContextQuestion(op=Op.CTX_ATTACH.value, ctx_id=context.ctx_id, value=resource.resource_id)
         )
+    context.attached.add(resource.resource_id)
     return OK
 
 
@@ -58,11 +58,11 @@ def ctx_detach_resource(device: Device, request: CtxResource) -> Steps[CtrlHdr]:
     """Detaching what is not attached changes nothing."""
     context = _context(device, request)
     resource = device.resource(request.resource_id, Rule.CTX_RESOURCE_KNOWN)
-    context.attached.discard(resource.resource_id)
     if isinstance(resource, Blob) and resource.blob_mem is not BlobMem.GUEST:
         yield from device.call(
             ContextQuestion(op=Op.CTX_DETACH.value, ctx_id=context.ctx_id, value=resource.resource_id)
         )
+    context.attached.discard(resource.resource_id)
     return OK
 
 
