@@ -45,8 +45,10 @@ def ask(question: Question) -> Steps[Answer]:
 
 def close(fds: tuple[PassedFd, ...]) -> Steps[None]:
     """Let go of descriptors: the memory here, the number in the host kernel's table."""
+    # first all of the memory: whoever drives this may stop at any question
     for passed in fds:
         passed.memory.release()
+    for passed in fds:
         reply = yield Close(fd=passed.fd)
         for surplus in reply.fds:
             surplus.memory.release()

@@ -1,7 +1,7 @@
 """Commands on blob resources (virtio 1.4, 5.7.6.10): create, map, unmap, unref."""
 
 from vgpu_emu.ids import ContextId, ResourceId
-from vgpu_emu.memory import PAGE_SIZE, PassedFd
+from vgpu_emu.memory import PAGE_SIZE
 from vgpu_emu.vmm.asking import Steps, ask, close
 from vgpu_emu.vmm.device import OK, Command, Device
 from vgpu_emu.vmm.mapinfo import query_map_info
@@ -51,21 +51,22 @@ def resource_create_blob(device: Device, request: ResourceCreateBlob) -> Steps[C
     device.resources[resource_id] = blob
     device.blob_bytes += blob.size
     if request.blob_flags & _MAPPABLE:
-        blob.exported = yield from _export(blob)
+        yield from _export(blob)
     return OK
 
 
-def _export(blob: Blob) -> Steps[PassedFd | None]:
-    """The blob's dma-buf. None: it cannot be had, or has less memory than was said, and then it cannot be mapped."""
+def _export(blob: Blob) -> Steps[None]:
+    """Have the blob's dma-buf. If it cannot be had, or has less memory than was said, the blob cannot be mapped."""
     reply = yield ResourceQuestion(op=Op.EXPORT_BLOB.value, resource_id=blob.resource_id)
-    usable = not reply.answer.errno and reply.fds and reply.fds[0].memory.size >= blob.size
-    yield from close(reply.fds[1:] if usable else reply.fds)
-    return reply.fds[0] if usable else None
+    surplus = reply.fds
+    if not reply.answer.errno and reply.fds and reply.fds[0].memory.size >= blob.length:
+        blob.exported, surplus = reply.fds[0], reply.fds[1:]
+    yield from close(surplus)
 
 
 def resource_map_blob(device: Device, request: ResourceMapBlob) -> Steps[CtrlHdr]:
     blob = device.resource(request.resource_id, Rule.MAP_KNOWN)
-    length = -(-blob.size // PAGE_SIZE) * PAGE_SIZE
+    length = blob.length
     device.require(blob.blob_flags & _MAPPABLE, Rule.MAP_MAPPABLE)
     device.require(blob.offset is None, Rule.MAP_ONCE)
     device.require(request.offset + length <= device.region.size, Rule.MAP_INSIDE)

@@ -3,7 +3,7 @@
 import msgspec
 
 from vgpu_emu.ids import ResourceId
-from vgpu_emu.memory import PassedFd
+from vgpu_emu.memory import PAGE_SIZE, PassedFd
 
 
 class DeviceLimits(msgspec.Struct, frozen=True):
@@ -25,3 +25,8 @@ class Blob(msgspec.Struct):
     size: int
     exported: PassedFd | None = None
     offset: int | None = None
+
+    @property
+    def length(self) -> int:
+        """Bytes that it takes in the region: whole pages."""
+        return -(-self.size // PAGE_SIZE) * PAGE_SIZE
