@@ -5,6 +5,7 @@ the call returns. Whoever runs it carries queued chains to the device and used c
 """
 
 from collections.abc import Callable, Generator, Iterable
+from errno import ENOSPC
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
@@ -89,7 +90,7 @@ class Driver:
             self.log.note(GUEST, "spurious", head=used.head)
             return
         buffer = used.written[: pending.capacity].ljust(pending.capacity, b"\0")
-        response = CtrlHdr.parse(buffer[:_RESPONSE]).type
+        response = int.from_bytes(buffer[:4], "little")
         if response >= FIRST_ERROR:
             self.log.note(GUEST, "error_response", response=type_name(response), command=type_name(pending.command))
         if pending.callback is not None:
@@ -113,7 +114,9 @@ class Driver:
     # -- ids
 
     def new_mmap_offset(self, vram: "VramObject") -> int:
-        """drm_gem_create_mmap_offset"""
+        """drm_gem_create_mmap_offset. Raises OSError: ENOSPC for an object of 0 pages."""
+        if not vram.size:
+            raise OSError(ENOSPC, "a GEM object of 0 pages")
         offset, self._next_mmap_offset = self._next_mmap_offset, self._next_mmap_offset + vram.size
         self.mmap_offsets[offset] = vram
         return offset

@@ -14,15 +14,21 @@ from vgpu_wire.render import DEBUG_NAME_BYTES, CmdSubmit, CtxCreate, CtxDestroy,
 
 #: DRM_VIRTGPU_BLOB_FLAG_HINT_DEFER_MAPPING (drm/virtgpu_drm.h, Linux 7.2)
 HINT_DEFER_MAPPING = 1
+#: bytes of a process's name, without its NUL (TASK_COMM_LEN - 1)
+_COMM_BYTES = 15
 
 
 class DrmFile:
-    """struct drm_file. comm: the process's name, which names its context."""
+    """struct drm_file. comm: the process's name, of which 15 bytes name its context.
+
+    ctx_id: the context's number is taken when the file is opened (virtio_gpu_driver_open), if there can be one.
+    """
 
     def __init__(self, driver: Driver, comm: str = "vgpu-emu") -> None:
         self.driver = driver
         self.comm = comm
-        self.ctx_id: ContextId | None = None
+        self.ctx_id: ContextId | None = driver.new_context_id() if Feature.VIRGL in driver.features else None
+        self._context_created = False
         self.handles: dict[GemHandle, VramObject] = {}
         #: the resources behind the handles
         self._resources: set[ResourceId] = set()
@@ -40,7 +46,8 @@ class DrmFile:
     ) -> Op[GemHandle]:
         """DRM_IOCTL_VIRTGPU_RESOURCE_CREATE_BLOB. The device's answer is not waited for: a refusal is not seen here.
 
-        Raises OSError: EINVAL for what verify_blob refuses and without a region, ENOSPC if the region is full.
+        Raises OSError: EINVAL for what verify_blob refuses and without a region, ENOSPC for a size of 0 and if the
+        region is full.
         """
         self._verify_blob(blob_mem, blob_flags, cmd)
         yield from self._create_context()
@@ -68,10 +75,11 @@ class DrmFile:
 
     def _create_context(self) -> Op[None]:
         """virtio_gpu_create_context: once for a file, when it is first needed."""
-        if self.ctx_id is not None:
+        if self._context_created:
             return
-        self.ctx_id = self.driver.new_context_id()
-        name = self.comm.encode()[: DEBUG_NAME_BYTES - 1]
+        assert self.ctx_id is not None, "verify_blob wants VIRGL"
+        self._context_created = True
+        name = self.comm.encode()[:_COMM_BYTES]
         yield from self.driver.queue(
             CtxCreate(ctx_id=self.ctx_id, nlen=len(name), debug_name=name.ljust(DEBUG_NAME_BYTES, b"\0"))
         )
@@ -117,7 +125,9 @@ class DrmFile:
         """close(2) of the last descriptor: every handle, then the context."""
         for handle in list(self.handles):
             yield from self.gem_close(handle)
-        if self.ctx_id is not None:
+        if self.ctx_id is None:
+            return
+        if self._context_created:
             yield from self.driver.queue(CtxDestroy(ctx_id=self.ctx_id))
-            self.driver.free_context_id(self.ctx_id)
-            self.ctx_id = None
+        self.driver.free_context_id(self.ctx_id)
+        self.ctx_id = None

@@ -34,20 +34,21 @@ class VramObject:
 
     def __init__(self, driver: Driver, blob_flags: int, size: int) -> None:
         self.driver = driver
-        self.resource_id: ResourceId = driver.new_resource_id()
         self.blob_flags = blob_flags
         self.size = -(-size // PAGE_SIZE) * PAGE_SIZE
+        self.mmap_offset = driver.new_mmap_offset(self)
+        self.resource_id: ResourceId = driver.new_resource_id()
         self.node: int | None = None
         self.map_state = MapState.INITIALIZING
         self.map_info = 0
         self.refs = 1
-        self.mmap_offset = driver.new_mmap_offset(self)
 
     @classmethod
     def create(
         cls, driver: Driver, ctx_id: ContextId, blob_id: int, blob_flags: int, size: int, *, defer: bool
     ) -> "Op[VramObject]":
-        """virtio_gpu_vram_create. Raises OSError: ENOSPC, or EINVAL without a region, and sends UNREF then."""
+        """virtio_gpu_vram_create. Raises OSError: ENOSPC for a size of 0; ENOSPC, or EINVAL without a region, and sends
+        UNREF then."""
         vram = cls(driver, blob_flags, size)
         yield from driver.queue(
             ResourceCreateBlob(
@@ -89,6 +90,9 @@ class VramObject:
         Raises OSError: EINVAL if the blob is not mappable, was refused, or is shorter. Sleeps, and cannot be
         interrupted, while MAP_BLOB is not answered: also when a deferred map found no room and never sent one.
         """
+        # drm_gem_mmap looks for the range among all objects before the driver is asked
+        if pgoff % PAGE_SIZE or not 0 <= pgoff < pgoff + length <= self.size:
+            raise OSError(EINVAL, f"[{pgoff:#x}, +{length:#x}) of a blob of {self.size:#x} bytes")
         if not self.blob_flags & _MAPPABLE:
             raise OSError(EINVAL, "the blob is not mappable")
         if self.node is None:
@@ -101,8 +105,6 @@ class VramObject:
             yield Wait(lambda: self.map_state is not MapState.INITIALIZING, why)
         if self.map_state is not MapState.OK or self.node is None or self.driver.region is None:
             raise OSError(EINVAL, f"the device refused to map resource {self.resource_id}")
-        if pgoff % PAGE_SIZE or not 0 <= pgoff < pgoff + length <= self.size:
-            raise OSError(EINVAL, f"[{pgoff:#x}, +{length:#x}) of a blob of {self.size:#x} bytes")
         pgprot = pgprot_from_map_info(self.map_info)
         values = {"resource_id": self.resource_id, "map_info": self.map_info, "pgprot": pgprot.value}
         self.driver.log.note(GUEST, "pgprot", **values)
