@@ -42,9 +42,10 @@ class Lockstep:
                 if not wait.ready():
                     raise WouldHangError(f"the guest waits for {wait.why}")
         except StopIteration as done:
-            self.kick()
             value: T = done.value
             return value
+        finally:
+            self.kick()
 
     def kick(self) -> None:
         """Hand the guest's queued requests to the device, one by one, and the answers back."""
