@@ -1,6 +1,7 @@
 """The three parties, made to one configuration and not yet connected."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,6 +20,10 @@ from vgpu_emu.vocabulary import Dialect, HostAttribute, Pgprot, conflicts
 from vgpu_wire.blob import MapCache
 from vgpu_wire.device import Feature
 
+if TYPE_CHECKING:
+    from vgpu_emu.aliasing import AliasWatch
+    from vgpu_emu.attributes.platform import Platform
+
 
 def size_only(size: int, _name: str) -> Memory:
     """A backing that has a size and no bytes: for many, or very large, blobs."""
@@ -28,7 +33,8 @@ def size_only(size: int, _name: str) -> Memory:
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """dialect: the posting that the VMM and, with `ioctl`, the host's kernel know. guess: the renderer's, without it.
 
-    host_visible: bytes of the host visible region; 0: there is none. backing: makes the memory of a buffer.
+    host_visible: bytes of the host visible region; 0: there is none. backing: makes the memory of a buffer. platform:
+    the hardware for which every mapping is checked against every other of its buffer; None: nobody looks.
     """
 
     dialect: Dialect = Dialect.RFC1
@@ -38,6 +44,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     host_visible: int = 256 << 20
     features: frozenset[Feature] = frozenset({Feature.VIRGL, Feature.RESOURCE_BLOB, Feature.CONTEXT_INIT})
     backing: Callable[[int, str], Memory] = Memory.memfd
+    platform: "Platform | None" = None
     max_fds: int = MAX_FDS
     device_limits: DeviceLimits = msgspec.field(default_factory=DeviceLimits)
     renderer_limits: RendererLimits = msgspec.field(default_factory=RendererLimits)
@@ -55,7 +62,10 @@ class Conflict(msgspec.Struct, frozen=True):
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """kernel and renderer are the host, device and region the VMM, driver the guest."""
+    """kernel and renderer are the host, device and region the VMM, driver the guest.
+
+    aliases: whoever looks at all their mappings; None without a platform.
+    """
 
     kernel: Kernel
     renderer: Renderer
@@ -64,6 +74,7 @@ class Parts(msgspec.Struct, frozen=True):
     driver: Driver
     log: Log
     config: Config
+    aliases: "AliasWatch | None" = None
 
     def conflicts(self) -> list[Conflict]:
         """Every mapping that the guest made of a resource that still exists and that contradicts the host's."""
@@ -92,9 +103,8 @@ class Parts(msgspec.Struct, frozen=True):
 
 def assemble(config: Config, log: Log) -> Parts:
     log.note("machine", "assembled", dialect=config.dialect.value, ioctl=config.ioctl, profile=config.profile.name)
-    kernel = Kernel(config.dialect if config.ioctl else None, max_fds=config.max_fds)
+    kernel, region, aliases = _kernel_and_region(config, log)
     renderer = Renderer(kernel, guess=config.guess, backing=config.backing, limits=config.renderer_limits)
-    region = HostVisibleRegion(config.host_visible)
     device = Device(
         config.profile,
         region,
@@ -105,4 +115,19 @@ def assemble(config: Config, log: Log) -> Parts:
         limits=config.device_limits,
     )
     driver = Driver(region if config.host_visible else None, features=config.features, log=log)
-    return Parts(kernel, renderer, region, device, driver, log, config)
+    if aliases is not None:
+        aliases.follow(device.resources)
+    return Parts(kernel, renderer, region, device, driver, log, config, aliases)
+
+
+def _kernel_and_region(config: Config, log: Log) -> "tuple[Kernel, HostVisibleRegion, AliasWatch | None]":
+    """Those of the configuration; with a platform, watched ones."""
+    posting = config.dialect if config.ioctl else None
+    if config.platform is None:
+        return Kernel(posting, max_fds=config.max_fds), HostVisibleRegion(config.host_visible), None
+    # the attribute models cost as much to import as all the rest
+    from vgpu_emu.aliasing import AliasWatch, WatchedKernel, WatchedRegion
+
+    aliases = AliasWatch(config.platform, log, config.profile.name)
+    kernel = WatchedKernel(aliases, posting, max_fds=config.max_fds)
+    return kernel, WatchedRegion(aliases, config.host_visible), aliases
