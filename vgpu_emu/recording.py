@@ -7,7 +7,7 @@ from typing import Any
 from vgpu_emu.ids import Fd
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Port
-from vgpu_emu.memory import Memory, PassedFd
+from vgpu_emu.memory import Memory, PassedFd, let_go
 from vgpu_emu.trace.log import GUEST, QUEUE_NUMBERS, RENDERER, Event, Message
 from vgpu_wire.renderer_link import Answer
 
@@ -15,8 +15,8 @@ from vgpu_wire.renderer_link import Answer
 async def replay(party: str, events: Iterable[Event], ports: Mapping[str, Port[Any, Any]]) -> None:
     """Walk the events: wait for as many messages as `party` received, send those that it sent.
 
-    What arrives is not compared with the recording; that is for who looks at both logs. Descriptors that were passed
-    are size-only ones of the same number.
+    What arrives is not compared with the recording; that is for who looks at both logs. Descriptors that arrive are of
+    no use here; those that were passed are size-only ones of the same number.
     """
     arrived: dict[str, deque[Any]] = {link: deque() for link in ports}
     for event in events:
@@ -33,7 +33,10 @@ async def replay(party: str, events: Iterable[Event], ports: Mapping[str, Port[A
 async def _receive(link: str, ports: Mapping[str, Port[Any, Any]]) -> list[Any]:
     """The messages that arrive together: those of a kick or an interrupt, or the one of the renderer link."""
     item = await ports[link].receive()
-    return [item] if link == RENDERER else item
+    if link != RENDERER:
+        return list(item)
+    let_go(item[1])
+    return [item]
 
 
 def _item(message: Message) -> Any:
