@@ -3,6 +3,7 @@
 import mmap
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -35,6 +36,10 @@ CAPSETS: Mapping[int, Capset] = MappingProxyType(
     }
 )
 
+if TYPE_CHECKING:
+    from vgpu_emu.aliasing import AliasWatch
+    from vgpu_emu.attributes.platform import Platform
+
 
 def size_only(size: int, _name: str) -> Memory:
     """A backing that has a size and no bytes: for many, or very large, blobs."""
@@ -48,6 +53,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     host_visible: bytes of the host visible region; 0: there is none. guest_memory: bytes of guest memory, from 0 on.
     sparse_memory: bytes of other guest memory that may be touched, and then reads as zero. capsets: by id.
     backing: makes the memory of a host buffer. opaque_renderer, map_infos: for guests of another renderer, see there.
+    platform: the hardware for which every mapping is checked against every other of its buffer; None: nobody looks.
     """
 
     dialect: Dialect = Dialect.RFC1
@@ -62,6 +68,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     blob_alignment: int = PAGE_SIZE
     capsets: Mapping[int, Capset] = msgspec.field(default_factory=lambda: CAPSETS)
     backing: Callable[[int, str], Memory] = Memory.memfd
+    platform: "Platform | None" = None
     max_fds: int = MAX_FDS
     device_limits: DeviceLimits = msgspec.field(default_factory=DeviceLimits)
     renderer_limits: RendererLimits = msgspec.field(default_factory=RendererLimits)
@@ -81,7 +88,10 @@ class Conflict(msgspec.Struct, frozen=True):
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """kernel and renderer are the host; device and region the VMM; memory and driver the guest."""
+    """kernel and renderer are the host; device and region the VMM; memory and driver the guest.
+
+    aliases: whoever looks at all their mappings; None without a platform.
+    """
 
     kernel: Kernel
     renderer: Renderer
@@ -91,6 +101,7 @@ class Parts(msgspec.Struct, frozen=True):
     driver: Driver
     log: Log
     config: Config
+    aliases: "AliasWatch | None" = None
 
     def conflicts(self) -> list[Conflict]:
         """Every mapping that the guest made of a resource that still exists and that contradicts the host's."""
@@ -120,7 +131,7 @@ class Parts(msgspec.Struct, frozen=True):
 def assemble(config: Config, log: Log) -> Parts:
     """Raises ValueError if the VMM does not offer the features, or they lack what they need."""
     log.note("machine", "assembled", dialect=config.dialect.value, ioctl=config.ioctl, profile=config.profile.name)
-    kernel = Kernel(config.dialect if config.ioctl else None, max_fds=config.max_fds)
+    kernel, region, aliases = _kernel_and_region(config, log)
     renderer = Renderer(
         kernel,
         guess=config.guess,
@@ -128,7 +139,6 @@ def assemble(config: Config, log: Log) -> Parts:
         limits=config.renderer_limits,
         opaque=config.opaque_renderer,
     )
-    region = HostVisibleRegion(config.host_visible)
     memory = GuestMemory(sparse=config.sparse_memory)
     if config.guest_memory:
         memory.add(0, mmap.mmap(-1, config.guest_memory))
@@ -149,4 +159,19 @@ def assemble(config: Config, log: Log) -> Parts:
     if not device.negotiate(features):
         raise ValueError(f"the device refuses these features: {', '.join(f.name for f in sorted(features))}")
     driver = Driver(region if config.host_visible else None, features=features, log=log)
-    return Parts(kernel, renderer, region, memory, device, driver, log, config)
+    if aliases is not None:
+        aliases.follow(device.resources)
+    return Parts(kernel, renderer, region, memory, device, driver, log, config, aliases)
+
+
+def _kernel_and_region(config: Config, log: Log) -> "tuple[Kernel, HostVisibleRegion, AliasWatch | None]":
+    """Those of the configuration; with a platform, watched ones."""
+    posting = config.dialect if config.ioctl else None
+    if config.platform is None:
+        return Kernel(posting, max_fds=config.max_fds), HostVisibleRegion(config.host_visible), None
+    # the attribute models cost as much to import as all the rest
+    from vgpu_emu.aliasing import AliasWatch, WatchedKernel, WatchedRegion
+
+    aliases = AliasWatch(config.platform, log, config.profile.name)
+    kernel = WatchedKernel(aliases, posting, max_fds=config.max_fds)
+    return kernel, WatchedRegion(aliases, config.host_visible), aliases

@@ -17,6 +17,7 @@ from vgpu_emu.guest.driver import Op
 from vgpu_emu.host.renderer import Renderer
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Parcel, Port, Tap, open_link
+from vgpu_emu.memory import let_go
 from vgpu_emu.recording import replay
 from vgpu_emu.trace.log import CONTROLQ, CURSORQ, FENCES, GUEST, HOST, QUEUE_NAMES, RENDERER, VMM, Event, Log
 from vgpu_emu.vmm.asking import Steps, parse_reply
@@ -143,7 +144,8 @@ async def run_host(renderer: Renderer, vmm: Port[Parcel, Parcel], fences: Port[b
 async def open_machine(
     config: Config | None = None, *, recorded: Mapping[str, Iterable[Event]] | None = None
 ) -> AsyncGenerator[Machine, None]:
-    """Three parties in one nursery; whatever happens inside, no task, descriptor or mapping is left behind.
+    """Three parties in one nursery; whatever happens inside, no task, descriptor or mapping is left behind, and what is
+    raised inside comes out as itself.
 
     recorded: party -> the events of an earlier run, to be replayed instead of the party; `machine.replayed` tells when
     that is over. A recorded guest takes no calls.
@@ -172,6 +174,7 @@ async def open_machine(
     for party, events in (recorded or {}).items():
         machine.replayed[party] = trio.Event()
         parties[party] = [(machine.replay, (party, events, ports[party]))]
+    failure: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
             for task, arguments in itertools.chain.from_iterable(parties.values()):
@@ -179,16 +182,20 @@ async def open_machine(
             yield machine
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        raise _sole(group) from None
+        failure = _sole(group)
     finally:
+        for _, fds in vmm_back.undelivered():
+            let_go(fds)
         parts.close()
+    if failure is not None:
+        # not where the group is handled: it would take the place of the exception's own context
+        raise failure
 
 
-def _sole(error: BaseException) -> BaseException:
-    """The one exception in a group of one, so that a caller of `open_machine` can catch what was raised inside."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What happened, if one thing did: a nursery wraps it in a group, with the cancellations that followed from it."""
+    errors = [error for error in group.exceptions if not isinstance(error, trio.Cancelled)]
+    return group if len(errors) > 1 else (errors or group.exceptions)[0]
 
 
 def _chains_into(log: Log) -> Callable[[list[Chain]], None]:

@@ -5,6 +5,7 @@ A Memory is held by whoever refers to it (dma-buf, descriptor in flight, mapping
 
 import mmap
 import os
+from collections.abc import Iterable
 from errno import ENODEV, ENXIO
 from typing import NamedTuple, Self
 
@@ -84,3 +85,9 @@ class PassedFd(NamedTuple):
 
     fd: Fd
     memory: Memory
+
+
+def let_go(fds: Iterable[PassedFd]) -> None:
+    """Release the memory of descriptors that nobody will use."""
+    for passed in fds:
+        passed.memory.release()

@@ -12,21 +12,22 @@ by itself at any moment; walkthrough.Weather does them at random, from a seed.
 LINE = 64
 #: lines a CPU's combining buffers hold before the oldest must leave (ten to twelve on x86; general knowledge)
 COMBINING_LINES = 10
+_ZEROS = bytes(LINE)
 
 
 class Cpu:
     """One CPU: its cache, and its write-combining buffers.
 
-    modified: dirty lines, which no other CPU holds. clean: lines as memory had them when they were read. combining:
-    bytes on their way out, by line, in the order of the writes.
+    modified: dirty lines, which no other CPU holds; System.owners lists them too. clean: lines as memory had them when
+    they were read. combining: bytes on their way out, by line, in the order of the writes.
     """
 
     __slots__ = ("clean", "combining", "modified", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.modified: dict[int, bytearray] = {}
-        self.clean: dict[int, bytearray] = {}
+        self.modified: dict[int, bytes] = {}
+        self.clean: dict[int, bytes] = {}
         self.combining: dict[int, list[tuple[int, bytes]]] = {}
 
     def __repr__(self) -> str:
@@ -35,12 +36,12 @@ class Cpu:
         )
 
 
-class Memory(dict[int, bytearray]):
-    """Line number -> its bytes; zeros until written."""
+class Memory(dict[int, bytes]):
+    """Line number -> its 64 bytes; zeros until written. No line is changed in place: caches hold the same object."""
 
-    def __missing__(self, line: int) -> bytearray:
-        fresh = self[line] = bytearray(LINE)
-        return fresh
+    def __missing__(self, line: int) -> bytes:
+        self[line] = _ZEROS
+        return _ZEROS
 
 
 class System:
@@ -54,41 +55,52 @@ class System:
         self.self_snoop = self_snoop
         self.memory = Memory()
         self.cpus: dict[str, Cpu] = {}
+        #: dirty line -> the one CPU that has it
+        self.owners: dict[int, Cpu] = {}
         self.transfers = 0
+        #: every CPU's clean lines, for the loops that a miss goes through
+        self._clean: list[dict[int, bytes]] = []
 
     def cpu(self, name: str) -> Cpu:
         """The CPU of that name, made when first asked for."""
         found = self.cpus.get(name)
         if found is None:
             found = self.cpus[name] = Cpu(name)
+            self._clean.append(found.clean)
         return found
 
     def evict(self, cpu: Cpu, line: int) -> None:
         """A cache gives up a line; if dirty, all 64 bytes of it are written back."""
-        if line in cpu.modified:
-            self.memory[line][:] = cpu.modified.pop(line)
-            self.transfers += 1
-        elif line in cpu.clean:
-            del cpu.clean[line]
+        if self.owners.get(line) is cpu:
+            self.flush(line)
+        else:
+            cpu.clean.pop(line, None)
 
     def flush(self, line: int) -> None:
         """clflush, dc civac, cbo.flush: write back and drop, in every cache, whatever mapping it was asked through."""
-        for cpu in self.cpus.values():
-            self.evict(cpu, line)
+        owner = self.owners.pop(line, None)
+        if owner is None:
+            for clean in self._clean:
+                if line in clean:
+                    del clean[line]
+        else:
+            self.memory[line] = owner.modified.pop(line)
+            self.transfers += 1
 
     def clean(self, line: int) -> None:
         """clwb, dc cvac, cbo.clean: write back and keep."""
-        for cpu in self.cpus.values():
-            if line in cpu.modified:
-                dirty = cpu.clean[line] = cpu.modified.pop(line)
-                self.memory[line][:] = dirty
-                self.transfers += 1
+        owner = self.owners.pop(line, None)
+        if owner is not None:
+            self.memory[line] = owner.clean[line] = owner.modified.pop(line)
+            self.transfers += 1
 
     def invalidate(self, line: int) -> None:
         """dc ivac, cbo.inval: drop, and with it what was dirty."""
-        for cpu in self.cpus.values():
-            cpu.modified.pop(line, None)
-            cpu.clean.pop(line, None)
+        owner = self.owners.pop(line, None)
+        if owner is not None:
+            del owner.modified[line]
+        for clean in self._clean:
+            clean.pop(line, None)
 
     def drain(self, cpu: Cpu, line: int) -> None:
         """A combining buffer leaves. Where a cache holds the line and nobody looks, cache and memory now differ."""
@@ -97,9 +109,10 @@ class System:
             return
         if self.self_snoop:
             self.flush(line)
-        memory = self.memory[line]
+        held = bytearray(self.memory[line])
         for start, data in writes:
-            memory[start : start + len(data)] = data
+            held[start : start + len(data)] = data
+        self.memory[line] = bytes(held)
         self.transfers += 1
 
     def fence(self, cpu: Cpu) -> None:

@@ -51,13 +51,15 @@ def _pieces(address: int, length: int) -> Iterator[tuple[int, int]]:
 class CachedView:
     """WB, Normal-WB, PMA: bytes stay in the cache, which agrees with the other CPUs' caches and with nobody else."""
 
-    __slots__ = ("clean", "cpu", "modified", "system")
+    __slots__ = ("clean", "cpu", "memory", "modified", "owners", "system")
 
     def __init__(self, system: System, cpu: Cpu) -> None:
         self.system = system
         self.cpu = cpu
+        self.memory = system.memory
         self.modified = cpu.modified
         self.clean = cpu.clean
+        self.owners = system.owners
 
     def read(self, address: int, length: int) -> bytes:
         line = address >> _SHIFT
@@ -65,8 +67,10 @@ class CachedView:
         end = start + length
         if end > LINE:
             return b"".join(self.read(*piece) for piece in _pieces(address, length))
-        held = self.modified.get(line) or self.clean.get(line) or self.prefetch(line)
-        return bytes(held[start:end])
+        held = self.clean.get(line) or self.modified.get(line)
+        if held is None:
+            held = self.clean[line] = self._fetch(line)
+        return held[start:end]
 
     def write(self, address: int, data: bytes) -> None:
         line = address >> _SHIFT
@@ -76,28 +80,30 @@ class CachedView:
             for place, size in _pieces(address, len(data)):
                 self.write(place, data[place - address : place - address + size])
             return
-        held = self.modified.get(line)
-        if held is None:
-            held = self._own(line)
-        held[start:end] = data
+        held = self.modified.get(line) or self._own(line)
+        self.modified[line] = held[:start] + data + held[end:]
 
-    def prefetch(self, line: int) -> bytearray:
+    def prefetch(self, line: int) -> None:
         """Take a line into the cache, as a read does, and as a CPU may by itself wherever a page is cacheable."""
-        held = self.modified.get(line) or self.clean.get(line)
-        if held is None:
-            system = self.system
-            system.clean(line)
-            system.transfers += 1
-            held = self.clean[line] = system.memory[line].copy()
-        return held
+        if line not in self.modified and line not in self.clean:
+            self.clean[line] = self._fetch(line)
 
-    def _own(self, line: int) -> bytearray:
+    def _fetch(self, line: int) -> bytes:
+        """The line's bytes, after what another cache holds of them."""
+        if line in self.owners:
+            self.system.clean(line)
+        self.system.transfers += 1
+        return self.memory[line]
+
+    def _own(self, line: int) -> bytes:
         """The line, dirty from now on and in no other cache."""
-        held = self.clean.get(line) or self.prefetch(line)
-        for cpu in self.system.cpus.values():
-            if line in cpu.clean:
-                del cpu.clean[line]
-        self.modified[line] = held
+        system = self.system
+        held = self.clean.get(line)
+        system.flush(line)
+        if held is None:
+            system.transfers += 1
+            held = self.memory[line]
+        self.owners[line] = self.cpu
         return held
 
 
@@ -107,7 +113,7 @@ class DirectView:
     snoops: it looks into the caches first. A device's `cpu` is a mere name: it has no cache in this model.
     """
 
-    __slots__ = ("combining", "cpu", "memory", "snoops", "system")
+    __slots__ = ("combining", "cpu", "memory", "owners", "snoops", "system")
 
     def __init__(self, system: System, snoops: bool, cpu: Cpu) -> None:
         self.system = system
@@ -115,6 +121,7 @@ class DirectView:
         self.cpu = cpu
         self.memory = system.memory
         self.combining = cpu.combining
+        self.owners = system.owners
 
     def read(self, address: int, length: int) -> bytes:
         line = address >> _SHIFT
@@ -124,10 +131,10 @@ class DirectView:
             return b"".join(self.read(*piece) for piece in _pieces(address, length))
         if self.combining:
             self._settle(line)
-        if self.snoops:
+        if self.snoops and line in self.owners:
             self.system.clean(line)
         self.system.transfers += 1
-        return bytes(self.memory[line][start:end])
+        return self.memory[line][start:end]
 
     def write(self, address: int, data: bytes) -> None:
         line = address >> _SHIFT
@@ -142,7 +149,8 @@ class DirectView:
         if self.snoops:
             self.system.flush(line)
         self.system.transfers += 1
-        self.memory[line][start:end] = data
+        held = self.memory[line]
+        self.memory[line] = held[:start] + data + held[end:]
 
     def _settle(self, line: int) -> None:
         """An uncached access drains all of its CPU's buffers (SDM vol 3, 11.3.1)."""

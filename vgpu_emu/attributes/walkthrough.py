@@ -7,11 +7,12 @@ walk.read("gpu", 0, 8)      # eight zeros
 walk.damage                 # one entry: stale, the bytes are in the guest's cache
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from vgpu_emu.attributes.coherency import LINE, Memory, System
+from vgpu_emu.attributes.coherency import LINE, System
 from vgpu_emu.attributes.derivation import Backing
 from vgpu_emu.attributes.platform import Platform
 from vgpu_emu.attributes.views import CachedView, View, lines_of, view_of
@@ -108,7 +109,7 @@ class Walkthrough:
         self.damage: list[Damage] = []
         self._weather = weather
         self._cached = [view for view in parties.values() if isinstance(view, CachedView)]
-        self._truth = Memory()
+        self._truth: defaultdict[int, bytearray] = defaultdict(lambda: bytearray(LINE))
 
     def write(self, who: str, address: int, data: bytes) -> None:
         """`who` writes; from here on these are the bytes everybody ought to read."""
@@ -180,7 +181,7 @@ class Walkthrough:
                 if line in held:
                     copies.append((cpu.name, state, bytes(held[line])))
             if line in cpu.combining:
-                merged = self.system.memory[line].copy()
+                merged = bytearray(self.system.memory[line])
                 for start, data in cpu.combining[line]:
                     merged[start : start + len(data)] = data
                 copies.append((cpu.name, "combining", bytes(merged)))

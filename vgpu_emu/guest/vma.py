@@ -4,6 +4,7 @@ from errno import EFAULT
 from typing import TYPE_CHECKING
 
 from vgpu_emu.link.region import HostVisibleRegion
+from vgpu_emu.trace.log import GUEST
 from vgpu_emu.vocabulary import Pgprot
 
 if TYPE_CHECKING:
@@ -12,12 +13,14 @@ if TYPE_CHECKING:
 
 
 class Vma:
-    """struct vm_area_struct: `length` bytes of the region from `start` on, mapped with `pgprot`."""
+    """struct vm_area_struct: `length` bytes of a blob in the region, from its byte `pgoff` on, mapped with `pgprot`."""
 
-    def __init__(self, vram: "VramObject", region: HostVisibleRegion, start: int, length: int, pgprot: Pgprot) -> None:
+    def __init__(self, vram: "VramObject", region: HostVisibleRegion, pgoff: int, length: int, pgprot: Pgprot) -> None:
+        assert vram.node is not None, "it is in the region"
         self.vram = vram
         self.region = region
-        self.start = start
+        self.start = vram.node + pgoff
+        self.pgoff = pgoff
         self.length = length
         self.pgprot = pgprot
         self.live = True
@@ -36,7 +39,12 @@ class Vma:
         """Nothing is sent for it: only the reference to the object is given back, and the last one frees that."""
         if self.live:
             self.live = False
+            self.vram.driver.log.note(GUEST, "munmap", resource_id=self.vram.resource_id, **self.part())
             yield from self.vram.put()
+
+    def part(self) -> dict[str, int]:
+        """For the log: pgoff and length in bytes, or nothing, which is all of the blob."""
+        return {} if self.length == self.vram.size else {"pgoff": self.pgoff, "length": self.length}
 
     def _check(self, offset: int, length: int) -> None:
         if not self.live or not 0 <= offset <= offset + length <= self.length:

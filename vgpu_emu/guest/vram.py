@@ -106,10 +106,11 @@ class VramObject:
         if self.map_state is not MapState.OK or self.node is None or self.driver.region is None:
             raise OSError(EINVAL, f"the device refused to map resource {self.resource_id}")
         pgprot = pgprot_from_map_info(self.map_info)
+        vma = Vma(self, self.driver.region, pgoff, length, pgprot)
         values = {"resource_id": self.resource_id, "map_info": self.map_info, "pgprot": pgprot.value}
-        self.driver.log.note(GUEST, "pgprot", **values)
+        self.driver.log.note(GUEST, "pgprot", **values, **vma.part())
         self.refs += 1
-        return Vma(self, self.driver.region, self.node + pgoff, length, pgprot)
+        return vma
 
     def put(self) -> Op[None]:
         """drm_gem_object_put: one reference less; the last one frees the object (virtio_gpu_vram_free)."""

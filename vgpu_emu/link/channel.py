@@ -5,6 +5,7 @@ at a time. Middleware wraps a port and has its interface.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
 import trio
@@ -41,6 +42,14 @@ class ChannelPort(Generic[A, B]):
         self._incoming = incoming
         self.send = outgoing.send_nowait
         self.receive = incoming.receive
+
+    def undelivered(self) -> list[B]:
+        """Take what was sent to this port and not received."""
+        left: list[B] = []
+        with suppress(trio.WouldBlock, trio.EndOfChannel):
+            while True:
+                left.append(self._incoming.receive_nowait())
+        return left
 
     def close(self) -> None:
         self._outgoing.close()

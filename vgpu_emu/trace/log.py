@@ -49,6 +49,8 @@ class Log:
 
     def __init__(self, clock: Callable[[], float] = lambda: 0.0) -> None:
         self.events: list[Event] = []
+        #: called with every note, as soon as it is in the log
+        self.listeners: list[Callable[[Note], None]] = []
         self._clock = clock
         self._start = clock()
 
@@ -66,7 +68,10 @@ class Log:
         self.events.append(Message(seconds, link, sender, receiver, data, head, capacity, fds))
 
     def note(self, who: str, name: str, **values: Any) -> None:
-        self.events.append(Note(self._clock() - self._start, who, name, values))
+        note = Note(self._clock() - self._start, who, name, values)
+        self.events.append(note)
+        for listener in self.listeners:
+            listener(note)
 
     def notes(self, name: str) -> Iterator[Note]:
         """Every note of this name, in order."""

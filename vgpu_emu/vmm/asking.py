@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from vgpu_emu.memory import PassedFd
+from vgpu_emu.memory import PassedFd, let_go
 from vgpu_emu.vmm.rules import Rule
 from vgpu_wire.errors import WireError
 from vgpu_wire.renderer_link import Answer, Close, Question
@@ -46,12 +46,10 @@ def ask(question: Question) -> Steps[Answer]:
 def close(fds: tuple[PassedFd, ...]) -> Steps[None]:
     """Let go of descriptors: the memory here, the number in the host kernel's table."""
     # first all of the memory: whoever drives this may stop at any question
-    for passed in fds:
-        passed.memory.release()
+    let_go(fds)
     for passed in fds:
         reply = yield Close(fd=passed.fd)
-        for surplus in reply.fds:
-            surplus.memory.release()
+        let_go(reply.fds)
 
 
 #: errno of a refused call -> the rule that this breaks; any other: RENDERER_WORKS

@@ -1,7 +1,7 @@
 """Commands on blob resources (virtio 1.4, 5.7.6.10): create, map, unmap."""
 
 from vgpu_emu.ids import BlobId, ContextId, ResourceId
-from vgpu_emu.memory import PAGE_SIZE, PassedFd
+from vgpu_emu.memory import PAGE_SIZE
 from vgpu_emu.vmm.asking import Steps, close
 from vgpu_emu.vmm.backings import checked_backing
 from vgpu_emu.vmm.device import OK, Command, Device
@@ -42,7 +42,7 @@ def resource_create_blob(device: Device, request: ResourceCreateBlob) -> Steps[C
     device.resources[blob.resource_id] = blob
     device.blob_bytes += blob.size
     if blob.blob_mem is BlobMem.HOST3D and blob.blob_flags & _MAPPABLE:
-        blob.exported = yield from export(blob)
+        yield from export(blob)
     return OK
 
 
@@ -70,12 +70,13 @@ def _checked_blob(device: Device, request: ResourceCreateBlob) -> Blob:
     return blob
 
 
-def export(blob: Blob) -> Steps[PassedFd | None]:
-    """The blob's dma-buf. None: it cannot be had, or has less memory than was said, and then it cannot be mapped."""
+def export(blob: Blob) -> Steps[None]:
+    """Have the blob's dma-buf. If it cannot be had, or has less memory than was said, the blob cannot be mapped."""
     reply = yield ResourceQuestion(op=Op.EXPORT_BLOB.value, resource_id=blob.resource_id)
-    usable = not reply.answer.errno and reply.fds and reply.fds[0].memory.size >= blob.mapped_length
-    yield from close(reply.fds[1:] if usable else reply.fds)
-    return reply.fds[0] if usable else None
+    surplus = reply.fds
+    if not reply.answer.errno and reply.fds and reply.fds[0].memory.size >= blob.mapped_length:
+        blob.exported, surplus = reply.fds[0], reply.fds[1:]
+    yield from close(surplus)
 
 
 def resource_map_blob(device: Device, request: ResourceMapBlob) -> Steps[CtrlHdr]:

@@ -141,7 +141,7 @@ def _restore_blob(device: Device, state: BlobState) -> Steps[None]:
     device.blob_bytes += blob.size
     if blob.blob_mem is not BlobMem.HOST3D:
         return
-    blob.exported = yield from export(blob)
+    yield from export(blob)
     if blob.exported is not None and state.offset is not None:
         device.region.map(state.offset, blob.mapped_length, blob.exported.memory)
         blob.offset, blob.map_info = state.offset, state.map_info
