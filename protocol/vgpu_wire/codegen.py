@@ -34,31 +34,24 @@ from vgpu_wire.layout import Member, Record, leaves, unfit, unread
 from vgpu_wire.terms import Records
 
 
-def _format(term: Any) -> str:
-    """struct's letter for a little endian integer. construct says L where I is the same 4 bytes, packed faster."""
-    return str(term.fmtstr).removeprefix("<").replace("L", "I")
-
-
 class _Code:
     """What the functions are made of, collected from the members of one record class."""
 
     def __init__(self, cls: type[Record]) -> None:
         self.cls = cls
-        self.formats: list[str] = []
         self.packed: list[str] = []
         #: expressions that say that the length of a byte array, of another array is wrong
         self.checks: list[str] = []
         self.array_checks: list[str] = []
-        #: place in formats and packed -> expression that says that the byte array there is its zero default
+        #: place in layout.formats and packed -> expression that says that the byte array there is its zero default
         self.zeros: dict[int, str] = {}
         self.env: dict[str, Any] = {"Records": Records, "error": struct.error, "WireError": WireError}
         self.env |= {"unread": unread, "unfit": unfit, "cls": cls}
         self.arguments = self.structure(cls, "m")
 
-    def leaf(self, fmt: str, source: str) -> str:
-        self.formats.append(fmt)
+    def leaf(self, source: str) -> str:
         self.packed.append(source)
-        return f"v{len(self.formats) - 1}"
+        return f"v{len(self.packed) - 1}"
 
     def structure(self, cls: type[Record], source: str) -> str:
         """Add all members of `cls`; the arguments that make it from the unpacked values."""
@@ -73,16 +66,16 @@ class _Code:
     def member(self, member: Member, source: str, default: Any) -> str:
         term, record = member.term, member.record
         if isinstance(term, construct.FormatField):
-            return self.leaf(_format(term), source)
+            return self.leaf(source)
         if isinstance(term, construct.Bytes):
             if default == bytes(member.size):
                 self.env[f"zero{len(self.zeros)}"] = default
-                self.zeros[len(self.formats)] = f"{source} is zero{len(self.zeros)}"
+                self.zeros[len(self.packed)] = f"{source} is zero{len(self.zeros)}"
             self.checks.append(f"len({source}) != {member.size}")
-            return self.leaf(f"{member.size}s", source)
+            return self.leaf(source)
         if record is None:
             self.array_checks.append(f"len({source}) != {term.count}")
-            elements = [self.leaf(_format(term.subcon), f"{source}[{i}]") for i in range(term.count)]
+            elements = [self.leaf(f"{source}[{i}]") for i in range(term.count)]
             return f"({', '.join(elements)},)"
         if member.inherited:
             return self.structure(record, source)
@@ -90,7 +83,7 @@ class _Code:
             return f"{record.__name__}({self.structure(record, source)})"
         raw = self.array(record, source)
         self.array_checks.append(f"len({raw}) != {member.size}")
-        return f"Records({record.__name__}, {self.leaf(f'{member.size}s', raw)})"
+        return f"Records({record.__name__}, {self.leaf(raw)})"
 
     def array(self, record: type[Record], source: str) -> str:
         self.env[record.__name__] = record
@@ -98,7 +91,7 @@ class _Code:
 
     def parse_lines(self) -> list[str]:
         size, tail, name = self.cls.layout.size, self.cls.layout.tail, self.cls.__name__
-        names = ", ".join(f"v{i}" for i in range(len(self.formats)))
+        names = ", ".join(f"v{i}" for i in range(len(self.packed)))
         failed = ["    except error:", "        raise unread(cls, data) from None"]
         if tail is None and self.arguments == names:
             return ["    try:", f"        return {name}(*unpack(data))", *failed]
@@ -136,6 +129,10 @@ class _Code:
 
     def compile(self) -> None:
         """Put ``parse(data)`` and ``build(record)`` in their places."""
+        packer, formats = self.cls.layout.packer, enumerate(self.cls.layout.formats)
+        padded = "".join(fmt.replace("s", "x") if place in self.zeros else fmt for place, fmt in formats)
+        self.env |= {"unpack": packer.unpack, "unpack_from": packer.unpack_from, "pack": packer.pack}
+        self.env["pack_zeros"] = struct.Struct(f"<{padded}").pack
         lines = ["def parse(data):", *self.parse_lines(), "def build(m):", *self.build_lines()]
         exec(compile("\n".join(lines), f"<codec of {self.cls.layout.name}>", "exec"), self.env)
         setattr(self.cls, "parse", staticmethod(self.env["parse"]))  # noqa: B010 - type checkers forbid the assignment
@@ -143,23 +140,18 @@ class _Code:
 
 
 class _Uncompiled:
-    """Stands where a function will be. Compiling all of them at import would cost as much as the rest of the import."""
+    """Stands where a function will be. Writing all of them at import would cost as much as the rest of the import."""
 
-    def __init__(self, code: _Code, name: str) -> None:
-        self.code = code
+    def __init__(self, cls: type[Record], name: str) -> None:
+        self.cls = cls
         self.name = name
 
     def __get__(self, record: Record | None, cls: type[Record]) -> Any:
-        self.code.compile()
+        _Code(self.cls).compile()
         return getattr(cls if record is None else record, self.name)
 
 
 def attach_codec(cls: type[Record]) -> None:
-    """Derive the struct formats of `cls`, and give it `parse` and `build`, compiled when they are first looked up."""
-    code = _Code(cls)
-    packer = cls.layout.packer = struct.Struct("<" + "".join(code.formats))
-    padded = [fmt.replace("s", "x") if place in code.zeros else fmt for place, fmt in enumerate(code.formats)]
-    code.env |= {"unpack": packer.unpack, "unpack_from": packer.unpack_from, "pack": packer.pack}
-    code.env["pack_zeros"] = struct.Struct("<" + "".join(padded)).pack
+    """Give `cls` its `parse` and `build`, written when one of them is first looked up."""
     for name in ("parse", "build"):
-        setattr(cls, name, _Uncompiled(code, name))
+        setattr(cls, name, _Uncompiled(cls, name))

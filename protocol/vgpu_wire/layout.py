@@ -37,15 +37,28 @@ class Member(NamedTuple):
     def nested(self) -> bool:
         return self.record is not None and isinstance(self.term, construct.Struct)
 
+    def formats(self) -> list[str]:
+        """struct's words for it: one for each integer, byte array and array of structures in it."""
+        if self.record is not None:
+            return self.record.layout.formats if self.nested else [f"{self.size}s"]
+        if isinstance(self.term, construct.FormatField):
+            return [_letter(self.term)]
+        if isinstance(self.term, construct.Bytes):
+            return [f"{self.size}s"]
+        return [_letter(self.term.subcon)] * self.term.count
+
+
+def _letter(term: Any) -> str:
+    """struct's letter for a little endian integer. construct says L where I is the same 4 bytes, packed faster."""
+    return str(term.fmtstr).removeprefix("<").replace("L", "I")
+
 
 class Layout:
     """The layout of one C structure: its name, the size of its fixed part in bytes, its members in order.
 
     `struct` is the same thing as a construct Struct. `tail` is the variable part, if the structure has one. `packer`
-    packs the leaves of the fixed part, for loops that cannot afford a record.
+    packs the leaves of the fixed part, in order, by `formats`.
     """
-
-    packer: struct.Struct
 
     def __init__(self, name: str, members: Sequence[Member]) -> None:
         self.name = name
@@ -53,6 +66,8 @@ class Layout:
         self.tail = next((m for m in members if m.tail), None)
         self.size: int = sum(m.size for m in members if not m.tail)
         self.struct: Any = construct.Struct(*[m.name / m.term for m in members])
+        self.formats: list[str] = [fmt for m in members if not m.tail for fmt in m.formats()]
+        self.packer = struct.Struct("<" + "".join(self.formats))
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
