@@ -27,7 +27,19 @@ def test_program_without_arguments_shows_its_help(capsys: pytest.CaptureFixture[
     out, err = capsys.readouterr()
     assert err == ""
     assert "vgpu-emu demo cache" in out
-    assert all(command[0] in out for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "commands"),
+    [([], {"decode", "demo", "explain"}), (["--help"], {"decode", "demo", "explain"}), (["demo"], {"cache"})],
+)
+def test_list_of_commands_says_what_each_does(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], commands: set[str]
+) -> None:
+    assert main(arguments) == 0
+    listed = dict(re.findall(r"^│ (\w+) +(.*?) +│$", capsys.readouterr().out, re.MULTILINE))
+    assert commands <= set(listed)
+    assert all(len(does.split()) > 3 for does in listed.values())
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -29,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command line; the exit code. A user's mistake is one line on stderr, never a traceback."""
     code = 0
     try:
+        if not (sys.argv[1:] if arguments is None else arguments)[1:]:
+            _import_commands(app)
         answer = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         code = answer if isinstance(answer, int) else 0
         if sys.stdout is not None:
@@ -54,6 +56,13 @@ def main(arguments: list[str] | None = None) -> int:
             return FOUND
         # the reader of stdout has seen enough
     return code
+
+
+def _import_commands(group: App) -> None:
+    """Import every command of the group: a list of commands shows the first line of those that are imported."""
+    for name in group:
+        if not name.startswith("-"):
+            _import_commands(group[name])
 
 
 def _in_one_line(mistake: CycloptsError) -> str:
