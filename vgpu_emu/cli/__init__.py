@@ -3,18 +3,20 @@
 Exit codes: 0 ok, 1 an expectation failed or something was found, 2 usage, 77 skipped, 130 interrupted.
 """
 
+import errno
 import os
 import sys
 
-from cyclopts import App
-from rich.console import Console
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
-from vgpu_emu.cli.usage import USAGE, UsageError
+from vgpu_emu.cli.style import printable
+from vgpu_emu.cli.usage import FOUND, USAGE, UsageError, complain
 
 app = App(
     name="vgpu-emu",
     help="A virtio-gpu guest/host protocol emulator. Start with: vgpu-emu demo cache",
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,
 )
 demo = App(name="demo", help="See what the emulator is about.")
 demo.command("vgpu_emu.cli.demo:cache", name="cache")
@@ -25,21 +27,48 @@ app.command("vgpu_emu.cli.explain:explain", name="explain")
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; the exit code. A user's mistake is one line on stderr, never a traceback."""
+    code = 0
     try:
-        code = app(
-            arguments,
-            exit_on_error=False,
-            print_error=True,
-            error_console=Console(stderr=True),
-            result_action="return_value",
-        )
+        if not (sys.argv[1:] if arguments is None else arguments)[1:]:
+            _import_commands(app)
+        answer = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        code = answer if isinstance(answer, int) else 0
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except UsageError as mistake:
-        print(f"vgpu-emu: {mistake}", file=sys.stderr)
+        complain(str(mistake))
         return USAGE
-    except BrokenPipeError:
-        # the reader of stdout has seen enough; the interpreter must not complain when it flushes
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except CycloptsError as mistake:
+        complain(_in_one_line(mistake))
+        return USAGE
     except KeyboardInterrupt:
         return 130
-    return code if isinstance(code, int) else 0
+    except SystemExit:
+        # nothing here exits but rich, when the reader of stdout has seen enough
+        return code
+    except OSError as failure:
+        if failure.errno not in {errno.EPIPE, errno.ENOSPC}:
+            raise
+        # what is still in the buffer can go nowhere, and the interpreter would complain about it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if failure.errno == errno.ENOSPC:
+            complain("cannot write all of the output: no space left")
+            return FOUND
+        # the reader of stdout has seen enough
+    return code
+
+
+def _import_commands(group: App) -> None:
+    """Import every command of the group: a list of commands shows the first line of those that are imported."""
+    for name in group:
+        if not name.startswith("-"):
+            _import_commands(group[name])
+
+
+def _in_one_line(mistake: CycloptsError) -> str:
+    """What is wrong with the command line, and where to look."""
+    if isinstance(mistake, UnusedCliTokensError):
+        what = f"unexpected argument: {' '.join(mistake.unused_tokens or [])}"
+    else:
+        what = " ".join(str(mistake).split()).rstrip(".")
+    return f"{printable(what)} (see: {' '.join(['vgpu-emu', *(mistake.command_chain or ())])} --help)"

@@ -1,0 +1,87 @@
+"""What a report tells: the input of every writer here. Whoever has made a run puts it into these words."""
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+
+import msgspec
+
+from vgpu_emu.attributes.aliases import Conflict
+from vgpu_emu.attributes.derivation import Derivation, Effective, Kind
+from vgpu_emu.attributes.platform import Platform
+from vgpu_emu.attributes.walkthrough import Entry
+from vgpu_emu.trace.log import Event
+
+
+class Outcome(Enum):
+    """How a run ended, in the order in which it matters."""
+
+    CONFLICT = "conflict"
+    TOLERATED = "tolerated, slower"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+    AGREE = "agree"
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """What one party says of the buffer's attribute. kind: what that means for a cache, if it means anything."""
+
+    who: str
+    question: str
+    says: str
+    kind: Kind | None = None
+
+
+class Walk(msgspec.Struct, frozen=True):
+    """A program of reads and writes on the coherency model: who saw the buffer how, and every step of the log."""
+
+    says: str
+    views: Mapping[str, Effective]
+    log: Sequence[Entry]
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of the machine.
+
+    name: a few words that tell it from the others. says: the outcome in a sentence. platform: what the region's
+    mappings become; None: that is not shown. region_size: bytes of the host visible region. derivation: the stack of
+    the buffer that the run is about. conflicts: worst first.
+    """
+
+    name: str
+    outcome: Outcome
+    says: str
+    events: Sequence[Event] = ()
+    facts: Sequence[Fact] = ()
+    derivation: Derivation | None = None
+    conflicts: Sequence[Conflict] = ()
+    platform: Platform | None = None
+    region_size: int = 0
+    walk: Walk | None = None
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """One place of a table of outcomes. says: the effective type, or why there is none. more: everything else."""
+
+    says: str
+    outcome: Outcome
+    kind: Kind | None = None
+    more: str = ""
+
+
+class Grid(msgspec.Struct, frozen=True):
+    """Every combination at a glance. columns: groups of headings. rows: headings of the row, and one cell a column."""
+
+    title: str
+    corner: Sequence[str]
+    columns: Sequence[tuple[str, Sequence[str]]]
+    rows: Sequence[tuple[Sequence[str], Sequence[Cell]]]
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """A report. lede: what it is about, in a sentence or two. settings: (name, value) of what was chosen."""
+
+    title: str
+    lede: str
+    settings: Sequence[tuple[str, str]] = ()
+    runs: Sequence[Run] = ()
+    grid: Grid | None = None
