@@ -23,6 +23,7 @@ demo.command("vgpu_emu.cli.demo:cache", name="cache")
 app.command(demo)
 app.command("vgpu_emu.cli.decode:decode", name="decode")
 app.command("vgpu_emu.cli.explain:explain", name="explain")
+app.command("vgpu_emu.cli.replay:replay", name="replay")
 
 
 def main(arguments: list[str] | None = None) -> int:

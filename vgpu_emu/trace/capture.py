@@ -6,7 +6,7 @@ cannot be read is an item of its own, and the rest is read on.
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 import msgspec
 
@@ -30,7 +30,8 @@ class NotTextError(ValueError):
 class Exchange(msgspec.Struct, frozen=True):
     """A request and its response; one of them may be empty. order: its number in the capture, else its line's, from 1.
 
-    queue: ``controlq``, ``cursorq``; None: not known. cmd: what the recorder called it.
+    queue: ``controlq``, ``cursorq``; None: not known. cmd: what the recorder called it. capacity: device-writable bytes
+    of the request; None: not recorded.
     """
 
     order: int
@@ -38,6 +39,7 @@ class Exchange(msgspec.Struct, frozen=True):
     cmd: str | None = None
     request: bytes = b""
     response: bytes = b""
+    capacity: int | None = None
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -67,6 +69,8 @@ class _Line(msgspec.Struct):
     cmd: str | None = None
     request: str | None = None
     response: str | None = None
+    #: lengths of the writable descriptors, if they are what they should be
+    inn: Any = None
 
 
 #: how lines start of JSON that is no capture: of an array, of an object on many lines
@@ -151,7 +155,13 @@ def _capture_line(line: bytes, name: str, number: int) -> Iterator[Item]:
             path = f"{name}:{number}:{direction}"
             yield Unreadable(order, read.queue, direction, "hex", path, error.offset, error.detail)
     if any(messages):
-        yield Exchange(order, read.queue, read.cmd, *messages)
+        request, response = messages
+        yield Exchange(order, read.queue, read.cmd, request, response, _capacity(read.inn))
+
+
+def _capacity(lengths: Any) -> int | None:
+    plain = isinstance(lengths, list) and all(type(length) is int and 0 <= length <= MAX_MESSAGE for length in lengths)
+    return min(sum(lengths), MAX_MESSAGE) if plain else None
 
 
 class _HexReader:

@@ -1,0 +1,133 @@
+"""``vgpu-emu replay``: what our device answers to a recorded driver, beside what a recorded device answered."""
+
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from vgpu_emu.cli.inputs import InputFile, input_name, read_input
+from vgpu_emu.cli.style import printable
+from vgpu_emu.cli.usage import FOUND, UsageError
+from vgpu_emu.ids import BlobId
+from vgpu_emu.replaying import Outcome, replay_capture
+from vgpu_emu.trace.capture import Exchange, Unreadable, read_messages
+from vgpu_emu.vmm.catalogue import PROFILES
+from vgpu_emu.vmm.profiles import Profile
+from vgpu_wire.blob import MapCache
+from vgpu_wire.device import Feature
+
+#: how many differences are listed for people
+SHOWN = 30
+
+
+def replay(
+    capture: InputFile,
+    /,
+    *,
+    profile: str = "strict",
+    features: str | None = None,
+    blob_id: Annotated[tuple[str, ...], Parameter(name="--blob-id", negative=())] = (),
+    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Send a capture's requests to the device and compare its answers with the recorded ones.
+
+    Compared are the type of each answer and the fence in it; map_info only of the blob ids that are given. A capture
+    records neither features nor memory: addresses are backed by zeros, and what was offered is inferred from what was
+    answered OK, unless --features says it. Exit code 1: there are differences.
+
+    Examples:
+
+        vgpu-emu replay capture.jsonl
+
+        vgpu-emu replay --profile vhost-user-gpu capture.jsonl
+
+        vgpu-emu replay --features virgl,edid --blob-id 0x103=wc capture.jsonl
+
+    Parameters
+    ----------
+    capture
+        JSON lines with the keys request and response, in hex; - is standard input.
+    profile
+        Whose VMM answers; see: vgpu-emu profiles.
+    features
+        What is negotiated, with commas between: virgl, edid, resource_uuid, resource_blob, context_init,
+        blob_alignment; none of them is said by "none".
+    blob_id
+        ID=none|cached|uncached|wc: the map_info of blobs of this id (repeatable); blobs of other ids are cached.
+    json_
+        One JSON object instead of text.
+    """
+    exchanges = _exchanges(capture)
+    try:
+        outcome = replay_capture(
+            exchanges,
+            _profile(profile),
+            features=_features(features),
+            map_infos=dict(_map_info(text) for text in blob_id),
+        )
+    except ValueError as refused:
+        raise UsageError(str(refused)) from None
+    if json_:
+        print(msgspec.json.encode({"schema": 1, **_as_json(outcome)}).decode())
+    else:
+        _show(outcome)
+    return FOUND if outcome.differences else 0
+
+
+def _exchanges(capture: str) -> list[Exchange]:
+    """Every exchange with a request. Raises UsageError for what is no capture: half a replay would prove nothing."""
+    found = []
+    for item in read_input(capture, read_messages):
+        if isinstance(item, Unreadable):
+            raise UsageError(f"{item.path}: {item.detail} (vgpu-emu decode lists every such line)")
+        if item.request:
+            found.append(item)
+    if not found:
+        raise UsageError(f"there is no request in {input_name(capture)}: a capture has JSON lines with the key request")
+    return found
+
+
+def _profile(name: str) -> Profile:
+    if name not in PROFILES:
+        raise UsageError(f"no profile {printable(name)!r}; there are {', '.join(PROFILES)}")
+    return PROFILES[name]
+
+
+def _features(text: str | None) -> frozenset[Feature] | None:
+    if text is None:
+        return None
+    names = (
+        [] if text.strip().lower() == "none" else [name.strip().upper().removeprefix("F_") for name in text.split(",")]
+    )
+    for name in names:
+        if name not in Feature.__members__:
+            known = ", ".join(feature.name.lower() for feature in Feature)
+            raise UsageError(f"no feature {printable(name.lower())!r}; there are {known}, and none")
+    return frozenset(Feature[name] for name in names)
+
+
+def _map_info(text: str) -> tuple[BlobId, MapCache]:
+    number, _, word = text.partition("=")
+    try:
+        blob_id = int(number, 0)
+        if not 0 <= blob_id < 1 << 64:
+            raise ValueError
+        return BlobId(blob_id), MapCache[word.upper()]
+    except (ValueError, KeyError):
+        words = "|".join(info.name.lower() for info in MapCache)
+        raise UsageError(f"--blob-id {printable(text)!r}: it is ID={words}, such as 0x103=wc") from None
+
+
+def _as_json(outcome: Outcome) -> dict[str, object]:
+    return {"commands": outcome.commands, "same": outcome.same, "differences": outcome.differences}
+
+
+def _show(outcome: Outcome) -> None:
+    for difference in outcome.differences[:SHOWN]:
+        because = f" ({', '.join(difference.because)})" if difference.because else ""
+        expected, actual = difference.expected, difference.actual
+        print(f"#{difference.order} {difference.command}: {difference.what} {actual}{because}, recorded {expected}")
+    if len(outcome.differences) > SHOWN:
+        print(f"... and {len(outcome.differences) - SHOWN} more; --json has them all")
+    noun = "command" if outcome.commands == 1 else "commands"
+    print(f"{outcome.commands} {noun}, {outcome.same} answered as recorded, {len(outcome.differences)} differences")
