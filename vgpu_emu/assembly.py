@@ -51,7 +51,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     features: what the driver accepts, of what the profile's VMM offers. scanouts: sizes in pixels, 1 to 16 of them.
     host_visible: bytes of the host visible region; 0: there is none. guest_memory: bytes of guest memory, from 0 on.
-    sparse_memory: bytes of other guest memory that may be touched, and then reads as zero. capsets: by id.
+    sparse_memory: bytes of other guest memory that may be touched, and then reads as zero. virtqueues: requests go
+    through split virtqueues in guest memory (the trio machine), not through channels. capsets: by id.
     backing: makes the memory of a host buffer. opaque_renderer, map_infos: for guests of another renderer, see there.
     platform: the hardware for which every mapping is checked against every other of its buffer; None: nobody looks.
     """
@@ -65,6 +66,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     host_visible: int = 256 << 20
     guest_memory: int = 64 << 20
     sparse_memory: int = 0
+    virtqueues: bool = False
     blob_alignment: int = PAGE_SIZE
     capsets: Mapping[int, Capset] = msgspec.field(default_factory=lambda: CAPSETS)
     backing: Callable[[int, str], Memory] = Memory.memfd

@@ -17,6 +17,7 @@ from vgpu_emu.guest.driver import Op
 from vgpu_emu.host.renderer import Renderer
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Parcel, Port, Tap, open_link
+from vgpu_emu.link.vring import VringError
 from vgpu_emu.memory import let_go
 from vgpu_emu.recording import replay
 from vgpu_emu.trace.log import CONTROLQ, CURSORQ, FENCES, GUEST, HOST, QUEUE_NAMES, RENDERER, VMM, Event, Log
@@ -92,7 +93,14 @@ class Machine:
 
 
 async def run_vmm(device: Device, guest: Port[list[Used], list[Chain]], host: Port[Parcel, Parcel]) -> None:
-    """The VMM's task: carry out every chain of a kick, then interrupt once."""
+    """The VMM's task: carry out every chain of a kick, then interrupt once. Broken rings end it: DEVICE_NEEDS_RESET."""
+    try:
+        await _serve(device, guest, host)
+    except VringError as broken:
+        device.fail(str(broken))
+
+
+async def _serve(device: Device, guest: Port[list[Used], list[Chain]], host: Port[Parcel, Parcel]) -> None:
     while True:
         completed = []
         for chain in await guest.receive():
@@ -152,7 +160,7 @@ async def open_machine(
     """
     parts = assemble(config or Config(), Log(trio.lowlevel.current_clock().current_time))
     log, device, renderer = parts.log, parts.device, parts.renderer
-    guest_end, vmm_front = open_link(list[Chain], list[Used])
+    guest_end, vmm_front = _queue_ends(parts)
     vmm_back, host_end = open_link(tuple, tuple)
     fences_end, signals_end = open_link(bytes, bytes)
     guest = Tap(guest_end, _chains_into(log))
@@ -196,6 +204,17 @@ def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """What happened, if one thing did: a nursery wraps it in a group, with the cancellations that followed from it."""
     errors = [error for error in group.exceptions if not isinstance(error, trio.Cancelled)]
     return group if len(errors) > 1 else (errors or group.exceptions)[0]
+
+
+def _queue_ends(parts: Parts) -> tuple[Port[list[Chain], list[Used]], Port[list[Used], list[Chain]]]:
+    """The guest's and the VMM's end of both queues: channels that carry chains, or rings in guest memory."""
+    if not parts.config.virtqueues:
+        return open_link(list[Chain], list[Used])
+    from vgpu_emu.link.virtqueues import DeviceEnd, DriverEnd, Virtqueues
+
+    queues = Virtqueues(parts.memory)
+    kicks, interrupts = open_link(type(None), type(None))
+    return DriverEnd(queues, kicks), DeviceEnd(queues, interrupts)
 
 
 def _chains_into(log: Log) -> Callable[[list[Chain]], None]:

@@ -116,6 +116,8 @@ class Device:
         self.blob_bytes = 0
         #: the rule or command at which the modelled VMM panicked
         self.dead: str | None = None
+        #: why the device has set DEVICE_NEEDS_RESET: the driver broke its rings. Nothing is answered until `reset`
+        self.needs_reset: str | None = None
 
     def negotiate(self, features: frozenset[Feature]) -> bool:
         """The driver accepts these. False: FEATURES_OK stays clear, as one was not offered or lacks what it needs."""
@@ -139,7 +141,7 @@ class Device:
         Any bytes are answered; the answer is cut to the chain's capacity. None: it has to wait for a fence, and
         `signal` gives it later; or the device is dead.
         """
-        if self.dead is not None:
+        if self.dead is not None or self.needs_reset is not None:
             return None
         try:
             command, request = self._parse(chain)
@@ -190,6 +192,11 @@ class Device:
         """The renderer signals a fence: the used chains that the driver may now see, in their order."""
         return self.fences.signal(timeline, fence_id)
 
+    def fail(self, reason: str) -> None:
+        """DEVICE_NEEDS_RESET (virtio 1.4, 2.1.2). Linux's drm/virtio does not recover from that by itself."""
+        self.needs_reset = reason
+        self.log.note(VMM, "needs_reset", reason=reason)
+
     def reset(self) -> Steps[None]:
         """The driver writes 0 to the device's status: everything is gone, and nothing that was due is answered."""
         for resource in list(self.resources.values()):
@@ -198,6 +205,7 @@ class Device:
         self.contexts.clear()
         self.fences.clear()
         self.features = frozenset()
+        self.needs_reset = None
 
     def _parse(self, chain: Chain) -> tuple[Command, CtrlHdr]:
         """The request and what carries it out. Bytes behind its structure are ignored, as in every VMM."""

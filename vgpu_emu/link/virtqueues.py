@@ -1,0 +1,126 @@
+"""The device's two virtqueues in guest memory, both ends: what carries chains in a real machine.
+
+Above it nothing changes: the driver adds chains and gets used ones, the device pops and pushes them, under the heads
+that the driver gave them. Only who writes what into the rings is the other end's to believe.
+"""
+
+import mmap
+from collections import deque
+from collections.abc import Iterable
+from errno import ENOSPC
+
+from vgpu_emu.link.chain import Chain, Used
+from vgpu_emu.link.channel import Port
+from vgpu_emu.link.device_queue import DeviceQueue
+from vgpu_emu.link.dma_arena import DmaArena
+from vgpu_emu.link.driver_queue import DriverQueue
+from vgpu_emu.link.guest_memory import GuestMemory
+from vgpu_emu.link.vring import Vring
+from vgpu_wire.device import CONTROLQ, CURSORQ
+
+#: queue -> its size, as QEMU has it for a device with 3D
+QUEUE_SIZES = {CONTROLQ: 256, CURSORQ: 16}
+#: guest physical address of the driver's rings and buffers, above all other memory
+BASE = 1 << 40
+_RINGS = 1 << 16
+_ARENA = 1 << 23
+
+
+class Virtqueues:
+    """Split virtqueues with indirect descriptors and EVENT_IDX, in memory of their own."""
+
+    def __init__(self, memory: GuestMemory) -> None:
+        memory.add(BASE, mmap.mmap(-1, len(QUEUE_SIZES) * _RINGS + _ARENA))
+        arena = DmaArena(BASE + len(QUEUE_SIZES) * _RINGS, _ARENA)
+        self.driver: dict[int, DriverQueue] = {}
+        self.device: dict[int, DeviceQueue] = {}
+        for queue, size in QUEUE_SIZES.items():
+            vring = Vring.at(BASE + queue * _RINGS, size)
+            self.driver[queue] = DriverQueue(memory, vring, arena, queue=queue, indirect_desc=True, event_idx=True)
+            self.device[queue] = DeviceQueue(memory, vring, queue=queue, indirect_desc=True, event_idx=True)
+        #: chains that found no free descriptor
+        self._backlog: deque[Chain] = deque()
+        #: (queue, head in the ring) <-> (queue, head of the driver)
+        self._heads: dict[tuple[int, int], int] = {}
+        self._in_ring: dict[tuple[int, int], int] = {}
+
+    def add(self, chains: Iterable[Chain]) -> bool:
+        """The driver makes chains available. True: the device wants a kick."""
+        self._backlog.extend(chains)
+        while self._backlog:
+            chain = self._backlog[0]
+            try:
+                head = self.driver[chain.queue].add([chain.readable], [chain.capacity] if chain.capacity else [])
+            except OSError as full:
+                if full.errno != ENOSPC:
+                    raise
+                break
+            self._backlog.popleft()
+            self._heads[chain.queue, head], self._in_ring[chain.queue, chain.head] = chain.head, head
+        kicks = [queue.kick() for queue in self.driver.values()]
+        return any(kicks)
+
+    def pop(self) -> list[Chain]:
+        """The device takes what is available. Raises VringError: the rings are broken, the device needs a reset."""
+        return [
+            Chain(self._heads.get((number, chain.head), chain.head), number, chain.readable, chain.capacity)
+            for number, queue in self.device.items()
+            for chain in queue.pop_all()
+        ]
+
+    def push(self, completed: Iterable[Used]) -> bool:
+        """The device gives chains back. True: the driver wants an interrupt. Raises VringError."""
+        wanted = False
+        for used in completed:
+            head = self._in_ring.get((used.queue, used.head), used.head)
+            wanted = self.device[used.queue].push(Used(head, used.queue, used.written)) or wanted
+        return wanted
+
+    def used(self) -> list[Used]:
+        """The driver takes what is used; what waited for descriptors is added. Raises VringError."""
+        found = []
+        for number, queue in self.driver.items():
+            for used in queue.get_used():
+                head = self._heads.pop((number, used.head))
+                del self._in_ring[number, head]
+                found.append(Used(head, number, used.written))
+        return found
+
+
+class DriverEnd:
+    """The guest's port: a kick and an interrupt carry nothing, the rings carry all."""
+
+    def __init__(self, queues: Virtqueues, port: Port[None, None]) -> None:
+        self._queues = queues
+        self._port = port
+        self.close = port.close
+
+    def send(self, chains: list[Chain]) -> None:
+        if self._queues.add(chains):
+            self._port.send(None)
+
+    async def receive(self) -> list[Used]:
+        while not (used := self._queues.used()):
+            await self._port.receive()
+        # descriptors are free again
+        self.send([])
+        return used
+
+
+class DeviceEnd:
+    """The VMM's port."""
+
+    def __init__(self, queues: Virtqueues, port: Port[None, None]) -> None:
+        self._queues = queues
+        self._port = port
+        self.close = port.close
+
+    async def receive(self) -> list[Chain]:
+        """Raises VringError."""
+        while not (chains := self._queues.pop()):
+            await self._port.receive()
+        return chains
+
+    def send(self, completed: list[Used]) -> None:
+        if self._queues.push(completed):
+            self._port.send(None)
