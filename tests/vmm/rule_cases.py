@@ -3,11 +3,11 @@
 from errno import EINVAL, EIO, EMFILE, ENOENT, ENOMEM
 from typing import NamedTuple
 
-from device_kit import BGRA, FENCE, HOST3D, PAGE, RING, Prepare, Rig, attach, guest_blob, host_blob, submit
+from device_kit import BGRA, FENCE, HOST3D, PAGE, RING, Prepare, Rig, attach, guest_blob, host_blob, submit, work
 
 from vgpu_emu.vmm.rules import Rule
 from vgpu_emu.vmm.state import DeviceLimits
-from vgpu_wire.blob import ResourceCreateBlob, ResourceMapBlob, ResourceUnmapBlob
+from vgpu_wire.blob import BlobFlag, ResourceCreateBlob, ResourceMapBlob, ResourceUnmapBlob
 from vgpu_wire.context_stream import ExporterKind, StreamAlloc
 from vgpu_wire.control import CtrlHdr, CtrlType, HeaderOnly
 from vgpu_wire.device import CONTROLQ, CURSORQ, Feature
@@ -52,10 +52,13 @@ IMAGE, BARE_IMAGE, VOLUME, MAPPED, BLOB, UNMAPPABLE, GUEST_BLOB, BARE_BLOB, SILE
     14,
     15,
 )
-RESOURCES = 9
+#: mapped, and shareable
+SHARED = 16
+RESOURCES = 10
 #: an object of context 1 that no resource took yet
 OBJECT = 20
 NOBODY = 99
+SHAREABLE = (BlobFlag.USE_MAPPABLE | BlobFlag.USE_SHAREABLE).value
 RECT = Rect(width=16, height=16)
 MEMORY = 1 << 20
 
@@ -70,7 +73,8 @@ def furnish(rig: Rig) -> None:
     rig.blob(UNMAPPABLE, flags=0)
     rig.blob(SILENT_BLOB, exporter=ExporterKind.SILENT)
     rig.ok(guest_blob(GUEST_BLOB, PAGE, (0, PAGE)), guest_blob(BARE_BLOB, PAGE))
-    rig.ok(ResourceMapBlob(resource_id=MAPPED))
+    rig.blob(SHARED, flags=SHAREABLE)
+    rig.ok(ResourceMapBlob(resource_id=MAPPED), ResourceMapBlob(resource_id=SHARED, offset=PAGE))
     rig.ok(submit(1, StreamAlloc(exporter=ExporterKind.WC.value, blob_id=OBJECT, size=PAGE)))
 
 
@@ -117,6 +121,11 @@ def refusing(op: Op, errno: int) -> Prepare:
 
 def without_memory(rig: Rig) -> None:
     rig.memory.remove(0, MEMORY)
+
+
+def without_fences(rig: Rig) -> None:
+    rig.ok(work(1, 1000))
+    rig.refusals[Op.FENCE] = EIO
 
 
 def unexportable(rig: Rig) -> None:
@@ -173,6 +182,10 @@ CASES = (
     Case(Rule.COMMAND_KNOWN, UNSPEC, HeaderOnly(type=0x10E)),
     Case(Rule.COMMAND_KNOWN, UNSPEC, HeaderOnly(type=CtrlType.RESP_OK_NODATA.value)),
     Case(Rule.COMMAND_NEGOTIATED, UNSPEC, GetEdid(), without(Feature.EDID)),
+    Case(Rule.BLOB_NEGOTIATED, UNSPEC, guest_blob(30, PAGE), without(Feature.RESOURCE_BLOB)),
+    Case(Rule.BLOB_NEGOTIATED, UNSPEC, SetScanoutBlob(), without(Feature.RESOURCE_BLOB)),
+    Case(Rule.UUID_NEGOTIATED, UNSPEC, ResourceAssignUuid(resource_id=IMAGE), without(Feature.RESOURCE_UUID)),
+    Case(Rule.FENCE_MADE, OK, flush(FENCE), without_fences),
     Case(Rule.REQUEST_WHOLE, PARAMETER, ResourceUnref(resource_id=IMAGE).build()[:31]),
     Case(Rule.ENTRIES_WHOLE, PARAMETER, attach(BARE_IMAGE, (0, 64), (64, 64)).build()[:-1]),
     Case(Rule.ENTRIES_WHOLE, PARAMETER, guest_blob(30, PAGE, (0, PAGE)).build()[:-16]),
@@ -249,6 +262,7 @@ CASES = (
     Case(Rule.SCANOUT_KNOWN, SCANOUT_ID, SetScanoutBlob(scanout_id=16)),
     Case(Rule.SCANOUT_RESOURCE_KNOWN, RESOURCE_ID, SetScanout(r=RECT, resource_id=NOBODY)),
     Case(Rule.SCANOUT_RESOURCE_KNOWN, RESOURCE_ID, scanout_blob(NOBODY)),
+    Case(Rule.SCANOUT_RESOURCE_BACKED, OK, SetScanout(r=RECT, resource_id=BARE_IMAGE)),
     Case(Rule.SCANOUT_RESOURCE_KIND, PARAMETER, SetScanout(r=RECT, resource_id=GUEST_BLOB)),
     Case(Rule.SCANOUT_RESOURCE_KIND, PARAMETER, scanout_blob(IMAGE)),
     Case(Rule.SCANOUT_RECT_INSIDE, PARAMETER, SetScanout(r=Rect(y=1, width=16, height=16), resource_id=IMAGE)),
@@ -258,6 +272,8 @@ CASES = (
     Case(Rule.SCANOUT_FORMAT, PARAMETER, scanout_blob(pixel_format=0)),
     Case(Rule.SCANOUT_BLOB_LONG, PARAMETER, scanout_blob(height=65)),
     Case(Rule.SCANOUT_BLOB_LONG, PARAMETER, scanout_blob(stride=60)),
+    Case(Rule.FLUSH_ID_NONZERO, RESOURCE_ID, ResourceFlush(r=RECT)),
+    Case(Rule.FLUSH_BLOB_SHOWN, OK, ResourceFlush(r=RECT, resource_id=GUEST_BLOB)),
     Case(Rule.FLUSH_KNOWN, RESOURCE_ID, ResourceFlush(r=RECT, resource_id=NOBODY)),
     Case(Rule.FLUSH_INSIDE, PARAMETER, ResourceFlush(r=Rect(x=1, width=16, height=16), resource_id=IMAGE)),
     Case(Rule.EDID_SCANOUT_KNOWN, SCANOUT_ID, GetEdid(scanout=1)),
@@ -317,16 +333,17 @@ CASES = (
     ),
     Case(Rule.BLOB_BYTES_LIMIT, OUT_OF_MEMORY, guest_blob(30, 2**64 - PAGE)),
     Case(Rule.MAP_KNOWN, RESOURCE_ID, ResourceMapBlob(resource_id=NOBODY)),
-    Case(Rule.MAP_HOST_ONLY, PARAMETER, ResourceMapBlob(resource_id=GUEST_BLOB, offset=PAGE)),
-    Case(Rule.MAP_HOST_ONLY, PARAMETER, ResourceMapBlob(resource_id=IMAGE, offset=PAGE)),
-    Case(Rule.MAP_MAPPABLE, PARAMETER, ResourceMapBlob(resource_id=UNMAPPABLE, offset=PAGE)),
-    Case(Rule.MAP_ONCE, UNSPEC, ResourceMapBlob(resource_id=MAPPED, offset=PAGE)),
+    Case(Rule.MAP_HOST_ONLY, PARAMETER, ResourceMapBlob(resource_id=GUEST_BLOB, offset=3 * PAGE)),
+    Case(Rule.MAP_HOST_ONLY, PARAMETER, ResourceMapBlob(resource_id=IMAGE, offset=3 * PAGE)),
+    Case(Rule.MAP_MAPPABLE, PARAMETER, ResourceMapBlob(resource_id=UNMAPPABLE, offset=3 * PAGE)),
+    Case(Rule.MAP_ONCE, UNSPEC, ResourceMapBlob(resource_id=MAPPED, offset=3 * PAGE)),
+    Case(Rule.MAP_ONCE_SHAREABLE, UNSPEC, ResourceMapBlob(resource_id=SHARED, offset=2 * PAGE)),
     Case(Rule.MAP_INSIDE, PARAMETER, ResourceMapBlob(resource_id=BLOB, offset=256 << 20)),
     Case(Rule.MAP_INSIDE, PARAMETER, ResourceMapBlob(resource_id=BLOB, offset=2**64 - PAGE)),
     Case(Rule.MAP_ALIGNED, PARAMETER, ResourceMapBlob(resource_id=BLOB, offset=PAGE + 8)),
     Case(Rule.MAP_DISJOINT, PARAMETER, ResourceMapBlob(resource_id=BLOB, offset=0)),
-    Case(Rule.MAP_EXPORTED, UNSPEC, ResourceMapBlob(resource_id=NOBODY, offset=PAGE), unexportable),
-    Case(Rule.MAP_INFO_KNOWN, UNSPEC, ResourceMapBlob(resource_id=SILENT_BLOB, offset=PAGE)),
+    Case(Rule.MAP_EXPORTED, UNSPEC, ResourceMapBlob(resource_id=NOBODY, offset=3 * PAGE), unexportable),
+    Case(Rule.MAP_INFO_KNOWN, UNSPEC, ResourceMapBlob(resource_id=SILENT_BLOB, offset=3 * PAGE)),
     Case(Rule.UNMAP_KNOWN, RESOURCE_ID, ResourceUnmapBlob(resource_id=NOBODY)),
     Case(Rule.UNMAP_MAPPED, UNSPEC, ResourceUnmapBlob(resource_id=BLOB)),
     Case(Rule.UNMAP_MAPPED, UNSPEC, ResourceUnmapBlob(resource_id=IMAGE)),
@@ -338,5 +355,5 @@ CASES = (
     Case(Rule.RENDERER_WORKS, UNSPEC, CtxResource(ctx_id=1, resource_id=BLOB), refusing(Op.CTX_ATTACH, EIO)),
     Case(Rule.RENDERER_WORKS, UNSPEC, detach_resource(1, BLOB), refusing(Op.CTX_DETACH, EIO)),
 )
-#: rules that strict's own device cannot break: it has the command that others lack
-UNBREAKABLE = {Rule.UUID_IMPLEMENTED}
+#: rules of other VMMs that strict never gets to: a rule before them has refused such a request already
+UNBREAKABLE = {Rule.CREATE_BLOB_GUEST_HANDLE}
