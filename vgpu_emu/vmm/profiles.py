@@ -1,12 +1,12 @@
 """What a profile is: a list of differences from ``strict``, as data. The profiles themselves are in `catalogue`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import Literal
 
 import msgspec
 
-from vgpu_emu.vmm.rules import Rule, Unchecked
+from vgpu_emu.vmm.rules import BESIDE_TABLE, Rule, Unchecked
 from vgpu_wire.control import CtrlFlag, CtrlHdr, CtrlType
 from vgpu_wire.device import Feature
 from vgpu_wire.render import CONTEXT_INIT_CAPSET_ID_MASK
@@ -28,7 +28,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     correct: whether it claims that every map_info it sends is right.
     differs: rule -> answer, where it is not strict's.
-    unverified: rules whose answer nobody has seen or read; the reasons are in docs/profiles.md.
+    unverified: rules whose answer was decided here, as nobody has seen or read it; see docs/profiles.md.
     offers: the features that the VMM can offer. lacks: commands that it does not have.
     dead_commands: commands at which the VMM panics, whatever they say.
     unref_unmaps: whether RESOURCE_UNREF of a mapped blob unmaps it; if not, the mapping stays behind.
@@ -66,3 +66,20 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     def verdict(self, rule: Rule) -> Verdict:
         return self.differs.get(rule, rule.strict)
+
+
+def by_answer(*groups: tuple[Verdict, Collection[Rule]]) -> dict[Rule, Verdict]:
+    """Rule -> answer, of answers and the rules that get them. Raises ValueError for a rule with two."""
+    found: dict[Rule, Verdict] = {}
+    for verdict, rules in groups:
+        twice = [rule.name for rule in rules if rule in found]
+        if twice:
+            raise ValueError(f"two answers to {', '.join(twice)}")
+        found |= dict.fromkeys(rules, verdict)
+    return found
+
+
+def not_verified(but: Collection[Rule] = (), also: Collection[Rule] = ()) -> frozenset[Rule]:
+    """The rules that the table of conditions does not have, and those where it has no answer (`also`), less those whose
+    answer was read or seen elsewhere (`but`)."""
+    return (BESIDE_TABLE - frozenset(but)) | frozenset(also)

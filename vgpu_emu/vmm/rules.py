@@ -153,3 +153,32 @@ GROUPS: dict[Rule, str] = {
     Rule.CREATE_BLOB_ID_NONZERO: "blobs",
     Rule.RENDERER_ACCEPTS: "the renderer said no",
 }
+
+#: the rules that the table of conditions in docs/profiles.md does not have
+BESIDE_TABLE = frozenset(
+    {
+        Rule.HEADER_WHOLE,
+        Rule.COMMAND_NEGOTIATED,
+        Rule.REQUEST_WHOLE,
+        Rule.FENCE_LIMIT,
+        Rule.MEMORY_THERE,
+        Rule.RING_IDX_VALID,
+        Rule.RESOURCE_LIMIT,
+        Rule.CREATE_SIZE_NONZERO,
+        Rule.ATTACH_GUEST_MEMORY,
+        Rule.TRANSFER_IMAGE,
+        Rule.TRANSFER_BACKING_LONG,
+        Rule.SCANOUT_RESOURCE_KIND,
+        Rule.SCANOUT_RECT_NONEMPTY,
+        Rule.SCANOUT_FORMAT,
+        Rule.SCANOUT_BLOB_LONG,
+        Rule.CAPSET_LIMIT,
+        Rule.CTX_CREATE_CAPSET_KNOWN,
+        Rule.CTX_LIMIT,
+        Rule.CREATE_BLOB_SIZE_ALIGNED,
+        Rule.BLOB_BYTES_LIMIT,
+        Rule.MAP_EXPORTED,
+        Rule.RENDERER_HAS_ROOM,
+        Rule.RENDERER_WORKS,
+    }
+)
