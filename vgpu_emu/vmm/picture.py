@@ -69,7 +69,8 @@ def _line(device: Device, shown: Framebuffer, y: int) -> bytes:
     length = shown.rect.width * BYTES_PER_PIXEL
     if isinstance(resource, Image):
         place = (y * resource.width + shown.rect.x) * BYTES_PER_PIXEL
-        return bytes(resource.pixels[place : place + length])
+        # a 3D image may have smaller pixels than a picture
+        return bytes(resource.pixels[place : place + length].ljust(length, b"\0"))
     return _blob_bytes(device, resource, shown.offset + y * shown.stride + shown.rect.x * BYTES_PER_PIXEL, length)
 
 

@@ -109,7 +109,9 @@ def _shows(scanout: Scanout, resource_id: ResourceId, r: Rect) -> bool:
 
 
 def _meet(a: Rect, b: Rect) -> bool:
-    return a.x < b.x + b.width and b.x < a.x + a.width and a.y < b.y + b.height and b.y < a.y + a.height
+    """Whether they share a pixel; an empty one has none."""
+    wide = max(a.x, b.x) < min(a.x + a.width, b.x + b.width)
+    return wide and max(a.y, b.y) < min(a.y + a.height, b.y + b.height)
 
 
 def update_cursor(device: Device, request: UpdateCursor) -> CtrlHdr:
