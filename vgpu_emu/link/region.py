@@ -14,11 +14,12 @@ from vgpu_emu.memory import PAGE_SIZE, Memory
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """`length` bytes of the region, backed by the start of `memory`."""
+    """`length` bytes of the region, backed by those of `memory` from `start` on."""
 
     offset: int
     length: int
     memory: Memory
+    start: int = 0
 
 
 class HostVisibleRegion:
@@ -46,7 +47,7 @@ class HostVisibleRegion:
         """Show `memory`. The region holds it until unmapped. Raises OSError: EINVAL where it does not fit, is not
         whole pages or the memory is shorter; EEXIST where a slot starts.
 
-        Whether another slot is overlapped is for the VMM to ask before, as not every VMM does.
+        Whether another slot is overlapped is for the VMM to ask before, or to `cut` it, as not every VMM asks.
         """
         if not 0 <= offset < offset + length <= self.size or offset % PAGE_SIZE or length % PAGE_SIZE:
             raise OSError(EINVAL, f"[{offset:#x}, +{length:#x}) in a region of {self.size:#x} bytes")
@@ -63,6 +64,21 @@ class HostVisibleRegion:
             raise OSError(EINVAL, f"no slot starts at {offset:#x}")
         slot.memory.release()
 
+    def cut(self, offset: int, length: int) -> None:
+        """Nothing is mapped in [offset, offset + length) any more, as after munmap: of a slot that reaches beyond, the
+        rest stays. Whole pages."""
+        while (slot := self.overlapping(offset, length)) is not None:
+            del self._slots[slot.offset]
+            behind = offset + length - slot.offset
+            if slot.offset < offset:
+                self._keep(slot, 0, offset - slot.offset)
+            if behind < slot.length:
+                self._keep(slot, behind, slot.length - behind)
+            slot.memory.release()
+
+    def _keep(self, slot: Slot, skip: int, length: int) -> None:
+        self._slots[slot.offset + skip] = Slot(slot.offset + skip, length, slot.memory.hold(), slot.start + skip)
+
     def clear(self) -> None:
         for offset in list(self._slots):
             self.unmap(offset)
@@ -70,12 +86,12 @@ class HostVisibleRegion:
     def read(self, offset: int, length: int) -> bytes:
         """What the guest loads. Raises OSError: EFAULT where nothing is mapped, ENODEV for memory without bytes."""
         slot = self._at(offset, length)
-        return slot.memory.read(offset - slot.offset, length)
+        return slot.memory.read(slot.start + offset - slot.offset, length)
 
     def write(self, offset: int, data: bytes) -> None:
         """What the guest stores. Raises OSError like `read`."""
         slot = self._at(offset, len(data))
-        slot.memory.write(offset - slot.offset, data)
+        slot.memory.write(slot.start + offset - slot.offset, data)
 
     def _at(self, offset: int, length: int) -> Slot:
         slot = self.overlapping(offset, 1)

@@ -47,7 +47,7 @@ def resource_attach_backing(device: Device, request: ResourceAttachBacking) -> C
     backing = checked_backing(device, request.entries)
     if isinstance(resource, Blob):
         device.require(backing.length >= resource.size, Rule.CREATE_BLOB_ENTRIES_LONG)
-    resource.backing = backing
+    resource.backing = backing if backing.stretches else None
     return OK
 
 
@@ -66,7 +66,6 @@ def resource_unref(device: Device, request: ResourceUnref) -> Steps[CtrlHdr]:
 
 def resource_assign_uuid(device: Device, request: ResourceAssignUuid) -> CtrlHdr:
     """The same resource always gets the same name."""
-    device.require(device.profile.uuid_of is not None, Rule.UUID_IMPLEMENTED)
     resource_id = device.resource(request.resource_id, Rule.UUID_KNOWN).resource_id
     if device.profile.uuid_of == "resource_id":
         return RespResourceUuid(uuid=resource_id.to_bytes(16, "big"))
@@ -78,5 +77,5 @@ COMMANDS = {
     CtrlType.RESOURCE_UNREF: Command(resource_unref),
     CtrlType.RESOURCE_ATTACH_BACKING: Command(resource_attach_backing),
     CtrlType.RESOURCE_DETACH_BACKING: Command(resource_detach_backing),
-    CtrlType.RESOURCE_ASSIGN_UUID: Command(resource_assign_uuid, Feature.RESOURCE_UUID),
+    CtrlType.RESOURCE_ASSIGN_UUID: Command(resource_assign_uuid, Feature.RESOURCE_UUID, gate=Rule.UUID_NEGOTIATED),
 }

@@ -24,6 +24,10 @@ from vgpu_wire.renderer_link import CreateBlob, Op, ResourceQuestion
 # plain ints: an IntFlag's & costs as much as the rest of a check
 _KNOWN_FLAGS = sum(flag.value for flag in BlobFlag)
 _MAPPABLE = BlobFlag.USE_MAPPABLE.value
+_SHAREABLE = BlobFlag.USE_SHAREABLE.value
+_SHARED = _SHAREABLE | BlobFlag.USE_CROSS_DEVICE.value
+#: VIRTIO_GPU_BLOB_FLAG_CREATE_GUEST_HANDLE of crosvm's protocol.rs
+_GUEST_HANDLE = 8
 
 
 def resource_create_blob(device: Device, request: ResourceCreateBlob) -> Steps[CtrlHdr]:
@@ -48,12 +52,12 @@ def resource_create_blob(device: Device, request: ResourceCreateBlob) -> Steps[C
 
 def _checked_blob(device: Device, request: ResourceCreateBlob) -> Blob:
     device.require(request.resource_id, Rule.CREATE_BLOB_ID_NONZERO)
-    device.require(request.resource_id not in device.resources, Rule.CREATE_BLOB_ID_FREE)
-    device.require(request.blob_mem in _BLOB_MEM, Rule.CREATE_BLOB_MEM_VALID)
-    blob_mem = _BLOB_MEM.get(request.blob_mem, BlobMem.GUEST)
+    device.insist(request.resource_id not in device.resources, Rule.CREATE_BLOB_ID_FREE)
+    blob_mem = _blob_mem(device, request)
     on_host = blob_mem is not BlobMem.GUEST
     device.require(not on_host or Feature.VIRGL in device.features, Rule.CREATE_BLOB_MEM_NEGOTIATED)
     device.require(not request.blob_flags & ~_KNOWN_FLAGS, Rule.CREATE_BLOB_FLAGS_VALID)
+    device.require(not request.blob_flags & _GUEST_HANDLE, Rule.CREATE_BLOB_GUEST_HANDLE)
     device.require(request.size, Rule.CREATE_BLOB_SIZE_NONZERO)
     aligned = Feature.BLOB_ALIGNMENT not in device.features or not request.size % device.blob_alignment
     device.require(aligned, Rule.CREATE_BLOB_SIZE_ALIGNED)
@@ -70,6 +74,13 @@ def _checked_blob(device: Device, request: ResourceCreateBlob) -> Blob:
     return blob
 
 
+def _blob_mem(device: Device, request: ResourceCreateBlob) -> BlobMem:
+    if device.profile.shareable_is_guest and request.blob_flags == _SHAREABLE:
+        return BlobMem.GUEST
+    device.require(request.blob_mem in _BLOB_MEM, Rule.CREATE_BLOB_MEM_VALID)
+    return _BLOB_MEM.get(request.blob_mem, BlobMem.GUEST)
+
+
 def export(blob: Blob) -> Steps[None]:
     """Have the blob's dma-buf. If it cannot be had, or has less memory than was said, the blob cannot be mapped."""
     reply = yield ResourceQuestion(op=Op.EXPORT_BLOB.value, resource_id=blob.resource_id)
@@ -80,38 +91,65 @@ def export(blob: Blob) -> Steps[None]:
 
 
 def resource_map_blob(device: Device, request: ResourceMapBlob) -> Steps[CtrlHdr]:
-    blob = device.resource(request.resource_id, Rule.MAP_KNOWN)
-    if not isinstance(blob, Blob) or blob.blob_mem is not BlobMem.HOST3D:
-        raise device.broken(Rule.MAP_HOST_ONLY)
-    device.require(blob.blob_flags & _MAPPABLE, Rule.MAP_MAPPABLE)
-    device.require(blob.offset is None, Rule.MAP_ONCE)
-    device.require(request.offset + blob.mapped_length <= device.region.size, Rule.MAP_INSIDE)
-    alignment = device.blob_alignment if Feature.BLOB_ALIGNMENT in device.features else PAGE_SIZE
-    device.require(not request.offset % max(alignment, PAGE_SIZE), Rule.MAP_ALIGNED)
-    device.require(not device.region.overlapping(request.offset, blob.mapped_length), Rule.MAP_DISJOINT)
-    if blob.exported is None:
+    blob = _checked_map(device, request)
+    taken = device.region.overlapping(request.offset, blob.mapped_length)
+    device.require(not taken, Rule.MAP_DISJOINT)
+    exported = blob.exported
+    if not blob.blob_flags & _MAPPABLE:
+        exported = blob.exported = exported or (yield from export(blob))
+    if exported is None:
         raise device.broken(Rule.MAP_EXPORTED)
-    info = device.map_infos.get(blob.blob_id)
-    if info is None:
-        info = yield from query_map_info(blob.exported.fd, blob.resource_id, device.dialect, device.log)
+    info = yield from _map_info(device, blob, exported)
     device.require(info, Rule.MAP_INFO_KNOWN)
-    device.region.map(request.offset, blob.mapped_length, blob.exported.memory)
-    blob.offset = request.offset
+    if taken:
+        device.region.cut(request.offset, blob.mapped_length)
+    device.show(blob, request.offset, exported.memory)
     blob.map_info = info or MapCache.NONE
     return RespMapInfo(map_info=blob.map_info.value)
 
 
-def resource_unmap_blob(device: Device, request: ResourceUnmapBlob) -> CtrlHdr:
+def _checked_map(device: Device, request: ResourceMapBlob) -> Blob:
+    blob = device.resource(request.resource_id, Rule.MAP_KNOWN)
+    if not isinstance(blob, Blob) or blob.blob_mem is not BlobMem.HOST3D:
+        raise device.broken(Rule.MAP_HOST_ONLY)
+    device.require(blob.blob_flags & _MAPPABLE, Rule.MAP_MAPPABLE)
+    once = Rule.MAP_ONCE_SHAREABLE if blob.blob_flags & _SHARED else Rule.MAP_ONCE
+    device.require(blob.offset is None, once)
+    device.require(request.offset + blob.mapped_length <= device.region.size, Rule.MAP_INSIDE)
+    alignment = device.blob_alignment if Feature.BLOB_ALIGNMENT in device.features else PAGE_SIZE
+    device.require(not request.offset % max(alignment, PAGE_SIZE), Rule.MAP_ALIGNED)
+    return blob
+
+
+def _map_info(device: Device, blob: Blob, exported: PassedFd) -> Steps[MapCache | None]:
+    """How the guest may map it. Of a blob that was not made to be mapped, no renderer says so."""
+    if not blob.blob_flags & _MAPPABLE:
+        return None
+    info = device.map_infos.get(blob.blob_id)
+    if info is None:
+        info = yield from query_map_info(exported.fd, blob.resource_id, device.dialect, device.log)
+    return info
+
+
+def resource_unmap_blob(device: Device, request: ResourceUnmapBlob) -> CtrlHdr | Steps[CtrlHdr]:
     blob = device.resource(request.resource_id, Rule.UNMAP_KNOWN)
-    device.require(isinstance(blob, Blob) and blob.offset is not None, Rule.UNMAP_MAPPED)
-    if isinstance(blob, Blob):
-        device.unmap(blob)
+    if not isinstance(blob, Blob) or blob.offset is None:
+        raise device.broken(Rule.UNMAP_MAPPED)
+    device.unmap(blob)
+    moved = device.profile.exports_move and not blob.blob_flags & _SHARED
+    return _lose_export(blob) if moved else OK
+
+
+def _lose_export(blob: Blob) -> Steps[CtrlHdr]:
+    if blob.exported is not None:
+        yield from close((blob.exported,))
+    blob.exported = None
     return OK
 
 
 _BLOB_MEM = {mem.value: mem for mem in BlobMem}
 COMMANDS = {
-    CtrlType.RESOURCE_CREATE_BLOB: Command(resource_create_blob, Feature.RESOURCE_BLOB),
+    CtrlType.RESOURCE_CREATE_BLOB: Command(resource_create_blob, Feature.RESOURCE_BLOB, gate=Rule.BLOB_NEGOTIATED),
     CtrlType.RESOURCE_MAP_BLOB: Command(resource_map_blob, Feature.RESOURCE_BLOB),
     CtrlType.RESOURCE_UNMAP_BLOB: Command(resource_unmap_blob, Feature.RESOURCE_BLOB),
 }

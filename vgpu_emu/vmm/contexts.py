@@ -9,7 +9,6 @@ from vgpu_wire.blob import BlobMem
 from vgpu_wire.control import CtrlFlag, CtrlHdr, CtrlType
 from vgpu_wire.device import Feature
 from vgpu_wire.render import (
-    CONTEXT_INIT_CAPSET_ID_MASK,
     CmdSubmit,
     CtxCreate,
     CtxDestroy,
@@ -28,7 +27,7 @@ def ctx_create(device: Device, request: CtxCreate) -> Steps[CtrlHdr]:
     ctx_id, init = ContextId(request.ctx_id), request.context_init
     device.require(ctx_id and ctx_id not in device.contexts, Rule.CTX_CREATE_ID_FREE)
     device.require(not init or Feature.CONTEXT_INIT in device.features, Rule.CTX_CREATE_INIT_NEGOTIATED)
-    capset = init & CONTEXT_INIT_CAPSET_ID_MASK
+    capset = init & device.profile.capset_id_mask
     device.require(not capset or capset in device.capsets, Rule.CTX_CREATE_CAPSET_KNOWN)
     device.require(len(device.contexts) < device.limits.contexts, Rule.CTX_LIMIT)
     yield from device.call(ContextQuestion(op=Op.CTX_CREATE.value, ctx_id=ctx_id, value=init))
@@ -86,7 +85,7 @@ def submit_3d(device: Device, request: CmdSubmit) -> Steps[CtrlHdr]:
 
 def get_capset_info(device: Device, request: GetCapsetInfo) -> CtrlHdr:
     ids = list(device.capsets)
-    device.require(request.capset_index < len(ids), Rule.CAPSET_INDEX_VALID)
+    device.insist(request.capset_index < len(ids), Rule.CAPSET_INDEX_VALID)
     capset_id = ids[request.capset_index]
     capset = device.capsets[capset_id]
     return RespCapsetInfo(capset_id=capset_id, capset_max_version=capset.version, capset_max_size=len(capset.data))

@@ -13,6 +13,7 @@ from vgpu_emu.ids import BlobId, ContextId, ResourceId
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.link.region import HostVisibleRegion
+from vgpu_emu.memory import PAGE_SIZE, Memory
 from vgpu_emu.trace.log import VMM, Log
 from vgpu_emu.vmm.asking import ERRNO_RULES, Steps, ask, close
 from vgpu_emu.vmm.displays import Displays
@@ -22,7 +23,7 @@ from vgpu_emu.vmm.rules import UNCHECKED, Rule
 from vgpu_emu.vmm.state import Blob, Context, DeviceLimits, Image, Resource
 from vgpu_emu.vocabulary import Dialect
 from vgpu_wire.blob import BlobMem, MapCache, ResourceCreateBlob
-from vgpu_wire.control import RING_COUNT, CtrlFlag, CtrlHdr, CtrlType, HeaderOnly
+from vgpu_wire.control import FIRST_ERROR, RING_COUNT, CtrlFlag, CtrlHdr, CtrlType, HeaderOnly
 from vgpu_wire.device import CONTROLQ, CURSORQ, FEATURE_NEEDS, Config, Feature
 from vgpu_wire.errors import WireError
 from vgpu_wire.layout import leaves
@@ -59,11 +60,12 @@ class DeviceDead(Exception):  # noqa: N818 - what happens to the VMM that is mod
 
 
 class Command(NamedTuple):
-    """What carries out a request. feature: it must have been negotiated; None: no feature is needed."""
+    """What carries out a request. feature: `gate` says that it must have been negotiated; None: none is needed."""
 
     handler: "Callable[[Device, Any], CtrlHdr | Steps[CtrlHdr]]"
     feature: Feature | None = None
     queue: int = CONTROLQ
+    gate: Rule = Rule.COMMAND_NEGOTIATED
 
 
 class Capset(NamedTuple):
@@ -102,7 +104,9 @@ class Device:
         self.dialect = dialect
         self.log = log
         # plain ints as keys: to look for an int among enum members runs Python code
-        self.commands: Mapping[int, Command] = {number.value: command for number, command in commands.items()}
+        self.commands: Mapping[int, Command] = {
+            number.value: command for number, command in commands.items() if number not in profile.lacks
+        }
         self.displays = displays
         self.capsets = capsets
         self.blob_alignment = blob_alignment
@@ -146,30 +150,25 @@ class Device:
         try:
             command, request = self._parse(chain)
             response = command.handler(self, request)
-        except Refused as refused:
-            return self._refuse(chain, refused)
+        except (Refused, DeviceDead) as end:
+            return self._end(chain, end)
         except OSError as gone:
             self.log.note(VMM, "memory_gone", detail=str(gone))
-            return self._refuse(chain, Refused(Rule.MEMORY_THERE, HeaderOnly(type=Rule.MEMORY_THERE.strict.value)))
-        except DeviceDead as death:
-            self._die(death)
-            return None
+            return self._end(chain, self.broken(Rule.MEMORY_THERE))
         if isinstance(response, CtrlHdr):
             return self._answer(chain, request, response)
         return self._finish(chain, request, response)
 
     def _finish(self, chain: Chain, request: CtrlHdr, steps: Steps[CtrlHdr]) -> Steps[Used | None]:
         """The rest of a request that asks the renderer."""
+        answer: Used | Steps[Used | None] | None
         try:
             response = yield from steps
-        except Refused as refused:
-            answer = self._refuse(chain, refused)
-            return answer if isinstance(answer, Used) else (yield from answer)
-        except DeviceDead as death:
-            self._die(death)
-            return None
-        answer = self._answer(chain, request, response)
-        return answer if isinstance(answer, Used) else (yield from answer)
+        except (Refused, DeviceDead) as end:
+            answer = self._end(chain, end)
+        else:
+            answer = self._answer(chain, request, response)
+        return answer if answer is None or isinstance(answer, Used) else (yield from answer)
 
     def _answer(self, chain: Chain, request: CtrlHdr, response: CtrlHdr) -> Used | Steps[Used | None]:
         """The used chain; of a fenced request that has to wait, steps that find out how long."""
@@ -177,11 +176,19 @@ class Device:
             return self._used(chain, response)
         used = self._used(chain, self._fenced(response, request))
         timeline = (request.ctx_id, request.ring_idx) if request.flags & _RING else GLOBAL
-        return self._wait(timeline, request, used) if self.fences.waits(timeline) else used
+        if not self.fences.waits(timeline) or request.type in self.profile.answers_at_once:
+            return used
+        return self._wait(chain, request, timeline, used)
 
-    def _wait(self, timeline: Timeline, request: CtrlHdr, used: Used) -> Steps[Used | None]:
+    def _wait(self, chain: Chain, request: CtrlHdr, timeline: Timeline, used: Used) -> Steps[Used | None]:
         ring = {"is_global": 1} if timeline == GLOBAL else {"ctx_id": request.ctx_id, "ring_idx": request.ring_idx}
         answer = yield from ask(Fence(fence_id=request.fence_id, **ring))
+        if answer.errno and self.profile.verdict(Rule.FENCE_MADE) is not UNCHECKED:
+            end = self.broken(Rule.FENCE_MADE)
+            if isinstance(end, DeviceDead):
+                self._die(end)
+                return None
+            used = self._used(chain, self._fenced(end.response, request))
         if answer.value and not answer.errno:
             self.fences.park(timeline, request.fence_id, used)
             return None
@@ -204,6 +211,8 @@ class Device:
         yield from ask(Question(op=Op.RESET.value))
         self.contexts.clear()
         self.fences.clear()
+        # what a VMM left mapped when its blob ended
+        self.region.clear()
         self.features = frozenset()
         self.needs_reset = None
 
@@ -219,7 +228,7 @@ class Device:
         if number in self.profile.dead_commands:
             raise DeviceDead(type_name(number))
         if command.feature is not None and command.feature not in self.features:
-            raise self.broken(Rule.COMMAND_NEGOTIATED)
+            self.require(False, command.gate)
         request = self._structure(number, data)
         if request.flags:
             self.require(not request.flags & _RING or request.ring_idx < RING_COUNT, Rule.RING_IDX_VALID)
@@ -265,10 +274,17 @@ class Device:
             written = written[: chain.capacity]
         return Used(chain.head, chain.queue, written)
 
+    def _end(self, chain: Chain, end: Refused | DeviceDead) -> Used | Steps[Used | None] | None:
+        if isinstance(end, Refused):
+            return self._refuse(chain, end)
+        self._die(end)
+        return None
+
     def _refuse(self, chain: Chain, refused: Refused) -> Used | Steps[Used | None]:
         """An error, too, is answered in the order of its timeline: Linux takes every fence up to it for signalled."""
         response, data = refused.response, chain.readable
-        self.log.note(VMM, "refused", rule=refused.rule.name, response=type_name(response.type))
+        name = "refused" if response.type >= FIRST_ERROR else "ignored"
+        self.log.note(VMM, name, rule=refused.rule.name, response=type_name(response.type))
         if len(data) < _HEADER or refused.rule in self.profile.forgets_fence:
             return self._used(chain, response)
         header = CtrlHdr.parse(data[:_HEADER])
@@ -293,6 +309,11 @@ class Device:
         if not holds and self.profile.verdict(rule) is not UNCHECKED:
             raise self.broken(rule)
 
+    def insist(self, holds: object, rule: Rule) -> None:
+        """As `require`, where the command cannot go on: of a VMM that does not look, it ends with RESP_OK_NODATA."""
+        if not holds:
+            raise self.broken(rule)
+
     def resource(self, resource_id: int, rule: Rule) -> Resource:
         """The resource of this id; if there is none, the command ends with the profile's answer to `rule`."""
         resource = self.resources.get(ResourceId(resource_id))
@@ -308,10 +329,20 @@ class Device:
             self.require(False, ERRNO_RULES.get(answer.errno, Rule.RENDERER_WORKS))
         return answer
 
+    def show(self, blob: Blob, offset: int, memory: Memory) -> None:
+        """Put a blob into the region, where nothing is. What sticks out of the region, or does not start on a page, is
+        for no guest to see: a VMM that did not look has mapped it somewhere else."""
+        fits = 0 if offset % PAGE_SIZE else min(blob.mapped_length, self.region.size - offset) & -PAGE_SIZE
+        if fits != blob.mapped_length:
+            self.log.note(VMM, "mapped_outside", resource_id=blob.resource_id, offset=offset, size=blob.size)
+        if fits > 0:
+            self.region.map(offset, fits, memory)
+        blob.offset = offset
+
     def unmap(self, blob: Blob) -> None:
-        """Take a blob out of the region, if it is there."""
+        """Take a blob out of the region, if it is there, and whatever was mapped over it."""
         if blob.offset is not None:
-            self.region.unmap(blob.offset)
+            self.region.cut(blob.offset, blob.mapped_length)
             blob.offset = blob.map_info = None
 
     def forget(self, resource: Resource) -> Steps[None]:
@@ -332,8 +363,10 @@ class Device:
             yield from ask(ResourceQuestion(op=Op.UNREF.value, resource_id=resource.resource_id))
 
     def broken(self, rule: Rule) -> Refused | DeviceDead:
+        """How a command ends that breaks the rule and cannot go on."""
         verdict = self.profile.verdict(rule)
         if verdict is DEAD:
             return DeviceDead(rule.name)
-        assert verdict is not UNCHECKED, f"{rule} cannot be left unchecked"
+        if verdict is UNCHECKED:
+            return Refused(rule, OK)
         return Refused(rule, HeaderOnly(type=verdict.value) if isinstance(verdict, CtrlType) else verdict)

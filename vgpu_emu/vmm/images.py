@@ -24,11 +24,12 @@ _FORMATS = {fmt.value for fmt in Format}
 
 def resource_create_2d(device: Device, request: ResourceCreate2D) -> CtrlHdr:
     device.require(request.resource_id, Rule.CREATE_ID_NONZERO)
-    device.require(request.resource_id not in device.resources, Rule.CREATE_ID_FREE)
+    device.insist(request.resource_id not in device.resources, Rule.CREATE_ID_FREE)
     device.require(request.format in _FORMATS, Rule.CREATE_2D_FORMAT)
     device.require(request.width and request.height, Rule.CREATE_SIZE_NONZERO)
     size = request.width * request.height * BYTES_PER_PIXEL
-    _require_room(device, size)
+    if not _has_room(device, size):
+        return _keep_empty(device, request, Kind.IMAGE_2D)
     image = Image(
         ResourceId(request.resource_id), Kind.IMAGE_2D, request.format, request.width, request.height, bytearray(size)
     )
@@ -37,12 +38,13 @@ def resource_create_2d(device: Device, request: ResourceCreate2D) -> CtrlHdr:
 
 def resource_create_3d(device: Device, request: ResourceCreate3D) -> CtrlHdr:
     device.require(request.resource_id, Rule.CREATE_ID_NONZERO)
-    device.require(request.resource_id not in device.resources, Rule.CREATE_ID_FREE)
+    device.insist(request.resource_id not in device.resources, Rule.CREATE_ID_FREE)
     device.require(request.width and request.height and request.depth, Rule.CREATE_SIZE_NONZERO)
     last_level = min(request.last_level, _MAX_LEVEL)
     shape = request.width, request.height, request.depth, request.array_size
     size = image_bytes(request.format, shape, last_level)
-    _require_room(device, size)
+    if not _has_room(device, size):
+        return _keep_empty(device, request, Kind.IMAGE_3D)
     image = Image(
         ResourceId(request.resource_id),
         Kind.IMAGE_3D,
@@ -57,9 +59,16 @@ def resource_create_3d(device: Device, request: ResourceCreate3D) -> CtrlHdr:
     return _keep(device, image)
 
 
-def _require_room(device: Device, size: int) -> None:
+def _has_room(device: Device, size: int) -> bool:
     device.require(len(device.resources) < device.limits.resources, Rule.RESOURCE_LIMIT)
-    device.require(device.image_bytes + size <= device.limits.host_memory, Rule.HOST_MEMORY_LIMIT)
+    room = device.image_bytes + size <= device.limits.host_memory
+    device.require(room, Rule.HOST_MEMORY_LIMIT)
+    return room
+
+
+def _keep_empty(device: Device, request: ResourceCreate2D | ResourceCreate3D, kind: Kind) -> CtrlHdr:
+    """A VMM that does not look whether the renderer made an image has a resource without pixels."""
+    return _keep(device, Image(ResourceId(request.resource_id), kind, request.format, 0, 0, bytearray()))
 
 
 def _keep(device: Device, image: Image) -> CtrlHdr:
@@ -92,10 +101,10 @@ def transfer_to_host_2d(device: Device, request: TransferToHost2D) -> CtrlHdr:
     image = device.resource(request.resource_id, Rule.TRANSFER_KNOWN)
     if not isinstance(image, Image):
         return OK
-    device.require(image.kind is Kind.IMAGE_2D, Rule.TRANSFER_IMAGE)
+    device.insist(image.kind is Kind.IMAGE_2D, Rule.TRANSFER_IMAGE)
     backing = _backing(device, image)
     r, stride = request.r, image.width * BYTES_PER_PIXEL
-    device.require(r.x + r.width <= image.width and r.y + r.height <= image.height, Rule.TRANSFER_INSIDE)
+    device.insist(r.x + r.width <= image.width and r.y + r.height <= image.height, Rule.TRANSFER_INSIDE)
     block = _Block(r.width * BYTES_PER_PIXEL, r.height, 1, stride, 0, request.offset)
     device.require(block.end <= backing.length, Rule.TRANSFER_BACKING_LONG)
     place = r.y * stride + r.x * BYTES_PER_PIXEL
@@ -108,7 +117,7 @@ def transfer_host_3d(device: Device, request: TransferHost3D) -> CtrlHdr:
     resource = device.resource(request.resource_id, Rule.TRANSFER_KNOWN)
     if not isinstance(resource, Image):
         return OK
-    device.require(resource.kind is Kind.IMAGE_3D, Rule.TRANSFER_IMAGE)
+    device.insist(resource.kind is Kind.IMAGE_3D, Rule.TRANSFER_IMAGE)
     backing = _backing(device, resource)
     there = _box(device, resource, request)
     stride = request.stride or there.line
@@ -166,7 +175,7 @@ def _box(device: Device, image: Image, request: TransferHost3D) -> _Block:
     width, height = max(image.width >> level, 1), max(image.height >> level, 1)
     slices = max(image.depth >> level, 1) * max(image.array_size, 1)
     inside = box.x + box.w <= width and box.y + box.h <= height and box.z + box.d <= slices
-    device.require(level <= image.last_level and inside, Rule.TRANSFER_INSIDE)
+    device.insist(level <= image.last_level and inside, Rule.TRANSFER_INSIDE)
     size = _pixel_bytes(image.format)
     shape = image.width, image.height, image.depth, image.array_size
     start = sum(_level_bytes(image.format, shape, below) for below in range(level))
@@ -181,7 +190,8 @@ def _copy_in(device: Device, image: Image, backing: Backing, here: _Block, there
         backing.read_into(device.memory, here.start, target)
         return
     for source, place in zip(here.places(), there.places(), strict=True):
-        image.pixels[place : place + here.line] = backing.read(device.memory, source, here.line)
+        line = backing.read(device.memory, source, here.line)
+        image.pixels[place : place + len(line)] = line
 
 
 def _copy_out(device: Device, image: Image, backing: Backing, here: _Block, there: _Block) -> None:

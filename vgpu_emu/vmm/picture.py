@@ -58,7 +58,7 @@ def rgba(pixels: bytes, pixel_format: int) -> bytes:
 def scanout_picture(device: Device, scanout_id: int) -> Picture | None:
     """What this scanout shows now; None: nothing. Raises IndexError for a scanout that the device does not have."""
     shown = device.displays.scanouts[scanout_id].shown
-    if shown is None:
+    if shown is None or not shown.rect.width or not shown.rect.height:
         return None
     lines = [_line(device, shown, y) for y in range(shown.rect.y, shown.rect.y + shown.rect.height)]
     return Picture(shown.rect.width, shown.rect.height, rgba(b"".join(lines), shown.format))
@@ -69,14 +69,15 @@ def _line(device: Device, shown: Framebuffer, y: int) -> bytes:
     length = shown.rect.width * BYTES_PER_PIXEL
     if isinstance(resource, Image):
         place = (y * resource.width + shown.rect.x) * BYTES_PER_PIXEL
-        return bytes(resource.pixels[place : place + length])
+        # a 3D image may have smaller pixels than a picture
+        return bytes(resource.pixels[place : place + length].ljust(length, b"\0"))
     return _blob_bytes(device, resource, shown.offset + y * shown.stride + shown.rect.x * BYTES_PER_PIXEL, length)
 
 
 def _blob_bytes(device: Device, blob: Blob, place: int, length: int) -> bytes:
-    """Bytes of a blob; of one whose memory the VMM does not have, zeros."""
+    """Bytes of a blob; zeros where the VMM has no memory of it, or less than was said."""
     if blob.exported is not None:
         return blob.exported.memory.read(place, length)
     if blob.backing is not None:
-        return blob.backing.read(device.memory, place, length)
+        return blob.backing.read(device.memory, place, length).ljust(length, b"\0")
     return bytes(length)

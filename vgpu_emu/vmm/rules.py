@@ -11,7 +11,7 @@ from vgpu_wire.control import CtrlType
 
 
 class Unchecked(Enum):
-    """The VMM does not look: the command goes on as if the rule held."""
+    """The VMM does not look: the command goes on as if the rule held or, if it cannot, ends with RESP_OK_NODATA."""
 
     UNCHECKED = "not checked"
 
@@ -33,9 +33,12 @@ class Rule(Enum):
     HEADER_WHOLE = "the request is shorter than a header", UNSPEC
     COMMAND_KNOWN = "no command of this queue has this type", UNSPEC
     COMMAND_NEGOTIATED = "the command needs a feature that was not negotiated", UNSPEC
+    BLOB_NEGOTIATED = "RESOURCE_CREATE_BLOB or SET_SCANOUT_BLOB without F_RESOURCE_BLOB", UNSPEC
+    UUID_NEGOTIATED = "RESOURCE_ASSIGN_UUID without F_RESOURCE_UUID", UNSPEC
     REQUEST_WHOLE = "the request ends before its structure does", INVALID_PARAMETER
     ENTRIES_WHOLE = "fewer memory entries than nr_entries", INVALID_PARAMETER
     FENCE_LIMIT = "more outstanding fences than the device has room for", OUT_OF_MEMORY
+    FENCE_MADE = "the renderer could not make a fence", UNCHECKED
     MEMORY_THERE = "guest memory that the resource was given is gone", UNSPEC
     RING_IDX_VALID = "ring_idx is not 0..63", INVALID_PARAMETER
 
@@ -48,7 +51,6 @@ class Rule(Enum):
     CREATE_SIZE_NONZERO = "an image without pixels", INVALID_PARAMETER
     UNREF_KNOWN = "RESOURCE_UNREF of an unknown resource", INVALID_RESOURCE_ID
     UUID_KNOWN = "RESOURCE_ASSIGN_UUID of an unknown resource", INVALID_RESOURCE_ID
-    UUID_IMPLEMENTED = "the VMM has no RESOURCE_ASSIGN_UUID", UNCHECKED
 
     # backing
     ATTACH_KNOWN = "RESOURCE_ATTACH_BACKING to an unknown resource", INVALID_RESOURCE_ID
@@ -70,14 +72,17 @@ class Rule(Enum):
     # displays
     SCANOUT_KNOWN = "SET_SCANOUT of a scanout that the device does not have", INVALID_SCANOUT_ID
     SCANOUT_RESOURCE_KNOWN = "SET_SCANOUT with an unknown resource", INVALID_RESOURCE_ID
+    SCANOUT_RESOURCE_BACKED = "SET_SCANOUT with a resource without backing", UNCHECKED
     SCANOUT_RESOURCE_KIND = "SET_SCANOUT with a blob, or SET_SCANOUT_BLOB with none", INVALID_PARAMETER
     SCANOUT_RECT_INSIDE = "the rectangle is not inside of the resource", INVALID_PARAMETER
     SCANOUT_RECT_NONEMPTY = "a rectangle without pixels", INVALID_PARAMETER
     SCANOUT_RECT_LARGE = "a rectangle of less than 16x16 pixels", UNCHECKED
     SCANOUT_FORMAT = "SET_SCANOUT_BLOB with an unknown format", INVALID_PARAMETER
     SCANOUT_BLOB_LONG = "the blob ends before its last line does", INVALID_PARAMETER
+    FLUSH_ID_NONZERO = "RESOURCE_FLUSH of resource 0", INVALID_RESOURCE_ID
     FLUSH_KNOWN = "RESOURCE_FLUSH of an unknown resource", INVALID_RESOURCE_ID
     FLUSH_INSIDE = "RESOURCE_FLUSH of a rectangle that is not inside of the resource", INVALID_PARAMETER
+    FLUSH_BLOB_SHOWN = "RESOURCE_FLUSH of a part of a blob that no scanout shows", UNCHECKED
     EDID_SCANOUT_KNOWN = "GET_EDID of a scanout that the device does not have", INVALID_SCANOUT_ID
     CURSOR_SCANOUT_KNOWN = "a cursor on a scanout that the device does not have", INVALID_SCANOUT_ID
     CURSOR_RESOURCE_KNOWN = "UPDATE_CURSOR with an unknown resource", INVALID_RESOURCE_ID
@@ -106,6 +111,7 @@ class Rule(Enum):
     CREATE_BLOB_MEM_VALID = "blob_mem is not 1..3", INVALID_PARAMETER
     CREATE_BLOB_MEM_NEGOTIATED = "a blob on the host without F_VIRGL", UNSPEC
     CREATE_BLOB_FLAGS_VALID = "unknown blob_flags", INVALID_PARAMETER
+    CREATE_BLOB_GUEST_HANDLE = "blob_flags with bit 3, CREATE_GUEST_HANDLE, which is crosvm's own", UNCHECKED
     CREATE_BLOB_SIZE_NONZERO = "a blob of 0 bytes", INVALID_PARAMETER
     CREATE_BLOB_SIZE_ALIGNED = "the size is not a multiple of blob_alignment", INVALID_PARAMETER
     CREATE_BLOB_ENTRIES_NONE = "memory entries for a blob that is on the host only", INVALID_PARAMETER
@@ -116,6 +122,7 @@ class Rule(Enum):
     MAP_HOST_ONLY = "RESOURCE_MAP_BLOB of a resource that is not a blob on the host only", INVALID_PARAMETER
     MAP_MAPPABLE = "RESOURCE_MAP_BLOB of a blob without USE_MAPPABLE", INVALID_PARAMETER
     MAP_ONCE = "RESOURCE_MAP_BLOB of a blob that is mapped", UNSPEC
+    MAP_ONCE_SHAREABLE = "the same, of a blob with USE_SHAREABLE or USE_CROSS_DEVICE", UNSPEC
     MAP_INSIDE = "offset + size is not inside of the host visible region", INVALID_PARAMETER
     MAP_ALIGNED = "the offset is not a multiple of the page size or of blob_alignment", INVALID_PARAMETER
     MAP_DISJOINT = "another blob is mapped in that range", INVALID_PARAMETER
@@ -132,3 +139,46 @@ class Rule(Enum):
     def __init__(self, broken: str, strict: CtrlType | Unchecked) -> None:
         self.broken = broken
         self.strict = strict
+
+
+#: the rule at which each group of them starts
+GROUPS: dict[Rule, str] = {
+    Rule.HEADER_WHOLE: "any command",
+    Rule.RESOURCE_LIMIT: "resources",
+    Rule.ATTACH_KNOWN: "backing",
+    Rule.TRANSFER_KNOWN: "transfers",
+    Rule.SCANOUT_KNOWN: "displays",
+    Rule.CAPSET_INDEX_VALID: "capability sets",
+    Rule.CTX_CREATE_ID_FREE: "contexts",
+    Rule.CREATE_BLOB_ID_NONZERO: "blobs",
+    Rule.RENDERER_ACCEPTS: "the renderer said no",
+}
+
+#: the rules that the table of conditions in docs/profiles.md does not have
+BESIDE_TABLE = frozenset(
+    {
+        Rule.HEADER_WHOLE,
+        Rule.COMMAND_NEGOTIATED,
+        Rule.REQUEST_WHOLE,
+        Rule.FENCE_LIMIT,
+        Rule.MEMORY_THERE,
+        Rule.RING_IDX_VALID,
+        Rule.RESOURCE_LIMIT,
+        Rule.CREATE_SIZE_NONZERO,
+        Rule.ATTACH_GUEST_MEMORY,
+        Rule.TRANSFER_IMAGE,
+        Rule.TRANSFER_BACKING_LONG,
+        Rule.SCANOUT_RESOURCE_KIND,
+        Rule.SCANOUT_RECT_NONEMPTY,
+        Rule.SCANOUT_FORMAT,
+        Rule.SCANOUT_BLOB_LONG,
+        Rule.CAPSET_LIMIT,
+        Rule.CTX_CREATE_CAPSET_KNOWN,
+        Rule.CTX_LIMIT,
+        Rule.CREATE_BLOB_SIZE_ALIGNED,
+        Rule.BLOB_BYTES_LIMIT,
+        Rule.MAP_EXPORTED,
+        Rule.RENDERER_HAS_ROOM,
+        Rule.RENDERER_WORKS,
+    }
+)

@@ -38,28 +38,29 @@ def get_edid(device: Device, request: GetEdid) -> CtrlHdr:
     return RespEdid(size=len(edid), edid=edid.ljust(EDID_BYTES, b"\0"))
 
 
-def _scanout(device: Device, scanout_id: int, rule: Rule) -> Scanout:
-    """The scanout of this id; where a VMM does not look, the first one stands for those it does not have."""
+def _scanout(device: Device, scanout_id: int, rule: Rule, ids: int | None = None) -> Scanout:
+    """The scanout of this id; where a VMM does not look, or takes all below `ids`, one that nobody sees."""
     scanouts = device.displays.scanouts
-    device.require(scanout_id < len(scanouts), rule)
-    return scanouts[scanout_id] if scanout_id < len(scanouts) else scanouts[0]
+    device.require(scanout_id < (ids or len(scanouts)), rule)
+    return scanouts[scanout_id] if scanout_id < len(scanouts) else Scanout(scanouts[0].width, scanouts[0].height)
 
 
 def set_scanout(device: Device, request: SetScanout) -> CtrlHdr:
-    scanout = _scanout(device, request.scanout_id, Rule.SCANOUT_KNOWN)
+    scanout = _scanout(device, request.scanout_id, Rule.SCANOUT_KNOWN, device.profile.scanout_ids)
     if not request.resource_id:
         scanout.shown = None
         return OK
     image = device.resource(request.resource_id, Rule.SCANOUT_RESOURCE_KNOWN)
+    device.require(image.backing, Rule.SCANOUT_RESOURCE_BACKED)
     if not isinstance(image, Image):
         raise device.broken(Rule.SCANOUT_RESOURCE_KIND)
-    _require_rect(device, request.r, image.width, image.height)
-    scanout.shown = Framebuffer(image.resource_id, request.r, image.format)
+    rect = _shown_rect(device, request.r, image.width, image.height)
+    scanout.shown = Framebuffer(image.resource_id, rect, image.format)
     return OK
 
 
 def set_scanout_blob(device: Device, request: SetScanoutBlob) -> CtrlHdr:
-    scanout = _scanout(device, request.scanout_id, Rule.SCANOUT_KNOWN)
+    scanout = _scanout(device, request.scanout_id, Rule.SCANOUT_KNOWN, device.profile.scanout_ids)
     if not request.resource_id:
         scanout.shown = None
         return OK
@@ -67,35 +68,50 @@ def set_scanout_blob(device: Device, request: SetScanoutBlob) -> CtrlHdr:
     if not isinstance(blob, Blob):
         raise device.broken(Rule.SCANOUT_RESOURCE_KIND)
     device.require(request.format in _FORMATS, Rule.SCANOUT_FORMAT)
-    _require_rect(device, request.r, request.width, request.height)
+    rect = _shown_rect(device, request.r, request.width, request.height)
     stride, offset = request.strides[0], request.offsets[0]
     end = offset + stride * (request.height - 1) + request.width * BYTES_PER_PIXEL
-    device.require(stride >= request.width * BYTES_PER_PIXEL and end <= blob.size, Rule.SCANOUT_BLOB_LONG)
-    scanout.shown = Framebuffer(blob.resource_id, request.r, request.format, stride, offset)
+    device.insist(stride >= request.width * BYTES_PER_PIXEL and end <= blob.size, Rule.SCANOUT_BLOB_LONG)
+    scanout.shown = Framebuffer(blob.resource_id, rect, request.format, stride, offset)
     return OK
 
 
-def _require_rect(device: Device, r: Rect, width: int, height: int) -> None:
+def _shown_rect(device: Device, r: Rect, width: int, height: int) -> Rect:
+    """The rectangle or, if a VMM does not look whether it is inside, what is there of it."""
     device.require(r.width and r.height, Rule.SCANOUT_RECT_NONEMPTY)
     device.require(r.width >= 16 and r.height >= 16, Rule.SCANOUT_RECT_LARGE)
-    device.require(r.x + r.width <= width and r.y + r.height <= height, Rule.SCANOUT_RECT_INSIDE)
+    inside = r.x + r.width <= width and r.y + r.height <= height
+    device.require(inside, Rule.SCANOUT_RECT_INSIDE)
+    if inside:
+        return r
+    x, y = min(r.x, width), min(r.y, height)
+    return Rect(x=x, y=y, width=min(r.width, width - x), height=min(r.height, height - y))
 
 
 def resource_flush(device: Device, request: ResourceFlush) -> CtrlHdr:
     """Every scanout that shows the rectangle, or a part of it, has a new picture."""
+    device.insist(request.resource_id, Rule.FLUSH_ID_NONZERO)
     resource = device.resource(request.resource_id, Rule.FLUSH_KNOWN)
     r = request.r
+    touched = [scanout for scanout in device.displays.scanouts if _shows(scanout, resource.resource_id, r)]
     if isinstance(resource, Image):
         device.require(r.x + r.width <= resource.width and r.y + r.height <= resource.height, Rule.FLUSH_INSIDE)
-    for scanout in device.displays.scanouts:
-        shown = scanout.shown
-        if shown is not None and shown.resource_id == resource.resource_id and _meet(shown.rect, r):
-            scanout.updates += 1
+    else:
+        device.require(touched, Rule.FLUSH_BLOB_SHOWN)
+    for scanout in touched:
+        scanout.updates += 1
     return OK
 
 
+def _shows(scanout: Scanout, resource_id: ResourceId, r: Rect) -> bool:
+    shown = scanout.shown
+    return shown is not None and shown.resource_id == resource_id and _meet(shown.rect, r)
+
+
 def _meet(a: Rect, b: Rect) -> bool:
-    return a.x < b.x + b.width and b.x < a.x + a.width and a.y < b.y + b.height and b.y < a.y + a.height
+    """Whether they share a pixel; an empty one has none."""
+    wide = max(a.x, b.x) < min(a.x + a.width, b.x + b.width)
+    return wide and max(a.y, b.y) < min(a.y + a.height, b.y + b.height)
 
 
 def update_cursor(device: Device, request: UpdateCursor) -> CtrlHdr:
@@ -119,7 +135,7 @@ COMMANDS = {
     CtrlType.GET_DISPLAY_INFO: Command(get_display_info),
     CtrlType.GET_EDID: Command(get_edid, Feature.EDID),
     CtrlType.SET_SCANOUT: Command(set_scanout),
-    CtrlType.SET_SCANOUT_BLOB: Command(set_scanout_blob, Feature.RESOURCE_BLOB),
+    CtrlType.SET_SCANOUT_BLOB: Command(set_scanout_blob, Feature.RESOURCE_BLOB, gate=Rule.BLOB_NEGOTIATED),
     CtrlType.RESOURCE_FLUSH: Command(resource_flush),
     CtrlType.UPDATE_CURSOR: Command(update_cursor, queue=CURSORQ),
     CtrlType.MOVE_CURSOR: Command(move_cursor, queue=CURSORQ),
