@@ -99,7 +99,8 @@ class Walker:
             (start, length), (first, capacity) = readable[0], writable[0]
             total, overlap = length + capacity, start < first + capacity and first < start + length
         else:
-            total, overlap = sum([length for _, length in readable + writable]), _overlap(readable, writable)
+            total = sum([length for _, length in readable + writable])
+            overlap = bool(writable) and _overlap(readable, writable)
         if total > self.limits.bytes:
             raise VringError(Fault.BYTES, f"{total}, limit {self.limits.bytes}")
         if overlap:
