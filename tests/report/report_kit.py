@@ -1,9 +1,11 @@
 """Stories to write reports of: one buffer in lockstep, with all that the checker and the coherency model say of it."""
 
+import msgspec
 from support import create_and_mmap
 
 from vgpu_emu.assembly import Config
 from vgpu_emu.attributes.platform import platform
+from vgpu_emu.attributes.remedies import remedies
 from vgpu_emu.attributes.reports import draw
 from vgpu_emu.attributes.walkthrough import stage
 from vgpu_emu.guest.file import DrmFile
@@ -12,6 +14,24 @@ from vgpu_emu.report.story import Fact, Outcome, Run, Story, Walk
 from vgpu_emu.trace.log import Event
 from vgpu_emu.vocabulary import HostAttribute, Pgprot
 from vgpu_wire.context_stream import ExporterKind
+
+
+class Combined(msgspec.Struct, frozen=True):
+    """One combination of the matrix."""
+
+    exporter: str
+    dialect: str
+    profile: str
+    platform: str
+    firmware: str | None
+    bar: str | None
+    map_info: int | None
+    pgprot: str | None
+    pte: int | None
+    memtype: str | None
+    effective: str | None
+    verdict: str
+
 
 AMD = platform("amd")
 SIZE = 65536
@@ -35,6 +55,7 @@ def lockstep_run(*, ioctl: bool) -> tuple[list[Event], Pgprot, Run]:
         platform=AMD,
         region_size=256 << 20,
         walk=walk(pgprot),
+        remedies=remedies(AMD, HostAttribute.WC, pgprot),
     )
     return events, pgprot, run
 

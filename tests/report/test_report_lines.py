@@ -69,9 +69,20 @@ def test_a_wrong_read_tells_what_was_there_and_what_should_have_been() -> None:
     assert wrong is not None
     assert wrong.kind == "stale"
     assert "guest CPU" in wrong.says
-    assert [byte for byte, _ in wrong.got] == ["00"] * 16
+    assert [byte for byte, _ in wrong.got] == ["00"] * 24
     assert [byte for byte, _ in wrong.expected][:3] == ["01", "02", "03"]
     assert all(differs for _, differs in wrong.got)
+    assert wrong.text[1] == "." * 24
+
+
+def test_text_is_shown_as_text() -> None:
+    walked = stage(platform("amd"), HostAttribute.WC, Pgprot.CACHED)
+    walked.write("guest", 0, b"vertices")
+    walked.read("gpu", 0, 8)
+    cache, memory = (row.copies[0] for row in shown(walked.log).steps[-1].rows)
+    assert cache is not None
+    assert memory is not None
+    assert (cache.text, memory.text) == ("vertices", "")
 
 
 def test_where_every_read_is_right_no_steps_are_shown() -> None:

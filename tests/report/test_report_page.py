@@ -5,12 +5,12 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
-from report_kit import AMD, lockstep_run, story
+from report_kit import Combined, lockstep_run, story
 
 from vgpu_emu.attributes.derivation import Kind
 from vgpu_emu.report.page import MAX_CONFLICTS, html
 from vgpu_emu.report.sequence import MAX_ROWS
-from vgpu_emu.report.story import Cell, Grid, Outcome, Run, Story
+from vgpu_emu.report.story import Outcome, Run, Story
 from vgpu_emu.trace.ladder import rungs
 from vgpu_emu.trace.log import VMM, Note
 
@@ -112,10 +112,9 @@ def hostile_story() -> Story:
     """Hostile text wherever there is text."""
     events, _, run = lockstep_run(ioctl=False)
     events += [Note(0, HOSTILE, HOSTILE, {HOSTILE: HOSTILE}), Note(0, VMM, HOSTILE, {"x": "\ud800"})]
-    cell = Cell(HOSTILE, Outcome.AGREE, Kind.CACHED, HOSTILE)
-    grid = Grid(HOSTILE, [HOSTILE], [(HOSTILE, [HOSTILE])], [([HOSTILE], [cell])])
+    hostile = Combined(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1, HOSTILE, 0, HOSTILE, "WB", HOSTILE)
     changed = {field: getattr(run, field) for field in run.__struct_fields__} | {"events": events, "name": HOSTILE}
-    return Story(title=HOSTILE, lede=HOSTILE, settings=[(HOSTILE, HOSTILE)], runs=[Run(**changed)], grid=grid)
+    return Story(title=HOSTILE, lede=HOSTILE, settings=[(HOSTILE, HOSTILE)], runs=[Run(**changed)], matrix=[hostile])
 
 
 def test_hostile_text_is_shown_and_does_nothing() -> None:
@@ -154,15 +153,6 @@ def test_of_many_conflicts_the_first_are_listed_and_the_rest_counted(count: int)
 def test_an_empty_story_is_a_page() -> None:
     page = Page(html(Story(title="Nothing", lede="")))
     assert "Nothing" in " ".join(page.words)
-
-
-def test_a_grid_has_a_sign_and_a_word_in_every_cell() -> None:
-    effective = AMD.derive(STORY.runs[0].derivation.pgprot).effective if STORY.runs[0].derivation else None
-    assert effective is not None
-    cells = [Cell(effective.value, outcome, effective.kind, "more") for outcome in Outcome]
-    grid = Grid("Table", ["exporter"], [("amd", [outcome.value for outcome in Outcome])], [(["wc"], cells)])
-    text = html(Story(title="", lede="", grid=grid))
-    assert len(re.findall(r'<td class="[A-Z]+" title="more"><span class="sign">\S', text)) == len(Outcome)
 
 
 def test_without_jinja2_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,1 +1,1 @@
-"""What connects the parties: descriptor chains, the host visible region, and channels that carry bytes."""
+"""What connects the parties: descriptor chains, split virtqueues, the host visible region, channels for bytes."""

@@ -8,13 +8,13 @@ from vgpu_emu.attributes.x86 import MemoryType
 from vgpu_emu.vocabulary import HostAttribute, Pgprot
 from vgpu_wire.blob import MAP_CACHE_MASK, MapCache
 
-#: what the legend says
+#: kind -> its name and what it means, in the legend
 MEANING = {
-    Kind.CACHED: "reads and writes may stay in the CPU's cache",
-    Kind.COMBINING: "write-combining: no cache, but writes gather in a buffer before they leave",
-    Kind.UNCACHED: "every access goes to memory, in order",
-    Kind.SNOOPING: "a device that looks into the CPU's cache",
-    Kind.BYPASSING: "a device that does not look there: it sees memory only",
+    Kind.CACHED: ("cached", "reads and writes may stay in the CPU's cache"),
+    Kind.COMBINING: ("write-combining", "no cache, but writes gather in a buffer before they leave"),
+    Kind.UNCACHED: ("uncached", "every access goes to memory, in order"),
+    Kind.SNOOPING: ("snooping", "a device that looks into the CPU's cache"),
+    Kind.BYPASSING: ("not snooping", "a device that does not look there: it sees memory only"),
 }
 
 _HOST = {

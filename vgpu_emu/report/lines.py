@@ -1,6 +1,6 @@
 """The cache lines where data went wrong, step by step: what each place holds, byte by byte right or not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from vgpu_emu.attributes.coherency import LINE
@@ -12,19 +12,21 @@ MAX_LINES, MAX_STEPS = 4, 40
 _BEFORE = 30
 #: bytes of a line that are drawn side by side
 _ROW = 16
-_SHOWN_BYTES = 16
+_SHOWN_BYTES = 24
 
 #: (where, what) of a copy: memory, a CPU's cache, a CPU's combining buffer
 Place = tuple[str, str]
 
 
 class Copy(NamedTuple):
-    """One copy of a line. current, stale: paths of an SVG, one unit a byte. says: the same in words."""
+    """One copy of a line. current, stale: paths of an SVG, one unit a byte. says: the same in words. text: what it
+    holds, if that is text."""
 
     state: str
     current: str
     stale: str
     says: str
+    text: str
 
 
 class Row(NamedTuple):
@@ -35,13 +37,14 @@ class Row(NamedTuple):
 
 
 class Wrong(NamedTuple):
-    """A wrong read. expected, got: (two hex digits, whether they differ), from the first wrong byte on."""
+    """A wrong read. expected, got: (two hex digits, whether they differ), from the first wrong byte on. text: both."""
 
     kind: str
     says: str
     address: int
     expected: list[tuple[str, bool]]
     got: list[tuple[str, bool]]
+    text: tuple[str, str]
 
 
 class Step(NamedTuple):
@@ -127,7 +130,8 @@ def _copy(state: LineState | None, place: Place) -> Copy | None:
             right = [byte == truth for byte, truth in zip(held, state.truth, strict=True)]
             stale = right.count(False)
             says = "up to date" if not stale else "out of date" if stale == LINE else f"{stale} of {LINE} out of date"
-            return Copy(what, _path(right, True), _path(right, False), says)
+            text = _text(held.rstrip(b"\0"))
+            return Copy(what, _path(right, True), _path(right, False), says, "" if "." in text else text)
     return None
 
 
@@ -164,4 +168,9 @@ def _wrong(damage: Damage | None) -> Wrong | None:
         damage.address + first,
         [(f"{expected:02x}", expected != got) for expected, got in pairs],
         [(f"{got:02x}", expected != got) for expected, got in pairs],
+        (_text(expected for expected, _ in pairs), _text(got for _, got in pairs)),
     )
+
+
+def _text(data: Iterable[int]) -> str:
+    return "".join(chr(byte) if 32 <= byte < 127 else "." for byte in data)

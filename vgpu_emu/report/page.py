@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from vgpu_emu.attributes.derivation import Kind
 from vgpu_emu.report.clashes import Clash, clashes
+from vgpu_emu.report.grid import grid
 from vgpu_emu.report.kinds import MEANING, Chip, chip, effective_chip
 from vgpu_emu.report.lines import Shown, shown
 from vgpu_emu.report.map import Map, region_map
@@ -67,7 +68,8 @@ def html(story: Story) -> str:
         runs=[_view(run) for run in story.runs],
         parties=parties(story.runs),
         layers=layers(story.runs),
-        legend=[(kind.value, MEANING[kind]) for kind in Kind],
+        legend=[(kind.value, *MEANING[kind]) for kind in Kind],
+        grid=grid(story.matrix),
         signs=SIGNS,
         style=Markup(style),
         script=Markup(script),
@@ -79,7 +81,7 @@ def html(story: Story) -> str:
 def _view(run: Run) -> RunView:
     walk = run.walk
     views = [
-        (who, effective_chip(seen), MEANING[seen.kind])
+        (who, effective_chip(seen), MEANING[seen.kind][1])
         for who, seen in (walk.views.items() if walk is not None else ())
     ]
     return RunView(

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from typing import Protocol
 
 import msgspec
 
 from vgpu_emu.attributes.aliases import Conflict
 from vgpu_emu.attributes.derivation import Derivation, Effective, Kind
 from vgpu_emu.attributes.platform import Platform
+from vgpu_emu.attributes.remedies import Remedy
 from vgpu_emu.attributes.walkthrough import Entry
 from vgpu_emu.trace.log import Event
 
@@ -44,7 +46,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     name: a few words that tell it from the others. says: the outcome in a sentence. platform: what the region's
     mappings become; None: that is not shown. region_size: bytes of the host visible region. derivation: the stack of
-    the buffer that the run is about. conflicts: worst first.
+    the buffer that the run is about. conflicts: worst first. remedies: what was tried against what went wrong.
     """
 
     name: str
@@ -57,31 +59,49 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     platform: Platform | None = None
     region_size: int = 0
     walk: Walk | None = None
+    remedies: Sequence[Remedy] = ()
 
 
-class Cell(msgspec.Struct, frozen=True):
-    """One place of a table of outcomes. says: the effective type, or why there is none. more: everything else."""
+class Combination(Protocol):
+    """One combination of a table of all of them, as ``vgpu-emu matrix --json`` has it.
 
-    says: str
-    outcome: Outcome
-    kind: Kind | None = None
-    more: str = ""
+    effective: the value of an Effective. verdict: the value of a Verdict, or ``unknown``, or ``not mapped``.
+    """
 
-
-class Grid(msgspec.Struct, frozen=True):
-    """Every combination at a glance. columns: groups of headings. rows: headings of the row, and one cell a column."""
-
-    title: str
-    corner: Sequence[str]
-    columns: Sequence[tuple[str, Sequence[str]]]
-    rows: Sequence[tuple[Sequence[str], Sequence[Cell]]]
+    @property
+    def exporter(self) -> str: ...
+    @property
+    def dialect(self) -> str: ...
+    @property
+    def profile(self) -> str: ...
+    @property
+    def platform(self) -> str: ...
+    @property
+    def firmware(self) -> str | None: ...
+    @property
+    def bar(self) -> str | None: ...
+    @property
+    def map_info(self) -> int | None: ...
+    @property
+    def pgprot(self) -> str | None: ...
+    @property
+    def pte(self) -> int | None: ...
+    @property
+    def memtype(self) -> str | None: ...
+    @property
+    def effective(self) -> str | None: ...
+    @property
+    def verdict(self) -> str: ...
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
-    """A report. lede: what it is about, in a sentence or two. settings: (name, value) of what was chosen."""
+    """A report. lede: what it is about, in a sentence or two. settings: (name, value) of what was chosen.
+
+    matrix: all combinations at a glance.
+    """
 
     title: str
     lede: str
     settings: Sequence[tuple[str, str]] = ()
     runs: Sequence[Run] = ()
-    grid: Grid | None = None
+    matrix: Sequence[Combination] = ()
