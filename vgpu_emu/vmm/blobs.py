@@ -1,7 +1,7 @@
 """Commands on blob resources (virtio 1.4, 5.7.6.10): create, map, unmap."""
 
 from vgpu_emu.ids import BlobId, ContextId, ResourceId
-from vgpu_emu.memory import PAGE_SIZE
+from vgpu_emu.memory import PAGE_SIZE, PassedFd
 from vgpu_emu.vmm.asking import Steps, close
 from vgpu_emu.vmm.backings import checked_backing
 from vgpu_emu.vmm.device import OK, Command, Device
@@ -94,9 +94,9 @@ def resource_map_blob(device: Device, request: ResourceMapBlob) -> Steps[CtrlHdr
     blob = _checked_map(device, request)
     taken = device.region.overlapping(request.offset, blob.mapped_length)
     device.require(not taken, Rule.MAP_DISJOINT)
+    if not blob.blob_flags & _MAPPABLE and blob.exported is None:
+        yield from export(blob)
     exported = blob.exported
-    if not blob.blob_flags & _MAPPABLE:
-        exported = blob.exported = exported or (yield from export(blob))
     if exported is None:
         raise device.broken(Rule.MAP_EXPORTED)
     info = yield from _map_info(device, blob, exported)
