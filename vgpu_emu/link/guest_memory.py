@@ -102,7 +102,9 @@ class GuestMemory:
 
     def views(self, address: int, length: int, *, writable: bool = False) -> list[memoryview]:
         """The memory itself, a piece for each region. While a view lives, its backing cannot be closed."""
-        end = address + length
+        region, end = self._recent, address + length
+        if region.start <= address < end <= region.end and region.writable >= writable:
+            return [region.view[address - region.start : end - region.start]]
         found = []
         for region in self._cover(address, length, writable=writable):
             first, last = max(address, region.start), min(end, region.end)
@@ -127,9 +129,7 @@ class GuestMemory:
 
     def _cover(self, address: int, length: int, *, writable: bool = False) -> list[Region]:
         """The regions that hold the range, in order."""
-        end = address + length
-        region = self._recent
-        regions = [region] if region.start <= address < end <= region.end else self._search(address, end)
+        regions = self._search(address, address + length)
         if writable and not all(region.writable for region in regions):
             raise OSError(EFAULT, f"[{address:#x}, +{length:#x}) is read-only")
         return regions
