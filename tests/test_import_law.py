@@ -19,7 +19,7 @@ FLOORS: list[list[set[str]]] = [
     [{"host"}, {"link"}, {"attributes"}],
     [{"vmm"}, {"guest"}],
     [{"machine", "lockstep", "assembly", "recording", "aliasing"}, {"peers"}, {"fuzz"}],
-    [{"propagation", "matrix", "explanation"}, {"scenario"}, {"report"}],
+    [{"propagation", "matrix", "explanation", "replaying"}, {"scenario"}, {"report"}],
     [{"cli", "__main__", "vgpu_emu"}],
 ]
 #: whoever stands on which floor, these never import each other

@@ -13,7 +13,7 @@ from vgpu_emu.attributes.derivation import Effective
 from vgpu_emu.attributes.platform import Platform
 from vgpu_emu.host.dmabuf import DmaBuf, DmaBufOps, Kernel
 from vgpu_emu.ids import ResourceId
-from vgpu_emu.link.region import HostVisibleRegion
+from vgpu_emu.link.region import HostVisibleRegion, Slot
 from vgpu_emu.memory import Memory
 from vgpu_emu.trace.log import GUEST, HOST, VMM, Log, Note
 from vgpu_emu.vmm.state import Blob, Resource
@@ -64,15 +64,17 @@ class AliasWatch:
         for mapping in self._buffers.pop(buf.memory).own:
             self.checker.unmap(mapping)
 
-    def slot_mapped(self, offset: int, length: int, memory: Memory) -> None:
+    def slot_mapped(self, shown: Slot) -> None:
         """The VMM's mmap of a dma-buf has the page protection that the exporter's mmap gives it: the exporter's own."""
-        buffer = self._buffers.get(memory)
+        buffer = self._buffers.get(shown.memory)
         if buffer is None:
             return
-        slot = self._slots[offset] = _Slot(buffer, [], {})
+        slot = self._slots[shown.offset] = _Slot(buffer, [], {})
         if buffer.cpu is not None:
             step = "RESOURCE_MAP_BLOB"
-            slot.memslot.append(self._map(VMM, step, buffer, (0, length), buffer.cpu, Role.VMM, self._vmm))
+            slot.memslot.append(
+                self._map(VMM, step, buffer, (shown.start, shown.length), buffer.cpu, Role.VMM, self._vmm)
+            )
 
     def slot_unmapped(self, offset: int) -> None:
         """What guest users mapped there is gone too: a page table entry over nothing reaches no page."""
@@ -146,10 +148,10 @@ class WatchedRegion(HostVisibleRegion):
         super().__init__(size)
         self._watch = watch
 
-    def map(self, offset: int, length: int, memory: Memory) -> None:
-        super().map(offset, length, memory)
-        self._watch.slot_mapped(offset, length, memory)
+    def _add(self, slot: Slot) -> None:
+        super()._add(slot)
+        self._watch.slot_mapped(slot)
 
-    def unmap(self, offset: int) -> None:
-        super().unmap(offset)
-        self._watch.slot_unmapped(offset)
+    def _drop(self, slot: Slot) -> None:
+        super()._drop(slot)
+        self._watch.slot_unmapped(slot.offset)

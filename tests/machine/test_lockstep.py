@@ -18,7 +18,7 @@ from vgpu_emu.ids import GemHandle
 from vgpu_emu.lockstep import Lockstep, WouldHangError
 from vgpu_emu.machine import open_machine
 from vgpu_emu.trace.log import Log
-from vgpu_emu.vmm.profiles import PROFILES
+from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_wire.context_stream import ExporterKind
 from vgpu_wire.control import CtrlType, HeaderOnly
 

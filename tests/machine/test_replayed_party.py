@@ -11,7 +11,7 @@ from vgpu_emu.assembly import Config
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.machine import Machine, open_machine
 from vgpu_emu.trace.log import GUEST, HOST, VMM, Event, Log
-from vgpu_emu.vmm.profiles import PROFILES
+from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_emu.vocabulary import Dialect
 from vgpu_wire.context_stream import ExporterKind
 
@@ -82,7 +82,7 @@ async def test_replaced_party_does_nothing_itself(autojump_clock: Clock) -> None
     without_host = await with_recorded(HOST, recorded.events, Config())
     assert (without_host.parts.renderer.contexts, without_host.parts.kernel.live) == ({}, {})
     without_vmm = await with_recorded(VMM, recorded.events, Config())
-    assert without_vmm.parts.device.contexts == set()
+    assert without_vmm.parts.device.contexts == {}
     without_guest = await with_recorded(GUEST, recorded.events, Config())
     assert without_guest.driver.in_flight == 0
 

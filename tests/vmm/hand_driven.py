@@ -7,17 +7,19 @@ from support import PAGE
 from vmm_support import CAPACITY, CONTEXT, blob
 
 from vgpu_emu.ids import Fd
-from vgpu_emu.link.chain import Chain
+from vgpu_emu.link.chain import Chain, Used
+from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.link.region import HostVisibleRegion
 from vgpu_emu.memory import Memory, PassedFd
 from vgpu_emu.trace.log import Log
 from vgpu_emu.vmm.asking import Reply
+from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_emu.vmm.commands import COMMANDS
 from vgpu_emu.vmm.device import Device
-from vgpu_emu.vmm.profiles import PROFILES
+from vgpu_emu.vmm.displays import Displays
 from vgpu_emu.vocabulary import Dialect
 from vgpu_wire.control import CtrlHdr, CtrlType
-from vgpu_wire.device import CONTROLQ, Feature
+from vgpu_wire.device import CONTROLQ
 from vgpu_wire.dmabuf import DmaBufInfo
 from vgpu_wire.messages import parse_message
 from vgpu_wire.renderer_link import Answer, Op, Question
@@ -29,20 +31,28 @@ PARAMETER = CtrlType.RESP_ERR_INVALID_PARAMETER
 
 
 def make(profile: str = "strict", dialect: Dialect = Dialect.RFC1) -> Device:
-    return Device(
+    device = Device(
         PROFILES[profile],
         HostVisibleRegion(16 * PAGE),
-        features=set(Feature),
+        GuestMemory(),
         dialect=dialect,
         log=Log(),
         commands=COMMANDS,
+        displays=Displays([(1024, 768)]),
+        capsets={},
     )
+    assert device.negotiate(PROFILES[profile].offers)
+    return device
 
 
 def talk(device: Device, request: CtrlHdr, replies: Sequence[Reply]) -> tuple[CtrlHdr, list[Question]]:
     """The device's answer to a request, and its questions, which get these replies in order; each must be used."""
     steps = device.handle(Chain(0, CONTROLQ, request.build(), CAPACITY))
     questions, left = [], list(replies)
+    if isinstance(steps, Used):
+        assert left == []
+        return parse_message(steps.written), questions
+    assert steps is not None
     try:
         questions.append(next(steps))
         while True:

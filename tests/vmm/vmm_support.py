@@ -58,7 +58,9 @@ def bare(**options: Any) -> Lockstep:
 def send(pair: Lockstep, request: CtrlHdr | bytes, capacity: int = CAPACITY) -> CtrlHdr:
     """One request's answer."""
     readable = request if isinstance(request, bytes) else request.build()
-    return parse_message(pair.submit(Chain(7, CONTROLQ, readable, capacity)).written)
+    used = pair.submit(Chain(7, CONTROLQ, readable, capacity))
+    assert used is not None
+    return parse_message(used.written)
 
 
 def prepare(pair: Lockstep, requests: list[CtrlHdr]) -> None:

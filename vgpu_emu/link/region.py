@@ -55,20 +55,21 @@ class HostVisibleRegion:
             raise OSError(EINVAL, f"{length:#x} bytes of a memory of {memory.size:#x}")
         if offset in self._slots:
             raise OSError(EEXIST, f"a slot starts at {offset:#x}")
-        self._slots[offset] = Slot(offset, length, memory.hold())
+        self._add(Slot(offset, length, memory.hold()))
 
     def unmap(self, offset: int) -> None:
         """Raises OSError: EINVAL where no slot starts."""
-        slot: Slot | None = self._slots.pop(offset, None)
+        slot: Slot | None = self._slots.get(offset)
         if slot is None:
             raise OSError(EINVAL, f"no slot starts at {offset:#x}")
+        self._drop(slot)
         slot.memory.release()
 
     def cut(self, offset: int, length: int) -> None:
         """Nothing is mapped in [offset, offset + length) any more, as after munmap: of a slot that reaches beyond, the
         rest stays. Whole pages."""
         while (slot := self.overlapping(offset, length)) is not None:
-            del self._slots[slot.offset]
+            self._drop(slot)
             behind = offset + length - slot.offset
             if slot.offset < offset:
                 self._keep(slot, 0, offset - slot.offset)
@@ -77,7 +78,13 @@ class HostVisibleRegion:
             slot.memory.release()
 
     def _keep(self, slot: Slot, skip: int, length: int) -> None:
-        self._slots[slot.offset + skip] = Slot(slot.offset + skip, length, slot.memory.hold(), slot.start + skip)
+        self._add(Slot(slot.offset + skip, length, slot.memory.hold(), slot.start + skip))
+
+    def _add(self, slot: Slot) -> None:
+        self._slots[slot.offset] = slot
+
+    def _drop(self, slot: Slot) -> None:
+        del self._slots[slot.offset]
 
     def clear(self) -> None:
         for offset in list(self._slots):
