@@ -13,6 +13,7 @@ from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.guest.vma import Vma
 from vgpu_emu.lockstep import Lockstep
 from vgpu_emu.machine import open_machine
+from vgpu_emu.vmm.state import Blob
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -115,7 +116,9 @@ def test_access_faults_where_the_vmm_took_the_pages_away() -> None:
         with pytest.raises(OSError, match="mapped nothing") as refused:
             vma.read(0, 1)
         assert refused.value.errno == EFAULT
-        pair.parts.device.resources[vma.vram.resource_id].offset = None
+        mapped = pair.parts.device.resources[vma.vram.resource_id]
+        assert isinstance(mapped, Blob)
+        mapped.offset = None
 
 
 def test_buffer_without_bytes_cannot_be_accessed() -> None:

@@ -12,7 +12,7 @@ from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.link.region import HostVisibleRegion
 from vgpu_emu.memory import Memory, PassedFd
 from vgpu_emu.trace.log import Log
-from vgpu_emu.vmm.asking import Reply
+from vgpu_emu.vmm.asking import Reply, Steps
 from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_emu.vmm.commands import COMMANDS
 from vgpu_emu.vmm.device import Device
@@ -47,12 +47,14 @@ def make(profile: str = "strict", dialect: Dialect = Dialect.RFC1) -> Device:
 
 def talk(device: Device, request: CtrlHdr, replies: Sequence[Reply]) -> tuple[CtrlHdr, list[Question]]:
     """The device's answer to a request, and its questions, which get these replies in order; each must be used."""
-    steps = device.handle(Chain(0, CONTROLQ, request.build(), CAPACITY))
-    questions, left = [], list(replies)
-    if isinstance(steps, Used):
+    answer = device.handle(Chain(0, CONTROLQ, request.build(), CAPACITY))
+    questions: list[Question] = []
+    left = list(replies)
+    if isinstance(answer, Used):
         assert left == []
-        return parse_message(steps.written), questions
-    assert steps is not None
+        return parse_message(answer.written), questions
+    assert answer is not None
+    steps = answer
     try:
         questions.append(next(steps))
         while True:
@@ -60,6 +62,14 @@ def talk(device: Device, request: CtrlHdr, replies: Sequence[Reply]) -> tuple[Ct
     except StopIteration as done:
         assert left == []
         return parse_message(done.value.written), questions
+
+
+def asking(device: Device, request: CtrlHdr) -> Steps[Used | None]:
+    """The steps of a request that has questions."""
+    steps = device.handle(Chain(0, CONTROLQ, request.build(), CAPACITY))
+    assert steps is not None
+    assert not isinstance(steps, Used)
+    return steps
 
 
 def passed(*sizes: int) -> tuple[PassedFd, ...]:

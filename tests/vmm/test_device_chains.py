@@ -4,7 +4,22 @@ from random import Random
 
 import pytest
 from support import PAGE, alloc
-from vmm_support import CAPACITY, CONTEXT, bare, blob, known, map_blob, prepare, send, submit, unmap, unref, with_blob
+from vmm_support import (
+    CAPACITY,
+    CONTEXT,
+    answer_to,
+    bare,
+    blob,
+    blobs,
+    known,
+    map_blob,
+    prepare,
+    send,
+    submit,
+    unmap,
+    unref,
+    with_blob,
+)
 
 from vgpu_emu.link.chain import Chain
 from vgpu_emu.lockstep import Lockstep
@@ -62,7 +77,7 @@ def test_bytes_behind_a_request_are_ignored(before: list[CtrlHdr], request_: Ctr
 def test_answer_is_cut_to_the_capacity(before: list[CtrlHdr], request_: CtrlHdr, capacity: int) -> None:
     with ready(before) as pair, ready(before) as other:
         whole = send(other, request_).build()
-        used = pair.submit(Chain(7, CONTROLQ, request_.build(), capacity))
+        used = answer_to(pair, Chain(7, CONTROLQ, request_.build(), capacity))
         assert used.written == whole[:capacity]
         assert (used.head, used.queue) == (7, CONTROLQ)
         # the command was carried out all the same
@@ -136,7 +151,7 @@ def _any_session(random: Random) -> set[int]:
     with bare() as pair:
         for _ in range(400):
             capacity = random.choice([CAPACITY, 32, 0])
-            used = pair.submit(Chain(0, CONTROLQ, _any_request(random), capacity))
+            used = answer_to(pair, Chain(0, CONTROLQ, _any_request(random), capacity))
             assert len(used.written) <= capacity
             if capacity:
                 answers.add(int.from_bytes(used.written[:4], "little"))
@@ -166,8 +181,8 @@ def _check(pair: Lockstep) -> None:
         assert slot.offset >= end
         end = slot.offset + slot.length
         assert end <= region.size
-    assert {slot.offset for slot in region} == {b.offset for b in device.resources.values() if b.offset is not None}
-    assert device.blob_bytes == sum(known_blob.size for known_blob in device.resources.values())
+    assert {slot.offset for slot in region} == {b.offset for b in blobs(device).values() if b.offset is not None}
+    assert device.blob_bytes == sum(known_blob.size for known_blob in blobs(device).values())
     assert set(device.resources) == set(pair.parts.renderer.resources)
     assert set(device.contexts) == set(pair.parts.renderer.contexts)
-    assert len(pair.parts.renderer.vmm.files) == sum(b.exported is not None for b in device.resources.values())
+    assert len(pair.parts.renderer.vmm.files) == sum(b.exported is not None for b in blobs(device).values())

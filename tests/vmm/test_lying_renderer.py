@@ -10,6 +10,7 @@ from hand_driven import (
     PARAMETER,
     UNSPEC,
     YES,
+    asking,
     kinds,
     make,
     no,
@@ -20,14 +21,12 @@ from hand_driven import (
     yes,
 )
 from support import PAGE, alloc
-from vmm_support import CAPACITY, CONTEXT, blob, map_blob, submit, unref
+from vmm_support import CONTEXT, blob, blobs, map_blob, submit, unref
 
 from vgpu_emu.ids import Fd
-from vgpu_emu.link.chain import Chain
 from vgpu_emu.memory import Memory, PassedFd
 from vgpu_emu.vmm.asking import Reply, parse_reply
 from vgpu_wire.control import CtrlHdr, CtrlType
-from vgpu_wire.device import CONTROLQ
 from vgpu_wire.render import CtxDestroy, CtxResource
 from vgpu_wire.renderer_link import Answer, Close, CreateBlob, Op, Question, ResourceQuestion
 
@@ -208,7 +207,7 @@ def test_questions_say_what_the_guest_said() -> None:
 def test_pages_of_a_lying_renderer_are_not_held_after_the_device_is_abandoned() -> None:
     device = with_blob()
     fds = passed(PAGE, PAGE, PAGE)
-    steps = device.handle(Chain(0, CONTROLQ, submit(alloc()).build(), CAPACITY))
+    steps = asking(device, submit(alloc()))
     next(steps)
     steps.send(yes(*fds))
     steps.close()
@@ -219,11 +218,11 @@ def test_blob_is_the_devices_to_close_though_surplus_is_not_closed_yet() -> None
     device = make()
     talk(device, CONTEXT, [YES])
     fds = passed(PAGE, PAGE)
-    steps = device.handle(Chain(0, CONTROLQ, blob().build(), CAPACITY))
+    steps = asking(device, blob())
     next(steps)
     steps.send(YES)
     assert steps.send(yes(*fds, value=PAGE)) == Close(fd=11)
     steps.close()
-    (kept,) = device.resources.values()
+    (kept,) = blobs(device).values()
     assert kept.exported == fds[0]
     assert fds[1].memory.holders == 0

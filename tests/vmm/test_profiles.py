@@ -2,7 +2,7 @@
 
 import pytest
 from support import PAGE, alloc
-from vmm_support import CONTEXT, bare, blob, map_blob, prepare, send, submit, unmap, unref, with_blob
+from vmm_support import CONTEXT, bare, blob, blobs, map_blob, prepare, send, submit, unmap, unref, with_blob
 
 from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_emu.vmm.profiles import Profile
@@ -58,7 +58,8 @@ def test_only_qemu_maps_what_nobody_knows_the_attribute_of(name: str, mapped: bo
         answer = send(pair, map_blob(offset=PAGE))
         assert answer == RespMapInfo(map_info=0) if mapped else answer.type == UNSPEC
         assert [slot.offset for slot in pair.parts.region] == [PAGE] * mapped
-        assert (pair.parts.device.resources[next(iter(pair.parts.device.resources))].offset is not None) == mapped
+        (known,) = blobs(pair.parts.device).values()
+        assert (known.offset is not None) == mapped
 
 
 @pytest.mark.parametrize("name", ["strict", "qemu-virgl"])

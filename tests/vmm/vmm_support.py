@@ -5,8 +5,10 @@ from typing import Any
 from support import PAGE, alloc
 
 from vgpu_emu.assembly import Config, Parts, size_only
-from vgpu_emu.link.chain import Chain
+from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.lockstep import Lockstep
+from vgpu_emu.vmm.device import Device
+from vgpu_emu.vmm.state import Blob
 from vgpu_wire.blob import BlobMem, ResourceCreateBlob, ResourceMapBlob, ResourceUnmapBlob
 from vgpu_wire.context_stream import ExporterKind
 from vgpu_wire.control import CtrlHdr
@@ -58,9 +60,7 @@ def bare(**options: Any) -> Lockstep:
 def send(pair: Lockstep, request: CtrlHdr | bytes, capacity: int = CAPACITY) -> CtrlHdr:
     """One request's answer."""
     readable = request if isinstance(request, bytes) else request.build()
-    used = pair.submit(Chain(7, CONTROLQ, readable, capacity))
-    assert used is not None
-    return parse_message(used.written)
+    return parse_message(answer_to(pair, Chain(7, CONTROLQ, readable, capacity)).written)
 
 
 def prepare(pair: Lockstep, requests: list[CtrlHdr]) -> None:
@@ -69,12 +69,23 @@ def prepare(pair: Lockstep, requests: list[CtrlHdr]) -> None:
         assert send(pair, request).type < 0x1200, request
 
 
+def answer_to(pair: Lockstep, chain: Chain) -> Used:
+    """The device's answer to a chain that it answers at once."""
+    used = pair.submit(chain)
+    assert used is not None
+    return used
+
+
+def blobs(device: Device) -> dict[int, Blob]:
+    return {number: known for number, known in device.resources.items() if isinstance(known, Blob)}
+
+
 def known(parts: Parts) -> Any:
     """Everything that device, region and renderer know, as a value to compare."""
     device, renderer = parts.device, parts.renderer
     return (
         set(device.contexts),
-        {number: (known.size, known.offset, known.exported) for number, known in device.resources.items()},
+        {number: (known.size, known.offset, known.exported) for number, known in blobs(device).items()},
         device.blob_bytes,
         [(slot.offset, slot.length, id(slot.memory), slot.memory.holders) for slot in parts.region],
         {number: (dict(context.objects), set(context.attached)) for number, context in renderer.contexts.items()},
