@@ -196,9 +196,8 @@ def test_backing_goes_and_the_image_stays() -> None:
 def test_any_transfers_do_what_the_plain_model_does(seed: int) -> None:
     random = Random(seed)
     size = random.choice([1, 4])
-    plain = Plain(
-        *[random.randint(1, 9) for _ in range(3)], random.randint(0, 3), levels=random.randint(1, 4), size=size
-    )
+    width, height, depth, array_size = (random.randint(1, 9) for _ in range(4))
+    plain = Plain(width, height, depth, array_size % 4, levels=random.randint(1, 4), size=size)
     backing, length = bytearray(FILL), random.randint(1, 3000)
     with filled_rig() as rig:
         rig.ok(plain.create(pixel_format=BGRA if size == 4 else R8), attach(1, (0, length)))
