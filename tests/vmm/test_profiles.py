@@ -1,86 +1,211 @@
-"""Profiles: who claims to be right, and where the others differ from ``strict``."""
+"""Profiles beyond single answers: fences, panics, mappings, and what a profile claims."""
+
+import json
+from errno import EIO
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
-from support import PAGE, alloc
-from vmm_support import CONTEXT, bare, blob, blobs, map_blob, prepare, send, submit, unmap, unref, with_blob
+from device_kit import FENCE, PAGE, RING, work
+from msgspec.structs import replace
+from profile_probe import Probe, create_2d
+from provocations import PROVOCATIONS
 
 from vgpu_emu.vmm.catalogue import PROFILES
-from vgpu_emu.vmm.profiles import Profile
-from vgpu_emu.vmm.rules import UNCHECKED, Rule
-from vgpu_wire.blob import RespMapInfo
-from vgpu_wire.context_stream import ExporterKind
-from vgpu_wire.control import CtrlType
+from vgpu_emu.vmm.profiles import by_answer
+from vgpu_emu.vmm.rules import GROUPS, OK, UNSPEC, Rule
+from vgpu_wire.blob import ResourceMapBlob, ResourceUnmapBlob
+from vgpu_wire.control import CtrlHdr, CtrlType, HeaderOnly
+from vgpu_wire.device import CONTROLQ, CURSORQ
+from vgpu_wire.display import ResourceFlush
+from vgpu_wire.messages import MESSAGES, parse_message
+from vgpu_wire.renderer_link import Op
+from vgpu_wire.resource import ResourceUnref
 
-UNSPEC, PARAMETER = CtrlType.RESP_ERR_UNSPEC, CtrlType.RESP_ERR_INVALID_PARAMETER
-OUT_OF_MEMORY = CtrlType.RESP_ERR_OUT_OF_MEMORY
+CAPTURE = Path(__file__).parents[1] / "data" / "captures" / "vhost_user_gpu_72_errors.jsonl"
 every_profile = pytest.mark.parametrize("name", PROFILES)
 
 
-def test_only_strict_claims_to_be_right() -> None:
+def test_real_vhost_user_gpu_answers_as_the_profile_byte_for_byte() -> None:
+    exchanges = [json.loads(line) for line in CAPTURE.read_text(encoding="utf-8").splitlines()]
+    with Probe("vhost-user-gpu", frozenset(), guest_memory=1 << 28, scanouts=((1024, 768),)) as probe:
+        for exchange in exchanges:
+            queue = CURSORQ if exchange["queue"] == "cursorq" else CONTROLQ
+            used = probe.last(bytes.fromhex(exchange["request"]), queue=queue)
+            assert used is not None
+            assert used.written == bytes.fromhex(exchange["response"]), exchange["cmd"]
+    assert len(exchanges) == 23
+    assert exchanges[-1]["response"] == ""
+
+
+def test_only_strict_claims_to_be_correct() -> None:
     assert [name for name, profile in PROFILES.items() if profile.correct] == ["strict"]
 
 
 @every_profile
-def test_profile_is_found_under_its_name_and_says_whom_it_models(name: str) -> None:
-    assert PROFILES[name].name == name
-    assert PROFILES[name].models
-
-
-@pytest.mark.parametrize("rule", Rule)
-def test_strict_differs_nowhere_from_the_rules_own_answer(rule: Rule) -> None:
-    assert PROFILES["strict"].verdict(rule) is rule.strict
+def test_differences_are_differences(name: str) -> None:
+    assert {rule for rule, verdict in PROFILES[name].differs.items() if verdict == rule.strict} == set()
 
 
 @every_profile
-def test_profile_lists_only_what_differs(name: str) -> None:
-    for rule, verdict in PROFILES[name].differs.items():
-        assert verdict is not rule.strict
+def test_commands_that_panic_are_commands_that_the_vmm_has(name: str) -> None:
+    assert not PROFILES[name].lacks & PROFILES[name].dead_commands
+
+
+def test_rule_has_one_answer() -> None:
+    with pytest.raises(ValueError, match="two answers to MAP_ONCE"):
+        by_answer((OK, (Rule.MAP_ONCE,)), (UNSPEC, (Rule.MAP_KNOWN, Rule.MAP_ONCE)))
+
+
+def test_groups_of_rules_are_in_their_order() -> None:
+    order = list(Rule)
+    starts = [order.index(rule) for rule in GROUPS]
+    assert starts[0] == 0
+    assert all(before < after for before, after in pairwise(starts))
+
+
+# -- fences
+
+UNKNOWN_FLAG = 1 << 5
+BAD_FLUSH = ResourceFlush(flags=FENCE, fence_id=9, resource_id=77)
+
+
+def busy(name: str) -> Probe:
+    """Context 1 works for a second; a global fence behind that has to wait."""
+    probe = Probe(name)
+    probe.before(create_2d(3))
+    probe.context_1()
+    probe.before(work(1, 1000))
+    return probe
+
+
+@pytest.mark.parametrize("name", ["crosvm", "libkrun", "vhost-device-gpu", "strict"])
+def test_error_of_a_fenced_request_waits_for_the_fence(name: str) -> None:
+    with busy(name) as probe:
+        assert probe.last(BAD_FLUSH) is None
+        (used,) = probe.advance(1.0)
+        answer = parse_message(used.written)
+        assert (answer.type, answer.flags, answer.fence_id) == (CtrlType.RESP_ERR_INVALID_RESOURCE_ID, FENCE, 9)
+
+
+@pytest.mark.parametrize("name", ["qemu-virgl", "qemu-rutabaga"])
+def test_error_of_a_fenced_request_does_not_wait(name: str) -> None:
+    with busy(name) as probe:
+        used = probe.last(replace(create_2d(3), flags=FENCE, fence_id=9))
+        assert used is not None
+        answer = parse_message(used.written)
+        assert answer.type in {CtrlType.RESP_ERR_INVALID_RESOURCE_ID, CtrlType.RESP_ERR_UNSPEC}
+        assert (answer.flags, answer.fence_id) == (FENCE, 9)
+
+
+@pytest.mark.parametrize(("name", "at_once"), [("qemu-virgl", True), ("qemu-rutabaga", True), ("crosvm", False)])
+def test_fenced_map_is_answered_at_once_or_with_its_fence(name: str, at_once: bool) -> None:
+    with Probe(name) as probe:
+        probe.mappable_blob()
+        probe.before(work(1, 1000))
+        used = probe.last(ResourceMapBlob(flags=FENCE, fence_id=4, resource_id=5))
+        assert (used is not None) == at_once
+        assert len(probe.advance(1.0)) == (not at_once)
 
 
 @pytest.mark.parametrize(
-    ("name", "missing", "no_room"),
-    [("strict", PARAMETER, OUT_OF_MEMORY), ("crosvm", UNSPEC, UNSPEC), ("qemu-virgl", UNSPEC, UNSPEC)],
+    ("name", "flags"),
+    [
+        ("strict", FENCE | RING),
+        ("crosvm", FENCE | RING | UNKNOWN_FLAG),
+        ("libkrun", FENCE | RING | UNKNOWN_FLAG),
+        ("vhost-device-gpu", FENCE | RING | UNKNOWN_FLAG),
+        ("qemu-virgl", FENCE | RING),
+        ("vhost-user-gpu", FENCE),
+    ],
 )
-def test_what_the_renderer_refuses_is_answered_as_that_vmm_does(
-    name: str, missing: CtrlType, no_room: CtrlType
-) -> None:
-    with bare(profile=PROFILES[name], max_fds=1) as pair:
-        prepare(pair, [CONTEXT, submit(alloc())])
-        assert send(pair, blob(blob_id=2)).type == missing
-        assert send(pair, submit(alloc(blob_id=2))).type == no_room
-        assert send(pair, submit(b"\1")).type == UNSPEC
+def test_flags_of_a_fenced_answer(name: str, flags: int) -> None:
+    with Probe(name) as probe:
+        fenced = HeaderOnly(type=0x100, flags=FENCE | RING | UNKNOWN_FLAG, fence_id=7, ctx_id=3, ring_idx=2)
+        used = probe.last(fenced)
+        assert used is not None
+        answer = parse_message(used.written)
+        assert (answer.flags, answer.fence_id, answer.ctx_id) == (flags, 7, 3)
+        assert answer.ring_idx == (2 if flags & RING else 0)
+        unfenced = probe.last(HeaderOnly(type=0x100, flags=RING | UNKNOWN_FLAG, fence_id=7, ctx_id=3, ring_idx=2))
+        assert unfenced is not None
+        assert parse_message(unfenced.written).flags == 0
 
 
-@pytest.mark.parametrize(("name", "mapped"), [("strict", False), ("crosvm", False), ("qemu-virgl", True)])
-def test_only_qemu_maps_what_nobody_knows_the_attribute_of(name: str, mapped: bool) -> None:
-    with bare(profile=PROFILES[name]) as pair:
-        prepare(pair, [CONTEXT, *with_blob(exporter=ExporterKind.SILENT)])
-        answer = send(pair, map_blob(offset=PAGE))
-        assert answer == RespMapInfo(map_info=0) if mapped else answer.type == UNSPEC
-        assert [slot.offset for slot in pair.parts.region] == [PAGE] * mapped
-        (known,) = blobs(pair.parts.device).values()
-        assert (known.offset is not None) == mapped
+@pytest.mark.parametrize(("name", "kept"), [("qemu-virgl", True), ("crosvm", False), ("vhost-device-gpu", False)])
+def test_request_that_cannot_be_decoded_loses_its_fence(name: str, kept: bool) -> None:
+    with Probe(name) as probe:
+        used = probe.last(HeaderOnly(type=0x1FF, flags=FENCE, fence_id=7, ctx_id=3))
+        assert used is not None
+        header = CtrlHdr.parse(used.written[:24])
+        assert (header.flags, header.fence_id, header.ctx_id) == ((FENCE, 7, 3) if kept else (0, 0, 0))
 
 
-@pytest.mark.parametrize("name", ["strict", "qemu-virgl"])
-def test_blob_can_be_mapped_again_where_unmapping_keeps_its_descriptor(name: str) -> None:
-    with bare(profile=PROFILES[name]) as pair:
-        life = [CONTEXT, *with_blob(exporter=ExporterKind.WC), map_blob(), unmap(), map_blob(offset=PAGE), unref()]
-        prepare(pair, life)
-        assert pair.parts.leaks() == []
+@pytest.mark.parametrize(("name", "answered"), [("strict", CtrlType.RESP_OK_NODATA), ("crosvm", UNSPEC)])
+def test_fence_that_cannot_be_made_replaces_the_answer(name: str, answered: CtrlType) -> None:
+    with busy(name) as probe:
+        probe.refusals[Op.FENCE.value] = EIO
+        used = probe.last(ResourceFlush(flags=FENCE, fence_id=9, resource_id=3))
+        assert used is not None
+        answer = parse_message(used.written)
+        assert (answer.type, answer.flags, answer.fence_id) == (answered, FENCE, 9)
 
 
-def test_rule_that_a_profile_does_not_check_is_passed_over() -> None:
-    careless = Profile(
-        name="careless", models="nobody", differs={Rule.MAP_ALIGNED: UNCHECKED, Rule.UNMAP_MAPPED: UNCHECKED}
-    )
-    with bare(profile=careless) as pair:
-        prepare(pair, [CONTEXT, *with_blob(), unmap()])
-        assert list(pair.log.notes("refused")) == []
+# -- panics
+
+PANICS = [(name, command) for name, profile in PROFILES.items() for command in sorted(profile.dead_commands)]
 
 
-def test_profile_can_have_an_answer_of_its_own() -> None:
-    odd = Profile(name="odd", models="nobody", differs={Rule.UNREF_KNOWN: CtrlType.RESP_ERR_INVALID_SCANOUT_ID})
-    with bare(profile=odd) as pair:
-        assert send(pair, unref(9)).type == CtrlType.RESP_ERR_INVALID_SCANOUT_ID
-        assert send(pair, unmap(9)).type == CtrlType.RESP_ERR_INVALID_RESOURCE_ID
+@pytest.mark.parametrize(("name", "command"), PANICS)
+def test_command_kills_the_device_and_the_log_says_who_and_where(name: str, command: CtrlType) -> None:
+    with Probe(name) as probe:
+        assert probe.last(HeaderOnly(type=0x100)) is not None
+        assert probe.last(MESSAGES[command](type=command.value)) is None
+        (note,) = probe.log.notes("device_dead")
+        assert note.values == {"profile": name, "at": command.name}
+        assert probe.last(HeaderOnly(type=0x100)) is None
+
+
+def test_number_of_commands_that_panic() -> None:
+    assert [name for name, _command in PANICS] == ["libkrun"] * 3 + ["vhost-device-gpu"] * 4
+
+
+def test_rule_kills_the_device_and_the_log_names_it() -> None:
+    with Probe("libkrun") as probe:
+        PROVOCATIONS["CREATE_BLOB flag 8"](probe)
+        (note,) = probe.log.notes("device_dead")
+        assert note.values == {"profile": "libkrun", "at": "CREATE_BLOB_GUEST_HANDLE"}
+
+
+# -- mappings
+
+
+def test_blob_mapped_over_another_is_what_the_guest_sees() -> None:
+    with Probe("qemu-virgl") as probe:
+        probe.mappable_blob(5, size=3 * PAGE)
+        probe.mappable_blob(6)
+        probe.before(ResourceMapBlob(resource_id=5))
+        for offset in range(3):
+            probe.device.region.write(offset * PAGE, b"five")
+        probe.before(ResourceMapBlob(resource_id=6, offset=PAGE))
+        assert [probe.device.region.read(offset * PAGE, 4) for offset in range(3)] == [b"five", bytes(4), b"five"]
+        probe.before(ResourceUnmapBlob(resource_id=5))
+        assert list(probe.device.region) == []
+        probe.before(ResourceUnmapBlob(resource_id=6), ResourceUnref(resource_id=5), ResourceUnref(resource_id=6))
+
+
+def test_blob_mapped_outside_is_not_in_the_region_and_the_log_says_so() -> None:
+    with Probe("libkrun") as probe:
+        PROVOCATIONS["MAP outside"](probe)
+        (note,) = probe.log.notes("mapped_outside")
+        assert note.values == {"resource_id": 5, "offset": 15 * PAGE, "size": 2 * PAGE}
+        assert [(slot.offset, slot.length) for slot in probe.device.region] == [(15 * PAGE, PAGE)]
+
+
+@pytest.mark.parametrize("name", ["crosvm", "qemu-rutabaga"])
+def test_mapping_that_a_vmm_forgot_is_gone_with_a_reset(name: str) -> None:
+    with Probe(name) as probe:
+        PROVOCATIONS["UNREF mapped blob"](probe)
+        assert len(probe.device.region) == 1
+        probe.carry(probe.device.reset())
+        assert len(probe.device.region) == 0

@@ -192,7 +192,8 @@ class Device:
         if answer.value and not answer.errno:
             self.fences.park(timeline, request.fence_id, used)
             return None
-        self.fences.idle(timeline)
+        if not answer.errno:
+            self.fences.idle(timeline)
         return None if self.fences.follow(timeline, used) else used
 
     def signal(self, timeline: Timeline, fence_id: int) -> list[Used]:

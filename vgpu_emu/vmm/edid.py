@@ -14,9 +14,13 @@ _GAMMA, _FEATURES = 120, 0x06
 _SRGB = bytes.fromhex("ee91a3544c99260f5054")
 _UNUSED_TIMINGS = bytes.fromhex("0101") * 8
 _DOTS_PER_INCH, _MM_PER_INCH = 96, 25.4
+#: no side of a display is shorter
+_LEAST_MM = 100
 #: what 12 bits of a detailed timing hold, and its clock of 16 bits in units of 10 kHz
 _MAX_PIXELS, _MAX_CLOCK = 4095, 65535
 _REFRESH = 60
+#: pixels of a frame, shown or not: a clock of less than 10 MHz is taken for no timing
+_LEAST_FRAME = 10_000_000 // _REFRESH + 1
 #: digital separate sync, horizontal positive, vertical negative: what reduced blanking means
 _POSITIVE_HSYNC = 0x1A
 
@@ -36,7 +40,7 @@ _HORIZONTAL, _MIN_VERTICAL_BLANK = _Blanking(48, 32, 160), 460e-6
 def edid_block(width: int, height: int) -> bytes:
     """128 bytes for a display of this size in pixels; of more than 4095 a side, 4095 are described."""
     width, height = min(width, _MAX_PIXELS), min(height, _MAX_PIXELS)
-    mm = [round(side / _DOTS_PER_INCH * _MM_PER_INCH) for side in (width, height)]
+    mm = [max(round(side / _DOTS_PER_INCH * _MM_PER_INCH), _LEAST_MM) for side in (width, height)]
     block = _MAGIC + struct.pack(">H", _MANUFACTURER) + struct.pack("<HIBB", 1, 0, 0xFF, 2026 - 1990)
     block += bytes(_VERSION) + struct.pack(
         "<BBBBB", _DIGITAL, *[min(side // 10, 255) for side in mm], _GAMMA, _FEATURES
@@ -52,16 +56,18 @@ def edid_block(width: int, height: int) -> bytes:
 def _timing(width: int, height: int, width_mm: int, height_mm: int) -> bytes:
     """A detailed timing descriptor: 18 bytes, numbers of 12 bits cut into a low byte and a high nibble."""
     vertical = _vertical(height)
-    clock = (width + _HORIZONTAL.total) * (height + vertical.total) * _REFRESH // 10_000
+    columns = _blank(_HORIZONTAL, width, height + vertical.total)
+    lines = _blank(vertical, height, width + columns)
+    clock = (width + columns) * (height + lines) * _REFRESH // 10_000
     return struct.pack(
         "<H16B",
         min(clock, _MAX_CLOCK),
         width & 0xFF,
-        _HORIZONTAL.total & 0xFF,
-        _high(width, _HORIZONTAL.total),
+        columns & 0xFF,
+        _high(width, columns),
         height & 0xFF,
-        vertical.total & 0xFF,
-        _high(height, vertical.total),
+        lines & 0xFF,
+        _high(height, lines),
         _HORIZONTAL.front,
         _HORIZONTAL.sync,
         vertical.front << 4 | vertical.sync,
@@ -73,6 +79,11 @@ def _timing(width: int, height: int, width_mm: int, height_mm: int) -> bytes:
         0,
         _POSITIVE_HSYNC,
     )
+
+
+def _blank(blanking: _Blanking, shown: int, other: int) -> int:
+    """Lines or columns that are not shown; of a small display more, so that its frame is large enough."""
+    return max(blanking.total, min(-(-_LEAST_FRAME // other) - shown, _MAX_PIXELS))
 
 
 def _high(first: int, second: int) -> int:

@@ -113,15 +113,15 @@ def transfer_to_host_2d(device: Device, request: TransferToHost2D) -> CtrlHdr:
 
 
 def transfer_host_3d(device: Device, request: TransferHost3D) -> CtrlHdr:
-    """Copy a box between the backing and a level. stride 0, layer_stride 0: lines and slices follow each other."""
+    """Copy a box between the backing and a level. stride 0, layer_stride 0: the level's, as virglrenderer takes them."""
     resource = device.resource(request.resource_id, Rule.TRANSFER_KNOWN)
     if not isinstance(resource, Image):
         return OK
     device.insist(resource.kind is Kind.IMAGE_3D, Rule.TRANSFER_IMAGE)
     backing = _backing(device, resource)
     there = _box(device, resource, request)
-    stride = request.stride or there.line
-    layer_stride = request.layer_stride or stride * there.lines
+    stride = request.stride or there.stride
+    layer_stride = request.layer_stride or stride * (there.slice_stride // there.stride)
     here = _Block(there.line, there.lines, there.slices, stride, layer_stride, request.offset)
     device.require(here.end <= backing.length, Rule.TRANSFER_BACKING_LONG)
     if request.type == CtrlType.TRANSFER_TO_HOST_3D:
