@@ -1,6 +1,6 @@
 """Memory: real pages or a size alone, and who holds it."""
 
-from errno import ENODEV, ENXIO
+from errno import EFBIG, ENODEV, ENXIO
 from pathlib import Path
 
 import pytest
@@ -70,3 +70,10 @@ def test_memory_that_is_gone_cannot_be_held_or_released() -> None:
 def test_memory_that_cannot_be_had_leaves_no_descriptor() -> None:
     with pytest.raises(OSError, match="Invalid argument"):
         Memory.memfd(-1, "less than nothing")
+
+
+@pytest.mark.parametrize("size", [1 << 63, 1 << 64])
+def test_memory_of_more_bytes_than_a_file_can_have_is_refused(size: int) -> None:
+    with pytest.raises(OSError, match="a file of") as refused:
+        Memory.memfd(size, "huge")
+    assert refused.value.errno == EFBIG

@@ -6,7 +6,7 @@ A Memory is held by whoever refers to it (dma-buf, descriptor in flight, mapping
 import mmap
 import os
 from collections.abc import Iterable
-from errno import ENODEV, ENXIO
+from errno import EFBIG, ENODEV, ENXIO
 from typing import NamedTuple, Self
 
 from vgpu_emu.ids import Fd
@@ -25,7 +25,9 @@ class Memory:
 
     @classmethod
     def memfd(cls, size: int, name: str) -> Self:
-        """Real memory, sealed against a change of size. Raises OSError (EMFILE, ENOMEM) as memfd_create does."""
+        """Real memory, sealed against a change of size. Raises OSError (EMFILE, ENOMEM, EFBIG) as the kernel does."""
+        if size >= 1 << 63:
+            raise OSError(EFBIG, f"a file of {size:#x} bytes")
         fileno = os.memfd_create(name, os.MFD_CLOEXEC)
         try:
             os.truncate(fileno, size)
