@@ -1,5 +1,6 @@
 """Memory: real pages or a size alone, and who holds it."""
 
+import os
 from errno import EFBIG, ENODEV, ENXIO
 from pathlib import Path
 
@@ -77,3 +78,12 @@ def test_memory_of_more_bytes_than_a_file_can_have_is_refused(size: int) -> None
     with pytest.raises(OSError, match="a file of") as refused:
         Memory.memfd(size, "huge")
     assert refused.value.errno == EFBIG
+
+
+def test_nobody_can_change_the_size_of_memory() -> None:
+    memory = Memory.memfd(4096, "sealed")
+    assert memory.fileno is not None
+    for size in (0, 8192):
+        with pytest.raises(PermissionError):
+            os.truncate(memory.fileno, size)
+    memory.release()

@@ -3,6 +3,7 @@
 A Memory is held by whoever refers to it (dma-buf, descriptor in flight, mapping) and is gone with the last holder.
 """
 
+import fcntl
 import mmap
 import os
 from collections.abc import Iterable
@@ -28,9 +29,10 @@ class Memory:
         """Real memory, sealed against a change of size. Raises OSError (EMFILE, ENOMEM, EFBIG) as the kernel does."""
         if size >= 1 << 63:
             raise OSError(EFBIG, f"a file of {size:#x} bytes")
-        fileno = os.memfd_create(name, os.MFD_CLOEXEC)
+        fileno = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             os.truncate(fileno, size)
+            fcntl.fcntl(fileno, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
         except OSError:
             os.close(fileno)
             raise
