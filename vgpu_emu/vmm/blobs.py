@@ -1,7 +1,7 @@
 """Commands on blob resources (virtio 1.4, 5.7.6.10): create, map, unmap."""
 
 from vgpu_emu.ids import BlobId, ContextId, ResourceId
-from vgpu_emu.memory import PAGE_SIZE, PassedFd
+from vgpu_emu.memory import PassedFd
 from vgpu_emu.vmm.asking import Steps, close
 from vgpu_emu.vmm.backings import checked_backing
 from vgpu_emu.vmm.device import OK, Command, Device
@@ -93,7 +93,7 @@ def export(blob: Blob) -> Steps[None]:
 def resource_map_blob(device: Device, request: ResourceMapBlob) -> Steps[CtrlHdr]:
     blob = _checked_map(device, request)
     taken = device.region.overlapping(request.offset, blob.mapped_length)
-    device.require(not taken, Rule.MAP_DISJOINT)
+    device.require(taken is None, Rule.MAP_DISJOINT)
     if not blob.blob_flags & _MAPPABLE and blob.exported is None:
         yield from export(blob)
     exported = blob.exported
@@ -116,8 +116,7 @@ def _checked_map(device: Device, request: ResourceMapBlob) -> Blob:
     once = Rule.MAP_ONCE_SHAREABLE if blob.blob_flags & _SHARED else Rule.MAP_ONCE
     device.require(blob.offset is None, once)
     device.require(request.offset + blob.mapped_length <= device.region.size, Rule.MAP_INSIDE)
-    alignment = device.blob_alignment if Feature.BLOB_ALIGNMENT in device.features else PAGE_SIZE
-    device.require(not request.offset % max(alignment, PAGE_SIZE), Rule.MAP_ALIGNED)
+    device.require(not request.offset % device.map_alignment, Rule.MAP_ALIGNED)
     return blob
 
 

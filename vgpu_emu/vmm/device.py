@@ -112,7 +112,7 @@ class Device:
         self.blob_alignment = blob_alignment
         self.map_infos = map_infos or {}
         self.limits = limits or DeviceLimits()
-        self.features: frozenset[Feature] = frozenset()
+        self.features = frozenset()
         self.resources: dict[ResourceId, Resource] = {}
         self.contexts: dict[ContextId, Context] = {}
         self.fences = Fences()
@@ -122,6 +122,21 @@ class Device:
         self.dead: str | None = None
         #: why the device has set DEVICE_NEEDS_RESET: the driver broke its rings. Nothing is answered until `reset`
         self.needs_reset: str | None = None
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What was negotiated."""
+        return self._features
+
+    @features.setter
+    def features(self, features: frozenset[Feature]) -> None:
+        self._features = features
+        # looked up once, not with every request: hashing an enum member runs Python code
+        gated = ((number, command.feature) for number, command in self.commands.items())
+        self._closed = frozenset(number for number, needed in gated if needed is not None and needed not in features)
+        aligned = Feature.BLOB_ALIGNMENT in features
+        #: bytes that the offset of a mapping is a multiple of
+        self.map_alignment = max(self.blob_alignment, PAGE_SIZE) if aligned else PAGE_SIZE
 
     def negotiate(self, features: frozenset[Feature]) -> bool:
         """The driver accepts these. False: FEATURES_OK stays clear, as one was not offered or lacks what it needs."""
@@ -228,7 +243,7 @@ class Device:
             raise self.broken(Rule.COMMAND_KNOWN)
         if number in self.profile.dead_commands:
             raise DeviceDead(type_name(number))
-        if command.feature is not None and command.feature not in self.features:
+        if number in self._closed:
             self.require(False, command.gate)
         request = self._structure(number, data)
         if request.flags:
