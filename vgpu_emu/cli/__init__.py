@@ -21,6 +21,7 @@ demo.command("vgpu_emu.cli.demo:cache", name="cache")
 app.command(demo)
 app.command("vgpu_emu.cli.decode:decode", name="decode")
 app.command("vgpu_emu.cli.explain:explain", name="explain")
+app.command("vgpu_emu.cli.profiles:group", name="profiles")
 
 
 def main(arguments: list[str] | None = None) -> int:
