@@ -50,13 +50,13 @@ class DmaBufOps(msgspec.Struct, frozen=True):
 
 
 class DmaBuf(msgspec.Struct):
-    """struct dma_buf: an exported buffer. inode tells it from every other; refs counts descriptors."""
+    """struct dma_buf: an exported buffer. inode tells it from every other; refs: descriptors, and who exported it."""
 
     inode: int
     memory: Memory
     ops: DmaBufOps
     name: str = ""
-    refs: int = 0
+    refs: int = 1
 
 
 class Kernel:
@@ -71,7 +71,7 @@ class Kernel:
         self._inodes = count(1)
 
     def dma_buf_export(self, memory: Memory, ops: DmaBufOps) -> DmaBuf:
-        """A dma-buf over `memory`, which it now holds. It has no descriptor yet."""
+        """A dma-buf over `memory`, which it now holds. The reference is the caller's, who gives it back with `put`."""
         buf = DmaBuf(next(self._inodes), memory, ops)
         self.live[buf.inode] = buf
         self.live_bytes += memory.size

@@ -170,7 +170,10 @@ class Renderer:
             raise OSError(ENOMEM, f"{size} bytes more")
         memory = self.backing(size, f"blob {blob_id}")
         buf = kernel.dma_buf_export(memory, EXPORTERS[ExporterKind(command.exporter)])
-        context.objects[blob_id] = self.process.install(buf)
+        try:
+            context.objects[blob_id] = self.process.install(buf)
+        finally:
+            kernel.put(buf)
 
     # -- resources
 
