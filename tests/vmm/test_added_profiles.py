@@ -1,10 +1,13 @@
 """Profiles that other packages add through the entry point group ``vgpu_emu.profiles``."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from vgpu_emu.vmm.catalogue import PROFILES, ProfileError, added_profiles, find_profile
+from vgpu_emu.vmm.profiles import DEAD, Profile
+from vgpu_emu.vmm.rules import Rule
 
 MODULE = """
 from vgpu_emu.vmm.profiles import Profile, by_answer
@@ -69,3 +72,14 @@ def test_broken_profile_is_an_error_of_one_line_that_names_it(name: str, why: st
 def test_unknown_name_is_an_error_that_lists_the_known_ones() -> None:
     with pytest.raises(ProfileError, match=r"^no profile 'qemu'; there are acme, .*crosvm, .*vhost-user-gpu$"):
         find_profile("qemu")
+
+
+def test_example_of_the_documentation_is_a_profile() -> None:
+    page = Path(__file__).parents[2] / "docs" / "profiles.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, object] = {}
+    exec(example, names)
+    profile = names["ACME"]
+    assert isinstance(profile, Profile)
+    assert profile.verdict(Rule.UNMAP_MAPPED) is DEAD
+    assert not profile.correct

@@ -141,7 +141,7 @@ class Rule(Enum):
         self.strict = strict
 
 
-#: the rules that the table of conditions in docs/profiles.md does not have
+#: the rules that the table of conditions does not have (docs/profiles.md)
 BESIDE_TABLE = frozenset(
     {
         Rule.HEADER_WHOLE,
