@@ -59,8 +59,7 @@ def _checked_blob(device: Device, request: ResourceCreateBlob) -> Blob:
     device.require(not request.blob_flags & ~_KNOWN_FLAGS, Rule.CREATE_BLOB_FLAGS_VALID)
     device.require(not request.blob_flags & _GUEST_HANDLE, Rule.CREATE_BLOB_GUEST_HANDLE)
     device.require(request.size, Rule.CREATE_BLOB_SIZE_NONZERO)
-    aligned = Feature.BLOB_ALIGNMENT not in device.features or not request.size % device.blob_alignment
-    device.require(aligned, Rule.CREATE_BLOB_SIZE_ALIGNED)
+    device.require(not request.size % _alignment(device), Rule.CREATE_BLOB_SIZE_ALIGNED)
     if on_host:
         device.require(ContextId(request.ctx_id) in device.contexts, Rule.CREATE_BLOB_CTX_KNOWN)
     device.require(len(device.resources) < device.limits.resources, Rule.RESOURCE_LIMIT)
@@ -72,6 +71,11 @@ def _checked_blob(device: Device, request: ResourceCreateBlob) -> Blob:
         blob.backing = checked_backing(device, request.entries)
         device.require(blob.backing.length >= request.size, Rule.CREATE_BLOB_ENTRIES_LONG)
     return blob
+
+
+def _alignment(device: Device) -> int:
+    """Of sizes and offsets, in bytes; a device that says 0, which is no alignment, asks for none."""
+    return device.blob_alignment or 1 if Feature.BLOB_ALIGNMENT in device.features else 1
 
 
 def _blob_mem(device: Device, request: ResourceCreateBlob) -> BlobMem:
@@ -115,8 +119,8 @@ def _checked_map(device: Device, request: ResourceMapBlob) -> Blob:
     once = Rule.MAP_ONCE_SHAREABLE if blob.blob_flags & _SHARED else Rule.MAP_ONCE
     device.require(blob.offset is None, once)
     device.require(request.offset + blob.mapped_length <= device.region.size, Rule.MAP_INSIDE)
-    alignment = device.blob_alignment if Feature.BLOB_ALIGNMENT in device.features else PAGE_SIZE
-    device.require(not request.offset % max(alignment, PAGE_SIZE), Rule.MAP_ALIGNED)
+    aligned = not request.offset % PAGE_SIZE and not request.offset % _alignment(device)
+    device.require(aligned, Rule.MAP_ALIGNED)
     return blob
 
 
