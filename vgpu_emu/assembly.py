@@ -6,8 +6,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from vgpu_emu.guest.driver import Driver
+from vgpu_emu.guest.probe import VERSION_1, accept_features
 from vgpu_emu.host.dmabuf import MAX_FDS, Kernel
 from vgpu_emu.host.renderer import Renderer, RendererLimits
 from vgpu_emu.ids import BlobId, ResourceId
@@ -23,6 +25,7 @@ from vgpu_emu.vmm.profiles import Profile
 from vgpu_emu.vmm.state import Blob, DeviceLimits
 from vgpu_emu.vocabulary import Dialect, HostAttribute, Pgprot, conflicts
 from vgpu_wire.blob import MapCache
+from vgpu_wire.device import Config as DeviceConfiguration
 from vgpu_wire.device import Feature
 from vgpu_wire.render import CapsetId
 
@@ -130,6 +133,29 @@ class Parts(msgspec.Struct, frozen=True):
         return left + [f"mapping at {slot.offset:#x} ({slot.memory!r})" for slot in self.region]
 
 
+class DeviceConfig:
+    """The transport between driver and device, as far as the configuration space goes.
+
+    What comes with a feature that is left out is not there, as on a device that does not have it.
+    """
+
+    def __init__(self, device: Device, features: frozenset[Feature]) -> None:
+        self._device = device
+        self._features = features
+
+    def read(self) -> DeviceConfiguration:
+        config = self._device.config
+        return config if Feature.VIRGL in self._features else replace(config, num_capsets=0)
+
+    def clear_events(self, events: int) -> None:
+        self._device.displays.clear_events(events)
+
+
+def offered(config: Config) -> int:
+    """The feature bits that the driver sees."""
+    return sum(1 << feature for feature in config.features & config.profile.offers) | 1 << VERSION_1
+
+
 def assemble(config: Config, log: Log) -> Parts:
     """Raises ValueError if the VMM does not offer the features, or they lack what they need."""
     log.note("machine", "assembled", dialect=config.dialect.value, ioctl=config.ioctl, profile=config.profile.name)
@@ -157,10 +183,17 @@ def assemble(config: Config, log: Log) -> Parts:
         map_infos=config.map_infos,
         limits=config.device_limits,
     )
-    features = config.features & config.profile.offers
+    features = accept_features(offered(config))
     if not device.negotiate(features):
         raise ValueError(f"the device refuses these features: {', '.join(f.name for f in sorted(features))}")
-    driver = Driver(region if config.host_visible else None, features=features, log=log)
+    driver = Driver(
+        region if config.host_visible else None,
+        features=features,
+        log=log,
+        config=DeviceConfig(device, features),
+        memory=memory,
+        memory_size=config.guest_memory,
+    )
     if aliases is not None:
         aliases.follow(device.resources)
     return Parts(kernel, renderer, region, memory, device, driver, log, config, aliases)

@@ -3,11 +3,13 @@
 For tests of one behaviour, and wherever a scheduler would only be in the way. The trio machine gives the same bytes.
 """
 
+from math import inf
 from types import TracebackType
 from typing import Self, TypeVar
 
-from vgpu_emu.assembly import Config, Parts, assemble
-from vgpu_emu.guest.driver import Op
+from vgpu_emu.assembly import Config, Parts, assemble, offered
+from vgpu_emu.guest.probe import accept_features, config_interrupt, remove
+from vgpu_emu.guest.waiting import Op, Wait
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.trace.log import FENCES, GUEST, HOST, QUEUE_NAMES, RENDERER, VMM, Log
 from vgpu_emu.vmm.asking import Steps, parse_reply
@@ -37,18 +39,32 @@ class Lockstep:
         self.parts.close()
 
     def run(self, op: Op[T]) -> T:
-        """Carry out a call of the guest, and everything it queues. Raises WouldHangError where Linux would hang."""
+        """Carry out a call of the guest, and everything it queues. Where it sleeps, time passes until the renderer is
+        done or the wait is over. Raises WouldHangError where Linux would hang."""
         try:
+            wait = next(op)
             while True:
-                wait = next(op)
-                self.kick()
-                if not wait.ready():
-                    raise WouldHangError(f"the guest waits for {wait.why}")
+                wait = op.send(self._sleep(wait))
         except StopIteration as done:
             value: T = done.value
             return value
         finally:
             self.kick()
+
+    def _sleep(self, wait: Wait) -> bool:
+        """Whether what the guest waits for came true in time."""
+        deadline = inf if wait.timeout is None else self.now + wait.timeout
+        self.kick()
+        while not wait.ready():
+            due = self.parts.renderer.rings.next_due
+            wake = min(deadline, inf if due is None else due)
+            if wake == inf:
+                raise WouldHangError(f"the guest waits for {wait.why}")
+            self.advance(max(0.0, wake - self.now))
+            self.kick()
+            if self.now >= deadline:
+                break
+        return bool(wait.ready())
 
     def kick(self) -> None:
         """Hand the guest's queued requests to the device, one by one, and the answers back."""
@@ -82,6 +98,20 @@ class Lockstep:
                 self.driver.complete(used)
                 released.append(used)
         return released
+
+    def config_interrupt(self) -> None:
+        """The device tells the guest that its configuration space has changed."""
+        config_interrupt(self.driver)
+        self.kick()
+
+    def rebind(self) -> None:
+        """Unbind the driver, and bind it again: the device is reset, and `driver` a new one that is still to probe."""
+        remove(self.driver)
+        self.carry(self.parts.device.reset())
+        features = accept_features(offered(self.parts.config))
+        if not self.parts.device.negotiate(features):
+            raise ValueError("the device refuses the features that it took before")
+        self.driver = self.driver.successor()
 
     def carry(self, steps: Steps[T]) -> T:
         """Let the renderer answer every question of the VMM."""

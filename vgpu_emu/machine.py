@@ -13,7 +13,8 @@ import trio
 import trio.lowlevel
 
 from vgpu_emu.assembly import Config, Conflict, Parts, assemble
-from vgpu_emu.guest.driver import Op
+from vgpu_emu.guest.probe import config_interrupt
+from vgpu_emu.guest.waiting import Op, Wait
 from vgpu_emu.host.renderer import Renderer
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Parcel, Port, Tap, open_link
@@ -47,12 +48,11 @@ class Machine:
         waited = False
         value: T
         try:
+            wait = next(op)
             while True:
-                wait = next(op)
                 self._kick()
-                while not wait.ready():
-                    waited = True
-                    await self._interrupt()
+                waited = waited or not wait.ready()
+                wait = op.send(await self._sleep(wait))
         except StopIteration as done:
             value = done.value
         finally:
@@ -60,6 +60,21 @@ class Machine:
         if not waited:
             await trio.lowlevel.checkpoint()
         return value
+
+    async def _sleep(self, wait: Wait) -> bool:
+        """Whether what the guest waits for came true in time."""
+        if wait.timeout is None:
+            await self._until(wait)
+            return True
+        with trio.move_on_after(wait.timeout):
+            await self._until(wait)
+        return bool(wait.ready())
+
+    async def _until(self, wait: Wait) -> None:
+        while not wait.ready():
+            await self._interrupt()
+            # workers may have queued something
+            self._kick()
 
     async def _interrupt(self) -> None:
         """Wait until used chains arrive. One of the waiting calls receives them for all, which saves a task switch."""
@@ -78,6 +93,11 @@ class Machine:
     async def settle(self) -> None:
         """Until the device has answered everything."""
         await self.run(self.driver.settle())
+
+    def config_interrupt(self) -> None:
+        """The device tells the guest that its configuration space has changed."""
+        config_interrupt(self.driver)
+        self._kick()
 
     def conflicts(self) -> list[Conflict]:
         return self.parts.conflicts()

@@ -62,10 +62,10 @@ class Probe(Rig):
     def context_1(self) -> None:
         self.before(CtxCreate(ctx_id=1))
 
-    def object(self, blob_id: int = 5, size: int = PAGE) -> None:
+    def object(self, blob_id: int = 5, size: int = PAGE, exporter: ExporterKind = ExporterKind.WC) -> None:
         if not self.device.contexts:
             self.context_1()
-        self.before(submit(1, StreamAlloc(exporter=ExporterKind.WC.value, blob_id=blob_id, size=size)))
+        self.before(submit(1, StreamAlloc(exporter=exporter.value, blob_id=blob_id, size=size)))
 
     def mappable_blob(self, resource_id: int = 5, *, flags: int = MAPPABLE, size: int = PAGE) -> None:
         self.object(resource_id, size)

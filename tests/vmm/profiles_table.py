@@ -80,6 +80,7 @@ MAP twice, shareable             | UN  | UN    | UN       | UN     | OK:both   |
 MAP overlap                      | PAR | UN    | OK:over  | OK:over | UN       | dead     | UN
 MAP guest blob                   | PAR | UN    | UN       | UN     | UN        | dead     | UN
 MAP not mappable                 | PAR | UN?   | OK:NONE  | UN     | UN        | dead     | UN
+MAP unknown map_info             | UN  | UN    | OK:NONE  | UN     | UN        | dead     | UN
 MAP without a region             | PAR | UN    | PAR      | OK?    | UN?       | dead?    | UN
 MAP after unmap, not shareable   | OK  | UN    | OK       | OK?    | UN        | dead     | UN
 UNMAP unknown                    | RID | UN    | RID      | UN     | RID       | dead     | UN

@@ -26,7 +26,7 @@ from profile_probe import (
 from vgpu_emu.link.chain import Used
 from vgpu_emu.vmm.state import DeviceLimits
 from vgpu_wire.blob import ResourceCreateBlob, ResourceMapBlob, ResourceUnmapBlob
-from vgpu_wire.context_stream import StreamAlloc
+from vgpu_wire.context_stream import ExporterKind, StreamAlloc
 from vgpu_wire.control import CtrlHdr, HeaderOnly
 from vgpu_wire.device import Feature
 from vgpu_wire.display import GetEdid, Rect, SetScanoutBlob
@@ -247,6 +247,13 @@ def _overlap(probe: Probe) -> Used | None:
     probe.mappable_blob(6, size=2 * PAGE)
     probe.before(ResourceMapBlob(resource_id=5, offset=0))
     return probe.last(ResourceMapBlob(resource_id=6, offset=PAGE))
+
+
+@provokes("MAP unknown map_info")
+def _silent_exporter(probe: Probe) -> Used | None:
+    probe.object(exporter=ExporterKind.SILENT)
+    probe.before(host_blob(5))
+    return probe.last(ResourceMapBlob(resource_id=5))
 
 
 @provokes("MAP guest blob")

@@ -1,5 +1,7 @@
 """Blobs of all three kinds: guest pages, host objects, both; where they are mapped, and what mapping them shows."""
 
+from math import lcm
+
 import pytest
 from device_kit import GUEST, HOST3D_GUEST, MAPPABLE, PAGE, Rig, attach, guest_blob, host_blob, submit
 from msgspec.structs import replace
@@ -217,6 +219,17 @@ def test_with_blob_alignment_sizes_and_offsets_are_multiples_of_it(alignment: in
         assert rig.type_of(ResourceMapBlob(resource_id=5, offset=step // 2)) == PARAMETER
         assert rig.type_of(ResourceMapBlob(resource_id=5, offset=step + 1)) == PARAMETER
         rig.ok(ResourceMapBlob(resource_id=5, offset=3 * step))
+
+
+@pytest.mark.parametrize("alignment", [0, 3, 5000, 3 * PAGE])
+def test_a_device_that_says_an_odd_alignment_still_maps_whole_pages_only(alignment: int) -> None:
+    """Linux takes any number for an alignment, and 0 for one that nothing has."""
+    step = lcm(alignment or 1, PAGE)
+    with Rig(Config(blob_alignment=alignment)) as rig:
+        rig.blob(5, step)
+        for offset in {1, step - 1, step + (alignment or 1)} - {2 * step}:
+            assert rig.type_of(ResourceMapBlob(resource_id=5, offset=offset)) == PARAMETER
+        rig.ok(ResourceMapBlob(resource_id=5, offset=step))
 
 
 def test_without_blob_alignment_sizes_are_free_and_offsets_are_those_of_pages() -> None:

@@ -2,23 +2,26 @@
 
 import json
 from errno import EIO
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from device_kit import FENCE, PAGE, RING, work
+from device_kit import FENCE, PAGE, RING, attach, host_blob, work
 from msgspec.structs import replace
-from profile_probe import Probe, create_2d
+from profile_probe import Probe, create_2d, scanout, transfer
 from provocations import PROVOCATIONS
 
+from vgpu_emu.ids import ResourceId
+from vgpu_emu.link.chain import Used
 from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_emu.vmm.profiles import by_answer
-from vgpu_emu.vmm.rules import GROUPS, OK, UNSPEC, Rule
+from vgpu_emu.vmm.rules import OK, UNSPEC, Rule
+from vgpu_emu.vmm.state import Image
 from vgpu_wire.blob import ResourceMapBlob, ResourceUnmapBlob
 from vgpu_wire.control import CtrlHdr, CtrlType, HeaderOnly
-from vgpu_wire.device import CONTROLQ, CURSORQ
-from vgpu_wire.display import ResourceFlush
+from vgpu_wire.device import CONTROLQ, CURSORQ, Feature
+from vgpu_wire.display import Rect, ResourceFlush
 from vgpu_wire.messages import MESSAGES, parse_message
+from vgpu_wire.render import CtxCreate
 from vgpu_wire.renderer_link import Op
 from vgpu_wire.resource import ResourceUnref
 
@@ -57,11 +60,61 @@ def test_rule_has_one_answer() -> None:
         by_answer((OK, (Rule.MAP_ONCE,)), (UNSPEC, (Rule.MAP_KNOWN, Rule.MAP_ONCE)))
 
 
-def test_groups_of_rules_are_in_their_order() -> None:
-    order = list(Rule)
-    starts = [order.index(rule) for rule in GROUPS]
-    assert starts[0] == 0
-    assert all(before < after for before, after in pairwise(starts))
+# -- what was read beside the table
+
+BESIDE = """
+                   | strict | qemu-2d | qemu-virgl | qemu-rutabaga | crosvm | vhost-device-gpu | vhost-user-gpu
+header of 23 bytes | UN     | UN      | UN         | UN            | UN     | UN               | PAR
+short structure    | PAR    | OK      | OK         | OK            | UN     | UN               | OK
+image of no pixels | PAR    | OK      | OK         | UN            | UN     | UN               | OK
+backing too short  | PAR    | OK      | OK         | UN            | UN     | UN               | OK
+empty rectangle    | PAR    | PAR     | PAR        | OK            | OK     | OK               | OK
+no object          | PAR    | PAR     | UN         | UN            | UN     | dead             | UN
+CTX_CREATE, no 3D  | UN     | UN      | OK         | OK            | OK     | OK               | UN
+"""
+WORDS = {"OK": CtrlType.RESP_OK_NODATA, "UN": UNSPEC, "PAR": CtrlType.RESP_ERR_INVALID_PARAMETER}
+SHORT_BACKING = attach(1, (0, PAGE))
+LINES = [line.split("|") for line in BESIDE.strip("\n").splitlines()]
+ROWS = [(line[0].strip(), LINES[0][i].strip(), line[i].strip()) for line in LINES[1:] for i in range(1, 8)]
+
+
+def sent(case: str, probe: Probe) -> Used | None:
+    match case:
+        case "header of 23 bytes":
+            return probe.last(bytes([0, 1]) + bytes(21))
+        case "short structure":
+            return probe.last(create_2d(1).build()[:-1])
+        case "image of no pixels":
+            return probe.last(create_2d(1, width=0))
+        case "backing too short":
+            probe.before(create_2d(1), SHORT_BACKING)
+            return probe.last(transfer(1))
+        case "empty rectangle":
+            probe.image_1()
+            return probe.last(scanout(r=Rect(height=64)))
+        case "no object":
+            probe.context_1()
+            return probe.last(host_blob(5))
+        case _:
+            return probe.last(CtxCreate(ctx_id=1))
+
+
+@pytest.mark.parametrize(("case", "name", "word"), ROWS)
+def test_what_was_read_beside_the_table(case: str, name: str, word: str) -> None:
+    features = frozenset(Feature) - ({Feature.VIRGL, Feature.CONTEXT_INIT} if "no 3D" in case else set())
+    with Probe(name, features) as probe:
+        used = sent(case, probe)
+        assert (used is None) == (word == "dead")
+        assert used is None or int.from_bytes(used.written[:4], "little") == WORDS[word]
+
+
+def test_what_a_short_backing_has_is_transferred() -> None:
+    with Probe("vhost-user-gpu") as probe:
+        probe.memory.write(0, b"\x5a" * 2 * PAGE)
+        sent("backing too short", probe)
+        image = probe.device.resources[ResourceId(1)]
+        assert isinstance(image, Image)
+        assert image.pixels == b"\x5a" * PAGE + bytes(64 * 64 * 4 - PAGE)
 
 
 # -- fences

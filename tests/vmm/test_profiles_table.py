@@ -11,6 +11,7 @@ from vgpu_emu.link.chain import Used
 from vgpu_emu.trace.log import Note
 from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_emu.vmm.edid import edid_block
+from vgpu_emu.vmm.rules import BESIDE_TABLE, Rule
 from vgpu_wire.control import CtrlType
 from vgpu_wire.device import Feature
 from vgpu_wire.messages import OK_RESPONSE, parse_message
@@ -96,8 +97,24 @@ def test_every_condition_of_the_table_is_provoked_and_none_else() -> None:
 
 def test_number_of_rows_and_cells() -> None:
     table = cells()
-    assert len({condition for condition, _profile, _answer in table}) == 84
+    assert len({condition for condition, _profile, _answer in table}) == 85
     assert {profile for _condition, profile, _answer in table} == set(PROFILES) == {*COLUMNS, "libkrun"}
-    assert len(table) == 84 * 8
+    assert len(table) == 85 * 8
     decided_here = [cell for cell in table if cell[2].endswith("?")]
     assert len(decided_here) == 118
+
+
+#: rules of the table that are broken elsewhere: by a renderer that refuses
+BY_THE_RENDERER = {Rule.FENCE_MADE, Rule.RENDERER_ACCEPTS}
+
+
+def test_every_rule_of_the_table_is_broken_by_a_condition() -> None:
+    """Whoever adds a rule has to say whether the table has it."""
+    seen: set[str] = set()
+    for condition, provocation in PROVOCATIONS.items():
+        for profile in PROFILES:
+            with Probe(profile, FEATURES.get(condition, ALL), **OPTIONS[condition]) as probe:
+                provocation(probe)
+                seen |= {note.values["rule"] for name in ("refused", "ignored") for note in probe.log.notes(name)}
+                seen |= {note.values["at"] for note in probe.log.notes("device_dead")}
+    assert {rule.name for rule in set(Rule) - BESIDE_TABLE - BY_THE_RENDERER} <= seen

@@ -24,6 +24,7 @@ app.command(demo)
 app.command("vgpu_emu.cli.decode:decode", name="decode")
 app.command("vgpu_emu.cli.explain:explain", name="explain")
 app.command("vgpu_emu.cli.replay:replay", name="replay")
+app.command("vgpu_emu.cli.profiles:group", name="profiles")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,11 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from vgpu_emu.assembly import Config
+from vgpu_emu.cli.profiles import named_profile
 from vgpu_emu.cli.usage import UsageError
 from vgpu_emu.propagation import Propagation, propagate
 from vgpu_emu.trace.ladder import Rung, rungs
 from vgpu_emu.trace.words import map_info_words
-from vgpu_emu.vmm.catalogue import PROFILES
+from vgpu_emu.vmm.profiles import Profile
 from vgpu_emu.vocabulary import Dialect
 from vgpu_wire.context_stream import ExporterKind
 
@@ -51,15 +52,14 @@ def cache(
     dialect
         Which posting of the kernel series: rfc1 (DMA_BUF_INFO_VM_PROT) or rfc3 (enum dma_buf_map_info).
     profile
-        Whose VMM: strict, qemu-virgl or crosvm.
+        Whose VMM: strict, qemu-virgl, crosvm ... as listed by vgpu-emu profiles.
     svg
         Also write the picture to this file.
     json_
         One JSON object instead of the tables.
     """
-    if profile not in PROFILES:
-        raise UsageError(f"no profile {profile!r}; there are {', '.join(PROFILES)}")
-    runs = [_run(exporter, dialect, profile, ioctl=ioctl) for ioctl in (False, True)]
+    vmm = named_profile(profile)
+    runs = [_run(exporter, dialect, vmm, ioctl=ioctl) for ioctl in (False, True)]
     if json_:
         print(json.dumps({"schema": 1, "runs": [_as_json(run) for run in runs]}))
     else:
@@ -74,8 +74,8 @@ def cache(
     return 0
 
 
-def _run(exporter: Exporter, dialect: str, profile: str, *, ioctl: bool) -> Propagation:
-    config = Config(dialect=Dialect(dialect), ioctl=ioctl, profile=PROFILES[profile])
+def _run(exporter: Exporter, dialect: str, profile: Profile, *, ioctl: bool) -> Propagation:
+    config = Config(dialect=Dialect(dialect), ioctl=ioctl, profile=profile)
     return trio.run(propagate, ExporterKind[exporter.upper()], config)
 
 

@@ -1,25 +1,34 @@
-"""A guest user's mapping of a blob: where it is, how it is cached, and the bytes."""
+"""A guest user's mapping of an object: where it is, how it is cached, and the bytes."""
 
 from errno import EFAULT
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from vgpu_emu.link.region import HostVisibleRegion
-from vgpu_emu.trace.log import GUEST
 from vgpu_emu.vocabulary import Pgprot
 
 if TYPE_CHECKING:
-    from vgpu_emu.guest.driver import Op
-    from vgpu_emu.guest.vram import VramObject
+    from vgpu_emu.guest.gem import GemObject
+    from vgpu_emu.guest.waiting import Op
+
+
+class Mapped(Protocol):
+    """What is mapped: the host visible region, or pages of guest memory. OSError where there is nothing."""
+
+    def read(self, offset: int, length: int) -> bytes: ...
+    def write(self, offset: int, data: bytes) -> None: ...
 
 
 class Vma:
-    """struct vm_area_struct: `length` bytes of a blob in the region, from its byte `pgoff` on, mapped with `pgprot`."""
+    """struct vm_area_struct: `length` bytes of an object, from its byte `pgoff` on, mapped with `pgprot`.
 
-    def __init__(self, vram: "VramObject", region: HostVisibleRegion, pgoff: int, length: int, pgprot: Pgprot) -> None:
-        assert vram.node is not None, "it is in the region"
+    vram: the object. base: where in `region` its first byte is.
+    """
+
+    def __init__(
+        self, vram: "GemObject", region: Mapped, pgoff: int, length: int, pgprot: Pgprot, *, base: int = 0
+    ) -> None:
         self.vram = vram
         self.region = region
-        self.start = vram.node + pgoff
+        self.start = base + pgoff
         self.pgoff = pgoff
         self.length = length
         self.pgprot = pgprot
@@ -39,11 +48,11 @@ class Vma:
         """Nothing is sent for it: only the reference to the object is given back, and the last one frees that."""
         if self.live:
             self.live = False
-            self.vram.driver.log.note(GUEST, "munmap", resource_id=self.vram.resource_id, **self.part())
+            self.vram.unmapped(self)
             yield from self.vram.put()
 
     def part(self) -> dict[str, int]:
-        """For the log: pgoff and length in bytes, or nothing, which is all of the blob."""
+        """For the log: pgoff and length in bytes, or nothing, which is all of the object."""
         return {} if self.length == self.vram.size else {"pgoff": self.pgoff, "length": self.length}
 
     def _check(self, offset: int, length: int) -> None:

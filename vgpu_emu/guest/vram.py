@@ -5,12 +5,13 @@ mmap   -> waits for MAP_BLOB's answer, once and for all: an error is for ever
 free   -> UNMAP_BLOB, RESOURCE_UNREF; the place in the region is free when the latter is answered
 """
 
-from enum import IntEnum
 from errno import EINVAL
+from typing import TYPE_CHECKING
 
-from vgpu_emu.guest.driver import Driver, Op, Wait
+from vgpu_emu.guest.gem import GemObject, State
 from vgpu_emu.guest.vma import Vma
-from vgpu_emu.ids import ContextId, ResourceId
+from vgpu_emu.guest.waiting import Op, wait_for
+from vgpu_emu.ids import ContextId
 from vgpu_emu.memory import PAGE_SIZE
 from vgpu_emu.trace.log import GUEST
 from vgpu_emu.vocabulary import pgprot_from_map_info
@@ -18,34 +19,29 @@ from vgpu_wire.blob import BlobFlag, BlobMem, ResourceCreateBlob, ResourceMapBlo
 from vgpu_wire.control import CtrlType
 from vgpu_wire.resource import ResourceUnref
 
+if TYPE_CHECKING:
+    from vgpu_emu.guest.driver import Driver
+
 _MAPPABLE = BlobFlag.USE_MAPPABLE.value
+MapState = State
 
 
-class MapState(IntEnum):
-    """vram->map_state. A new object is zeroed memory, so INITIALIZING is also the state before any MAP_BLOB."""
-
-    INITIALIZING = 0
-    OK = 1
-    ERR = 2
-
-
-class VramObject:
+class VramObject(GemObject):
     """A HOST3D blob. node: where it is, or will be, in the region; None: nowhere yet."""
 
-    def __init__(self, driver: Driver, blob_flags: int, size: int) -> None:
-        self.driver = driver
+    def __init__(self, driver: "Driver", blob_flags: int, size: int) -> None:
+        super().__init__(driver, size)
+        self.blob_mem = BlobMem.HOST3D.value
         self.blob_flags = blob_flags
-        self.size = -(-size // PAGE_SIZE) * PAGE_SIZE
-        self.mmap_offset = driver.new_mmap_offset(self)
-        self.resource_id: ResourceId = driver.new_resource_id()
+        self.host3d_blob = True
+        self.created = True
         self.node: int | None = None
         self.map_state = MapState.INITIALIZING
         self.map_info = 0
-        self.refs = 1
 
     @classmethod
     def create(
-        cls, driver: Driver, ctx_id: ContextId, blob_id: int, blob_flags: int, size: int, *, defer: bool
+        cls, driver: "Driver", ctx_id: ContextId, blob_id: int, blob_flags: int, size: int, *, defer: bool
     ) -> "Op[VramObject]":
         """virtio_gpu_vram_create. Raises OSError: ENOSPC for a size of 0; ENOSPC, or EINVAL without a region, and sends
         UNREF then."""
@@ -100,24 +96,22 @@ class VramObject:
                 yield from self.map()
             except OSError as ignored:
                 self.driver.log.note(GUEST, "deferred_map_failed", resource_id=self.resource_id, errno=ignored.errno)
-        if self.map_state is MapState.INITIALIZING:
-            why = f"the answer to RESOURCE_MAP_BLOB of resource {self.resource_id}"
-            yield Wait(lambda: self.map_state is not MapState.INITIALIZING, why)
+        why = f"the answer to RESOURCE_MAP_BLOB of resource {self.resource_id}"
+        yield from wait_for(lambda: self.map_state is not MapState.INITIALIZING, why)
         if self.map_state is not MapState.OK or self.node is None or self.driver.region is None:
             raise OSError(EINVAL, f"the device refused to map resource {self.resource_id}")
         pgprot = pgprot_from_map_info(self.map_info)
-        vma = Vma(self, self.driver.region, pgoff, length, pgprot)
+        vma = Vma(self, self.driver.region, pgoff, length, pgprot, base=self.node)
         values = {"resource_id": self.resource_id, "map_info": self.map_info, "pgprot": pgprot.value}
         self.driver.log.note(GUEST, "pgprot", **values, **vma.part())
-        self.refs += 1
+        self.get()
         return vma
 
-    def put(self) -> Op[None]:
-        """drm_gem_object_put: one reference less; the last one frees the object (virtio_gpu_vram_free)."""
-        self.refs -= 1
-        if self.refs:
-            return
-        del self.driver.mmap_offsets[self.mmap_offset]
+    def unmapped(self, vma: Vma) -> None:
+        self.driver.log.note(GUEST, "munmap", resource_id=self.resource_id, **vma.part())
+
+    def free(self) -> Op[None]:
+        """virtio_gpu_vram_free"""
         if self.node is not None:
             yield from self.driver.queue(ResourceUnmapBlob(resource_id=self.resource_id))
         yield from self.driver.queue(ResourceUnref(resource_id=self.resource_id), self._unreferenced)

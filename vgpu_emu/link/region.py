@@ -28,6 +28,8 @@ class HostVisibleRegion:
     def __init__(self, size: int) -> None:
         self.size = size
         self._slots: SortedDict = SortedDict()
+        #: where the last slot ends, or ended: nothing is behind it
+        self._end = 0
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -37,6 +39,8 @@ class HostVisibleRegion:
 
     def overlapping(self, offset: int, length: int) -> Slot | None:
         """A slot that shares a byte with [offset, offset + length), if there is one."""
+        if offset >= self._end:
+            return None
         index = self._slots.bisect_left(offset + length)
         if not index:
             return None
@@ -82,6 +86,7 @@ class HostVisibleRegion:
 
     def _add(self, slot: Slot) -> None:
         self._slots[slot.offset] = slot
+        self._end = max(self._end, slot.offset + slot.length)
 
     def _drop(self, slot: Slot) -> None:
         del self._slots[slot.offset]

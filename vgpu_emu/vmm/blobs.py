@@ -1,7 +1,6 @@
 """Commands on blob resources (virtio 1.4, 5.7.6.10): create, map, unmap."""
 
 from vgpu_emu.ids import BlobId, ContextId, ResourceId
-from vgpu_emu.memory import PassedFd
 from vgpu_emu.vmm.asking import Steps, close
 from vgpu_emu.vmm.backings import checked_backing
 from vgpu_emu.vmm.device import OK, Command, Device
@@ -59,8 +58,7 @@ def _checked_blob(device: Device, request: ResourceCreateBlob) -> Blob:
     device.require(not request.blob_flags & ~_KNOWN_FLAGS, Rule.CREATE_BLOB_FLAGS_VALID)
     device.require(not request.blob_flags & _GUEST_HANDLE, Rule.CREATE_BLOB_GUEST_HANDLE)
     device.require(request.size, Rule.CREATE_BLOB_SIZE_NONZERO)
-    aligned = Feature.BLOB_ALIGNMENT not in device.features or not request.size % device.blob_alignment
-    device.require(aligned, Rule.CREATE_BLOB_SIZE_ALIGNED)
+    device.require(not request.size % device.size_alignment, Rule.CREATE_BLOB_SIZE_ALIGNED)
     if on_host:
         device.require(ContextId(request.ctx_id) in device.contexts, Rule.CREATE_BLOB_CTX_KNOWN)
     device.require(len(device.resources) < device.limits.resources, Rule.RESOURCE_LIMIT)
@@ -94,14 +92,18 @@ def resource_map_blob(device: Device, request: ResourceMapBlob) -> Steps[CtrlHdr
     blob = _checked_map(device, request)
     taken = device.region.overlapping(request.offset, blob.mapped_length)
     device.require(taken is None, Rule.MAP_DISJOINT)
-    if not blob.blob_flags & _MAPPABLE and blob.exported is None:
+    mappable = blob.blob_flags & _MAPPABLE
+    if not mappable and blob.exported is None:
         yield from export(blob)
     exported = blob.exported
     if exported is None:
         raise device.broken(Rule.MAP_EXPORTED)
-    info = yield from _map_info(device, blob, exported)
+    # of a blob that was not made to be mapped, no renderer says how
+    info = device.map_infos.get(blob.blob_id) if mappable else None
+    if mappable and info is None:
+        info = yield from query_map_info(exported.fd, blob.resource_id, device.dialect, device.log)
     device.require(info, Rule.MAP_INFO_KNOWN)
-    if taken:
+    if taken is not None:
         device.region.cut(request.offset, blob.mapped_length)
     device.show(blob, request.offset, exported.memory)
     blob.map_info = info or MapCache.NONE
@@ -118,16 +120,6 @@ def _checked_map(device: Device, request: ResourceMapBlob) -> Blob:
     device.require(request.offset + blob.mapped_length <= device.region.size, Rule.MAP_INSIDE)
     device.require(not request.offset % device.map_alignment, Rule.MAP_ALIGNED)
     return blob
-
-
-def _map_info(device: Device, blob: Blob, exported: PassedFd) -> Steps[MapCache | None]:
-    """How the guest may map it. Of a blob that was not made to be mapped, no renderer says so."""
-    if not blob.blob_flags & _MAPPABLE:
-        return None
-    info = device.map_infos.get(blob.blob_id)
-    if info is None:
-        info = yield from query_map_info(exported.fd, blob.resource_id, device.dialect, device.log)
-    return info
 
 
 def resource_unmap_blob(device: Device, request: ResourceUnmapBlob) -> CtrlHdr | Steps[CtrlHdr]:

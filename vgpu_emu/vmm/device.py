@@ -5,6 +5,7 @@ request; it returns the response, or is a generator that does. What a request do
 """
 
 from collections.abc import Callable, Mapping
+from math import lcm
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -134,9 +135,9 @@ class Device:
         # looked up once, not with every request: hashing an enum member runs Python code
         gated = ((number, command.feature) for number, command in self.commands.items())
         self._closed = frozenset(number for number, needed in gated if needed is not None and needed not in features)
-        aligned = Feature.BLOB_ALIGNMENT in features
-        #: bytes that the offset of a mapping is a multiple of
-        self.map_alignment = max(self.blob_alignment, PAGE_SIZE) if aligned else PAGE_SIZE
+        #: bytes that sizes of blobs, and offsets of mappings, are multiples of; an alignment of 0 asks for none
+        self.size_alignment = (self.blob_alignment or 1) if Feature.BLOB_ALIGNMENT in features else 1
+        self.map_alignment = lcm(PAGE_SIZE, self.size_alignment)
 
     def negotiate(self, features: frozenset[Feature]) -> bool:
         """The driver accepts these. False: FEATURES_OK stays clear, as one was not offered or lacks what it needs."""

@@ -33,8 +33,6 @@ class Rule(Enum):
     HEADER_WHOLE = "the request is shorter than a header", UNSPEC
     COMMAND_KNOWN = "no command of this queue has this type", UNSPEC
     COMMAND_NEGOTIATED = "the command needs a feature that was not negotiated", UNSPEC
-    BLOB_NEGOTIATED = "RESOURCE_CREATE_BLOB or SET_SCANOUT_BLOB without F_RESOURCE_BLOB", UNSPEC
-    UUID_NEGOTIATED = "RESOURCE_ASSIGN_UUID without F_RESOURCE_UUID", UNSPEC
     REQUEST_WHOLE = "the request ends before its structure does", INVALID_PARAMETER
     ENTRIES_WHOLE = "fewer memory entries than nr_entries", INVALID_PARAMETER
     FENCE_LIMIT = "more outstanding fences than the device has room for", OUT_OF_MEMORY
@@ -50,6 +48,7 @@ class Rule(Enum):
     CREATE_2D_FORMAT = "RESOURCE_CREATE_2D of an unknown format", INVALID_PARAMETER
     CREATE_SIZE_NONZERO = "an image without pixels", INVALID_PARAMETER
     UNREF_KNOWN = "RESOURCE_UNREF of an unknown resource", INVALID_RESOURCE_ID
+    UUID_NEGOTIATED = "RESOURCE_ASSIGN_UUID without F_RESOURCE_UUID", UNSPEC
     UUID_KNOWN = "RESOURCE_ASSIGN_UUID of an unknown resource", INVALID_RESOURCE_ID
 
     # backing
@@ -106,6 +105,7 @@ class Rule(Enum):
     SUBMIT_LIMIT = "SUBMIT_3D of more bytes than the device takes", OUT_OF_MEMORY
 
     # blobs
+    BLOB_NEGOTIATED = "RESOURCE_CREATE_BLOB or SET_SCANOUT_BLOB without F_RESOURCE_BLOB", UNSPEC
     CREATE_BLOB_ID_NONZERO = "RESOURCE_CREATE_BLOB with id 0", INVALID_RESOURCE_ID
     CREATE_BLOB_ID_FREE = "RESOURCE_CREATE_BLOB with the id of a live resource", INVALID_RESOURCE_ID
     CREATE_BLOB_MEM_VALID = "blob_mem is not 1..3", INVALID_PARAMETER
@@ -141,20 +141,7 @@ class Rule(Enum):
         self.strict = strict
 
 
-#: the rule at which each group of them starts
-GROUPS: dict[Rule, str] = {
-    Rule.HEADER_WHOLE: "any command",
-    Rule.RESOURCE_LIMIT: "resources",
-    Rule.ATTACH_KNOWN: "backing",
-    Rule.TRANSFER_KNOWN: "transfers",
-    Rule.SCANOUT_KNOWN: "displays",
-    Rule.CAPSET_INDEX_VALID: "capability sets",
-    Rule.CTX_CREATE_ID_FREE: "contexts",
-    Rule.CREATE_BLOB_ID_NONZERO: "blobs",
-    Rule.RENDERER_ACCEPTS: "the renderer said no",
-}
-
-#: the rules that the table of conditions in docs/profiles.md does not have
+#: the rules that the table of conditions does not have (docs/profiles.md)
 BESIDE_TABLE = frozenset(
     {
         Rule.HEADER_WHOLE,
