@@ -44,14 +44,16 @@ class Walk(msgspec.Struct, frozen=True):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the machine.
 
-    name: a few words that tell it from the others. says: the outcome in a sentence. platform: what the region's
-    mappings become; None: that is not shown. region_size: bytes of the host visible region. derivation: the stack of
-    the buffer that the run is about. conflicts: worst first. remedies: what was tried against what went wrong.
+    name: a few words that tell it from the others. says: the outcome in a sentence or two. happens: how it came to
+    that: sentences, each with its source. platform: what the region's mappings become; None: that is not shown.
+    region_size: bytes of the host visible region. derivation: the stack of the buffer that the run is about.
+    conflicts: worst first. remedies: what was tried against what went wrong.
     """
 
     name: str
     outcome: Outcome
     says: str
+    happens: Sequence[tuple[str, str]] = ()
     events: Sequence[Event] = ()
     facts: Sequence[Fact] = ()
     derivation: Derivation | None = None
