@@ -22,7 +22,7 @@ demo = App(name="demo", help="See what the emulator is about.")
 demo.command("vgpu_emu.cli.demo:cache", name="cache")
 app.command(demo)
 app.command("vgpu_emu.cli.decode:decode", name="decode")
-app.command("vgpu_emu.cli.explain:explain", name="explain")
+app.command("vgpu_emu.cli.explain:group", name="explain")
 app.command("vgpu_emu.cli.matrix:matrix", name="matrix")
 
 
