@@ -20,6 +20,7 @@ app = App(
 )
 demo = App(name="demo", help="See what the emulator is about.")
 demo.command("vgpu_emu.cli.demo:cache", name="cache")
+demo.command("vgpu_emu.cli.bug_report:report", name="report")
 app.command(demo)
 app.command("vgpu_emu.cli.decode:decode", name="decode")
 app.command("vgpu_emu.cli.explain:group", name="explain")
