@@ -106,7 +106,7 @@ def _show(chosen: Report, runs: list[tuple[Case, Walkthrough]], console: Console
         console.print(Padding(Text(f"{title}: {says}"), (0, 0, 0, 2)))
     console.print()
     for case, walk in runs:
-        console.print(_case(case, walk))
+        _show_case(case, walk, console)
     broken, mended = ([run for run in runs if bool(run[1].damage) is wrong] for wrong in (True, False))
     if broken and mended:
         console.print(Text("\nThe first wrong bytes", "bold"))
@@ -118,16 +118,14 @@ def _show(chosen: Report, runs: list[tuple[Case, Walkthrough]], console: Console
         console.print(Padding(Text(f"{layer.name}: {layer.says} [{layer.source}]"), (0, 0, 0, 2)))
 
 
-def _case(case: Case, walk: Walkthrough) -> Padding:
-    derived, wrong, reads = case.derive(), len(walk.damage), len(_reads(walk))
-    lines = Text(f"{case.title}\n", "bold")
-    lines.append(
-        f"  {words(case.platform)}; memtype {derived.memtype}, effective {derived.effective.value}\n", "not bold"
-    )
-    lines.append(f"  {wrong} of {reads} reads wrong", "bold red" if wrong else "not bold green")
+def _show_case(case: Case, walk: Walkthrough, console: Console) -> None:
+    derived, wrong = case.derive(), len(walk.damage)
+    counts = Text(f"{wrong} of {len(_reads(walk))} reads wrong", "bold red" if wrong else "green")
     lost = f", {_wrong_bytes(walk)} bytes" if wrong else ""
-    lines.append(f"{lost}; {walk.system.transfers} transfers", "not bold")
-    return Padding(lines, (0, 0, 0, 2))
+    counts.append(f"{lost}; {walk.system.transfers} transfers", "not bold default")
+    setting = f"{words(case.platform)}; memtype {derived.memtype}, effective {derived.effective.value}"
+    for line, indent in ((Text(case.title, "bold"), 2), (Text(setting), 4), (counts, 4)):
+        console.print(Padding(line, (0, 0, 0, indent)))
 
 
 def _bytes(broken: tuple[Case, Walkthrough], mended: tuple[Case, Walkthrough]) -> Table:
