@@ -1,6 +1,7 @@
 """``vgpu-emu demo report``: public bug reports, reproduced on the models: the fault, what did not help, what did."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -12,13 +13,20 @@ from rich.text import Text
 from vgpu_emu.attributes.reports import REPORTS, Case, Report
 from vgpu_emu.attributes.walkthrough import Entry, Walkthrough
 from vgpu_emu.cli.choices import known, words
+from vgpu_emu.cli.output import write_html
+from vgpu_emu.cli.stories import report_story
+from vgpu_emu.cli.usage import UsageError
 
 #: bytes of a read that are shown
 _SHOWN = 8
 
 
 def report(
-    name: str | None = None, /, *, json_: Annotated[bool, Parameter(name="--json", negative=())] = False
+    name: str | None = None,
+    /,
+    *,
+    html: Path | None = None,
+    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
     """Reproduce a public bug report on the models: the fault, what did not help, what did.
 
@@ -36,11 +44,15 @@ def report(
     ----------
     name
         Which one; without it, they are listed.
+    html
+        Also write a page to this file, for any browser: the cases side by side, the cache lines step by step.
     json_
         One JSON object instead of text.
     """
     named = {_short(each): each for each in REPORTS}
     if name is None:
+        if html is not None:
+            raise UsageError("a page of which report? vgpu-emu demo report NAME --html FILE")
         _list(list(named.values()), json_)
         return
     chosen = named[known("report", name.rpartition("/")[2].lower(), named)]
@@ -50,6 +62,8 @@ def report(
         print(json.dumps({"schema": 1, **told, "cases": [_as_json(case, walk) for case, walk in runs]}))
     else:
         _show(chosen, runs, Console())
+    if html is not None:
+        write_html(html, report_story(chosen, runs))
 
 
 def _short(report: Report) -> str:

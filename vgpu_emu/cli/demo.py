@@ -11,12 +11,18 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 from rich.console import Console
 
+from vgpu_emu.assembly import Config
+from vgpu_emu.attributes.platform import Platform
 from vgpu_emu.cli.cache_view import show
 from vgpu_emu.cli.choices import BarName, DialectName, ExporterName, FirmwareName, config_of, one_platform
+from vgpu_emu.cli.output import write_file, write_html, write_perfetto
+from vgpu_emu.cli.stories import demo_story
 from vgpu_emu.cli.usage import UsageError
 from vgpu_emu.explanation import explain, fields
 from vgpu_emu.matrix import row
 from vgpu_emu.propagation import Propagation, propagate
+from vgpu_emu.report.mermaid import mermaid_of_runs
+from vgpu_emu.trace.log import Event
 from vgpu_wire.context_stream import ExporterKind
 
 
@@ -29,6 +35,9 @@ def cache(
     firmware: FirmwareName | None = None,
     bar: BarName | None = None,
     svg: Path | None = None,
+    html: Path | None = None,
+    perfetto: Path | None = None,
+    mermaid: Annotated[bool, Parameter(negative=())] = False,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
     """Follow a buffer's cache attribute from the driver that exports it to the guest's page protection.
@@ -46,6 +55,8 @@ def cache(
         vgpu-emu demo cache --exporter incoherent --dialect rfc3 --profile qemu-virgl
 
         vgpu-emu demo cache --platform amd --firmware ovmf
+
+        vgpu-emu demo cache --html page.html
 
         vgpu-emu demo cache --json
 
@@ -66,28 +77,48 @@ def cache(
         Where the host visible region is, on x86: above-4g, which is the default, or below-4g.
     svg
         Also write the picture to this file.
+    html
+        Also write a page to this file, for any browser: the messages byte by byte, the map of the host visible region,
+        the attribute stack and the cache lines where data goes wrong. Without --platform it is that of amd.
+    perfetto
+        Also write a trace to this file, for ui.perfetto.dev.
+    mermaid
+        A Mermaid sequenceDiagram instead of the tables.
     json_
         One JSON object instead of the tables.
     """
     if platform is None and (firmware or bar):
         raise UsageError("--firmware and --bar say where the hardware maps it: they go with --platform NAME")
+    if json_ and mermaid:
+        raise UsageError("--json or --mermaid: stdout is for one of them")
     hardware = one_platform(platform, firmware, bar) if platform is not None else None
-    runs = []
-    for ioctl in (False, True):
-        config = replace(config_of(dialect, profile, ioctl), platform=hardware)
-        runs.append(trio.run(propagate, ExporterKind[exporter.upper()], config))
+    configs = [config_of(dialect, profile, ioctl) for ioctl in (False, True)]
+    kind = ExporterKind[exporter.upper()]
+    runs = _runs(kind, configs, hardware)
     if json_:
         print(json.dumps({"schema": 1, "runs": [_as_json(run) for run in runs]}))
+    elif mermaid:
+        print(mermaid_of_runs(_named(runs)), end="")
     else:
         show(runs, Console())
     if svg is not None:
         picture = Console(record=True, width=110, file=io.StringIO(), force_terminal=True)
         show(runs, picture)
-        try:
-            svg.write_text(picture.export_svg(title="vgpu-emu demo cache"), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot write {svg}: {error.strerror}") from None
+        write_file(svg, picture.export_svg(title="vgpu-emu demo cache").encode())
+    if html is not None:
+        write_html(html, demo_story(runs if hardware else _runs(kind, configs, one_platform("amd", None, None))))
+    if perfetto is not None:
+        write_perfetto(perfetto, _named(runs))
     return 0
+
+
+def _runs(exporter: ExporterKind, configs: list[Config], hardware: Platform | None) -> list[Propagation]:
+    return [trio.run(propagate, exporter, replace(config, platform=hardware)) for config in configs]
+
+
+def _named(runs: list[Propagation]) -> dict[str, list[Event]]:
+    kernels = ("without DMA_BUF_IOCTL_INFO", "with DMA_BUF_IOCTL_INFO")
+    return {f"a kernel {kernels[run.config.ioctl]}": run.events for run in runs}
 
 
 def _as_json(run: Propagation) -> dict[str, Any]:

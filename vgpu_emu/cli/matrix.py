@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -20,7 +21,9 @@ from vgpu_emu.cli.choices import (
     platforms,
 )
 from vgpu_emu.cli.matrix_view import show
+from vgpu_emu.cli.output import write_html
 from vgpu_emu.cli.progress import progress
+from vgpu_emu.cli.stories import matrix_story
 from vgpu_emu.matrix import row, told
 from vgpu_emu.vmm.profiles import PROFILES
 from vgpu_emu.vocabulary import Dialect
@@ -37,6 +40,7 @@ def matrix(
     bar: BarName | None = None,
     no_ioctl: Annotated[bool, Parameter(negative=())] = False,
     guess: GuessName | None = None,
+    html: Path | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
     """Every exporter, posting of the series and VMM on every platform: what the guest is told, and what becomes of it.
@@ -51,6 +55,8 @@ def matrix(
         vgpu-emu matrix --exporter wc --platform amd --platform arm64-fwb
 
         vgpu-emu matrix --no-ioctl --firmware ovmf --json
+
+        vgpu-emu matrix --html matrix.html
 
     Parameters
     ----------
@@ -70,6 +76,8 @@ def matrix(
         On a kernel without DMA_BUF_IOCTL_INFO, where every VMM takes the renderer's guess.
     guess
         That guess: cached, which is the default, uncached or wc.
+    html
+        Also write a page to this file, for any browser: the whole matrix as one table.
     json_
         One JSON object instead of tables.
     """
@@ -85,6 +93,8 @@ def matrix(
         print(json.dumps({"schema": 1, "ioctl": not no_ioctl, "rows": msgspec.to_builtins(rows)}))
     else:
         show(rows, Console())
+    if html is not None:
+        write_html(html, matrix_story(rows, "without DMA_BUF_IOCTL_INFO" if no_ioctl else "with DMA_BUF_IOCTL_INFO"))
 
 
 def _once(names: Sequence[str] | None) -> list[str]:
