@@ -43,11 +43,11 @@ def _stack(run: Propagation, platform: Platform, explanation: Explanation) -> Pa
     table.add_column(style="dim")
     views = platform.host_views(run.host_attribute)
     exporter, gpu = (view.value for view in views) if views else ("not told", "not told")
-    table.add_row("exporter, CPU", exporter, explanation.happens[0].source)
+    table.add_row("exporter, CPU", exporter, Text(explanation.happens[0].source))
     table.add_row("exporter, GPU", gpu, "")
     assert explanation.derivation is not None
     for layer in explanation.derivation.layers:
-        table.add_row(layer.name, layer.says, layer.source)
+        table.add_row(layer.name, Text(layer.says), Text(layer.source))
     verdict = row(run, platform).verdict
     table.add_row("verdict", Text(verdict, STYLES[verdict.partition(",")[0]]), "")
     return Padding(table, (0, 0, 0, 2))

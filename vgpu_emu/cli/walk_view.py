@@ -4,14 +4,16 @@ from itertools import groupby
 
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from vgpu_emu.attributes.walkthrough import MEMORY, Entry, LineState, Walkthrough
 from vgpu_emu.explanation import damage_words, text
 
-#: what stands before the bytes of a copy
+#: what stands before the bytes of a copy that is no plain one
 _MARKS = {"dirty": "* ", "combining": "+ ", MEMORY: ""}
+_LEGEND = {"dirty": "* dirty, memory has it not", "combining": "+ in a write-combining buffer, on its way"}
 #: bytes of a line that are shown
 _SHOWN = 16
 
@@ -30,15 +32,17 @@ def show_walk(walk: Walkthrough, console: Console) -> None:
         action = Text(f"{who} {does}", "bold red" if wrong else "")
         if wrong:
             action.append(f": {wrong.kind.upper()}")
-        cells = [_cell(entry.lines[0], holder) if entry.lines else "" for holder in holders]
+        cells = [Text(_cell(entry.lines[0], holder) if entry.lines else "") for holder in holders]
         table.add_row(str(entry.step), action, *cells)
     console.print(table)
     for damage in walk.damage:
-        console.print(Text(f"  step {damage.step}: {damage_words(damage)}", "red"))
+        console.print(Padding(Text(f"step {damage.step}: {damage_words(damage)}", "red"), (0, 0, 0, 2)))
     if not walk.damage:
         console.print(Text("  every read is right", "green"))
-    if any(mark in str(cell) for mark in _MARKS.values() for cell in table.columns[-1].cells):
-        console.print(Text("  * dirty, memory has it not   + in a write-combining buffer, on its way", "dim"))
+    if marked := {state for entry in walk.log for line in entry.lines[:1] for _, state, _ in line.copies} & set(
+        _LEGEND
+    ):
+        console.print(Text("  " + "   ".join(_LEGEND[state] for state in sorted(marked)), "dim"))
 
 
 def _does(entry: Entry) -> str:
