@@ -39,10 +39,9 @@ def show_walk(walk: Walkthrough, console: Console) -> None:
         console.print(Padding(Text(f"step {damage.step}: {damage_words(damage)}", "red"), (0, 0, 0, 2)))
     if not walk.damage:
         console.print(Text("  every read is right", "green"))
-    if marked := {state for entry in walk.log for line in entry.lines[:1] for _, state, _ in line.copies} & set(
-        _LEGEND
-    ):
-        console.print(Text("  " + "   ".join(_LEGEND[state] for state in sorted(marked)), "dim"))
+    seen = {state for entry in walk.log for line in entry.lines[:1] for _, state, _ in line.copies}
+    if explained := [says for state, says in _LEGEND.items() if state in seen]:
+        console.print(Text(f"  {'   '.join(explained)}", "dim"))
 
 
 def _does(entry: Entry) -> str:
