@@ -54,6 +54,7 @@ def test_bug_report_writes_a_page(file: Path, name: str) -> None:
     page = Page(file.read_text(encoding="utf-8"))
     assert name in " ".join(page.words)
     assert ("stepper" in page.values("class")) == (name != "edk2#13129")
+    assert "stepper calm" in page.values("class")
 
 
 def test_a_page_of_no_report_is_a_mistake(file: Path) -> None:

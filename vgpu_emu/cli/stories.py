@@ -107,11 +107,10 @@ def _guest(pgprot: Pgprot) -> Fact:
 
 
 def _case(case: Case, walk: Walkthrough) -> Run:
-    wrong = bool(walk.damage)
     return Run(
-        name=f"{case.title} ({words(case.platform)})",
-        outcome=Outcome.CONFLICT if wrong else Outcome.AGREE,
-        says="Wrong bytes are read." if wrong else f"{walk.system.transfers} transfers between caches and memory.",
+        name=case.title,
+        outcome=Outcome.WRONG if walk.damage else Outcome.RIGHT,
+        says=f"{words(case.platform)}: {walk.system.transfers} transfers of cache lines.",
         facts=[_exporter(case.host), _guest(case.pgprot)],
         derivation=case.derive(),
         platform=case.platform,

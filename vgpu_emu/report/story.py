@@ -15,8 +15,12 @@ from vgpu_emu.trace.log import Event
 
 
 class Outcome(Enum):
-    """How a run ended, in the order in which it matters."""
+    """How a run ended."""
 
+    #: of a run on the coherency model alone: what was read
+    WRONG = "wrong bytes"
+    RIGHT = "right bytes"
+    #: of mappings of the same pages
     CONFLICT = "conflict"
     TOLERATED = "tolerated, slower"
     UNKNOWN = "unknown"
