@@ -15,7 +15,7 @@ from vgpu_emu.cli import app, main
 from vgpu_emu.cli.style import painter, printable
 
 CAPTURE = str(Path(__file__).parents[1] / "data" / "captures" / "2d.jsonl")
-COMMANDS = [["decode"], ["explain"], ["demo", "cache"]]
+COMMANDS = [["decode"], ["explain"], ["explain", "cache"], ["matrix"], ["demo", "cache"], ["demo", "report"]]
 
 
 def program(*arguments: str) -> list[str]:
@@ -31,7 +31,13 @@ def test_program_without_arguments_shows_its_help(capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize(
     ("arguments", "commands"),
-    [([], {"decode", "demo", "explain"}), (["--help"], {"decode", "demo", "explain"}), (["demo"], {"cache"})],
+    [
+        ([], {"decode", "demo", "explain", "matrix"}),
+        (["--help"], {"decode", "demo", "explain", "matrix"}),
+        (["demo"], {"cache", "report"}),
+        (["demo", "--help"], {"cache", "report"}),
+        (["explain", "--help"], {"cache"}),
+    ],
 )
 def test_list_of_commands_says_what_each_does(
     capsys: pytest.CaptureFixture[str], arguments: list[str], commands: set[str]

@@ -48,6 +48,7 @@ def lockstep_run(*, ioctl: bool) -> tuple[list[Event], Pgprot, Run]:
         name="with the ioctl" if ioctl else "without the ioctl",
         outcome=Outcome.CONFLICT if conflicts else Outcome.AGREE,
         says="They do not agree." if conflicts else "They agree.",
+        happens=[("The VMM answers.", "vmm.c")],
         events=events,
         facts=[Fact("exporter", "maps it", "wc"), Fact("guest", "maps it with", pgprot.value)],
         derivation=AMD.derive(pgprot),

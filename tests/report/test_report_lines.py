@@ -85,9 +85,15 @@ def test_text_is_shown_as_text() -> None:
     assert (cache.text, memory.text) == ("vertices", "")
 
 
-def test_where_every_read_is_right_no_steps_are_shown() -> None:
+def test_where_every_read_is_right_the_first_lines_are_shown() -> None:
     right = shown(walk(Pgprot.WRITECOMBINE).log)
-    assert (right.reads, right.bad, right.lines, right.steps) == (3, 0, [], [])
+    assert (right.reads, right.bad, right.damaged, right.lines) == (3, 0, 0, [0, 1, 2, 3])
+    assert [step.number for step in right.steps if step.right] == [3, 6, 9]
+    assert not any(step.wrong for step in right.steps)
+
+
+def test_of_an_empty_log_nothing_is_shown() -> None:
+    assert shown([])[:5] == (0, 0, [], 0, [])
 
 
 def wrong_lines(count: int, rounds: int = 1) -> list[Entry]:

@@ -8,11 +8,14 @@ import pytest
 from report_kit import Combined, lockstep_run, story
 
 from vgpu_emu.attributes.derivation import Kind
+from vgpu_emu.attributes.platform import platform
 from vgpu_emu.report.page import MAX_CONFLICTS, html
 from vgpu_emu.report.sequence import MAX_ROWS
+from vgpu_emu.report.stack import layers
 from vgpu_emu.report.story import Outcome, Run, Story
 from vgpu_emu.trace.ladder import rungs
 from vgpu_emu.trace.log import VMM, Note
+from vgpu_emu.vocabulary import Pgprot
 
 HOSTILE = "</script><img src=http://evil.example onerror=alert(1)>\"'{{ 7 * 7 }}\x00\N{RIGHT-TO-LEFT OVERRIDE}"
 _VOID = {"meta", "input", "br", "img"}
@@ -159,3 +162,13 @@ def test_without_jinja2_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(ModuleNotFoundError, match="jinja2"):
         html(STORY)
+
+
+def test_stages_that_only_some_runs_have_stand_above_the_effective_type() -> None:
+    runs = [
+        Run(name=name, outcome=Outcome.AGREE, says="", derivation=platform(name).derive(Pgprot.CACHED))
+        for name in ("amd", "intel", "arm64")
+    ]
+    names = [level.who for level in layers(runs)]
+    assert names[-1] == "effective"
+    assert {"KVM, NPT leaf", "KVM, EPT leaf", "guest MAIR"} <= set(names)

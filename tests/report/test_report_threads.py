@@ -1,5 +1,6 @@
 """Which events of a log belong together."""
 
+import pytest
 from report_kit import lockstep_run
 from support import create
 
@@ -63,3 +64,9 @@ def test_an_answer_to_nothing_and_bytes_that_are_no_message_belong_to_nothing() 
     assert (unanswered.record, unanswered.answered) == (None, None)
     assert (answer.answers, answer.resource) == (None, None)
     assert note.record is None
+
+
+@pytest.mark.parametrize(("said", "blob"), [(1, 1), (0xFFFFFFFF, 0xFFFFFFFF), (0, None), (1 << 32, None), ("2", None)])
+def test_a_note_names_a_blob_only_by_a_number_that_one_can_have(said: object, blob: int | None) -> None:
+    (thread,) = threads([Note(0, VMM, "odd", {"resource_id": said})])
+    assert thread.resource == blob

@@ -7,8 +7,8 @@ import pytest
 from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace, TrackEvent
 from report_kit import lockstep_run
 
-from vgpu_emu.report.mermaid import MAX_DETAIL, mermaid
-from vgpu_emu.report.perfetto import TICK, perfetto
+from vgpu_emu.report.mermaid import MAX_DETAIL, mermaid, mermaid_of_runs
+from vgpu_emu.report.perfetto import TICK, perfetto, perfetto_of_runs
 from vgpu_emu.report.threads import threads
 from vgpu_emu.trace.ladder import rungs
 from vgpu_emu.trace.log import CONTROLQ, GUEST, VMM, Event, Message, Note
@@ -52,6 +52,14 @@ def test_somebody_unknown_has_no_line_of_their_own() -> None:
 def test_a_long_detail_is_cut(length: int) -> None:
     text = mermaid([Note(0, GUEST, "says", {"x": "y" * (length - 2)})])
     assert text.endswith(" ...\n") == (length > MAX_DETAIL)
+
+
+def test_several_runs_make_one_diagram() -> None:
+    lines = mermaid_of_runs({"first; run": EVENTS, "second": EVENTS}).splitlines()
+    assert all(LINE.fullmatch(line) for line in lines[1:])
+    assert lines.count("    participant guest") == 1
+    assert [line for line in lines if line.startswith("    Note over guest,host: ") and "run" in line]
+    assert len(lines) == 4 + 2 * (1 + len(EVENTS))
 
 
 def parsed(events: list[Event]) -> Trace:
@@ -127,6 +135,20 @@ def test_time_goes_on_even_where_the_log_has_no_clock() -> None:
 def test_an_answer_to_nothing_is_an_instant() -> None:
     (event,) = track_events(parsed([Message(0, CONTROLQ, VMM, GUEST, b"")]))
     assert event.type == TrackEvent.TYPE_INSTANT
+
+
+def test_several_runs_have_tracks_and_flows_of_their_own() -> None:
+    trace = Trace()
+    trace.ParseFromString(perfetto_of_runs({"first": EVENTS, "second": EVENTS}))
+    names = tracks(trace)
+    assert {"first/guest", "second/guest", "first/VMM", "second/host"} <= set(names.values())
+    flows = {uuid: {flow for e in track_events(trace) if e.track_uuid == uuid for flow in e.flow_ids} for uuid in names}
+    by_run = {
+        run: set().union(*[flows[uuid] for uuid, name in names.items() if name.startswith(run)])
+        for run in ("first/VMM", "second/VMM")
+    }
+    assert by_run["first/VMM"]
+    assert by_run["first/VMM"].isdisjoint(by_run["second/VMM"])
 
 
 def test_the_same_log_gives_the_same_trace() -> None:

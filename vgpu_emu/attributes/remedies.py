@@ -16,11 +16,9 @@ from vgpu_wire.blob import MapCache
 from vgpu_wire.dmabuf import DmaBufSyncFlag
 
 #: what is written, in this order, to the same bytes of one cache line
-BY_HOST, BY_GUEST, BY_GPU = b"cleared by the host     ", b"drawn by the guest      ", b"finished by the GPU     "
+BY_HOST, BY_GUEST, BY_GPU = b"cleared by host ", b"drawn by guest  ", b"finished by GPU "
 SIZE = len(BY_GUEST)
 _WORD = 8
-#: courses of the weather that a remedy must survive, beside the calm one
-SEEDS = range(12)
 
 
 class Upkeep(Enum):
@@ -41,7 +39,10 @@ class Setting:
     upkeep: Upkeep = Upkeep.NONE
 
     def run(self, weather: Weather | None = None) -> Walkthrough:
-        """Three parties write the same bytes in turn, and the next one reads them; what went wrong is in `damage`."""
+        """Three parties write the same bytes in turn, and the next one reads them; what went wrong is in `damage`.
+
+        What is right in the calm, without weather, is right in any.
+        """
         walk = stage(self.platform, self.host, self.pgprot, weather=weather)
         self._clear(walk)
         self._begin(walk, DmaBufSyncFlag.READ)
@@ -78,10 +79,6 @@ class Setting:
         elif self.upkeep is Upkeep.FLUSH and access is DmaBufSyncFlag.WRITE:
             walk.flush("guest", 0, SIZE)
 
-    def harmed(self) -> bool:
-        """Whether a read goes wrong, in the calm or in some weather."""
-        return any(self.run(weather).damage for weather in (None, *map(Weather, SEEDS)))
-
 
 @dataclass(frozen=True)
 class Remedy:
@@ -98,6 +95,7 @@ RIGHT_MAP_INFO = {
     HostAttribute.WC: (MapCache.WC, Pgprot.WRITECOMBINE),
     HostAttribute.CACHED: (MapCache.CACHED, Pgprot.CACHED),
 }
+_COHERENT = "drm/msm, MSM_BO_CACHED_COHERENT"
 _FLUSHES = {
     "x86": ("clflush", "SDM vol 2, CLFLUSH"),
     "arm64": ("dc civac", "Arm ARM, cache maintenance by VA to PoC"),
@@ -111,10 +109,12 @@ def remedies(here: Platform, host: HostAttribute, pgprot: Pgprot) -> list[Remedy
     if host is HostAttribute.UNKNOWN:
         return []
     now = Setting(here, host, pgprot)
-    harmed, cost = now.harmed(), now.run().system.transfers
+    walk = now.run()
+    harmed = bool(walk.damage)
     tried = []
     for says, source, setting in _ideas(now, harmed):
-        helps = not setting.harmed() and (harmed or setting.run().system.transfers < cost)
+        after = setting.run()
+        helps = not after.damage and (harmed or after.system.transfers < walk.system.transfers)
         tried.append(Remedy(says, source, setting, helps))
     if not harmed and not any(remedy.helps for remedy in tried):
         return []
@@ -146,4 +146,4 @@ def _ideas(now: Setting, harmed: bool) -> Iterator[tuple[str, str, Setting]]:
         yield says, manual, replace(now, upkeep=Upkeep.FLUSH)
     if harmed and now.host is not HostAttribute.CACHED:
         coherent = replace(now, host=HostAttribute.CACHED, pgprot=Pgprot.CACHED)
-        yield "Let the exporter allocate it cached, for a GPU that snoops (map_info 1, CACHED).", "exporter", coherent
+        yield "Let the exporter allocate it cached, for a GPU that snoops (map_info 1, CACHED).", _COHERENT, coherent

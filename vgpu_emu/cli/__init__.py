@@ -20,18 +20,20 @@ app = App(
 )
 demo = App(name="demo", help="See what the emulator is about.")
 demo.command("vgpu_emu.cli.demo:cache", name="cache")
+demo.command("vgpu_emu.cli.bug_report:report", name="report")
 app.command(demo)
 app.command("vgpu_emu.cli.decode:decode", name="decode")
-app.command("vgpu_emu.cli.explain:explain", name="explain")
+app.command("vgpu_emu.cli.explain:group", name="explain")
 app.command("vgpu_emu.cli.replay:replay", name="replay")
 app.command("vgpu_emu.cli.profiles:group", name="profiles")
+app.command("vgpu_emu.cli.matrix:matrix", name="matrix")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; the exit code. A user's mistake is one line on stderr, never a traceback."""
     code = 0
     try:
-        if not (sys.argv[1:] if arguments is None else arguments)[1:]:
+        if _shows_a_list(sys.argv[1:] if arguments is None else arguments):
             _import_commands(app)
         answer = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         code = answer if isinstance(answer, int) else 0
@@ -58,6 +60,11 @@ def main(arguments: list[str] | None = None) -> int:
             return FOUND
         # the reader of stdout has seen enough
     return code
+
+
+def _shows_a_list(arguments: list[str]) -> bool:
+    """Whether a list of commands may be asked for."""
+    return len(arguments) < 2 or not {"--help", "-h"}.isdisjoint(arguments)
 
 
 def _import_commands(group: App) -> None:

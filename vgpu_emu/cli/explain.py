@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Annotated
 
 import msgspec
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from vgpu_emu.cli.style import Paint, painter, printable
 from vgpu_emu.cli.usage import UsageError
@@ -47,6 +47,8 @@ def explain(*words: str, json_: Annotated[bool, Parameter(name="--json", negativ
         vgpu-emu explain "*ERROR* response 0x1200 (command 0x207)"
 
         vgpu-emu explain RESOURCE_MAP_BLOB
+
+        vgpu-emu explain cache --exporter wc --platform arm64-fwb
 
     Parameters
     ----------
@@ -134,3 +136,8 @@ def _item(text: str, width: int, indent: str) -> str:
 
 def _filled(text: str, width: int, first: str, others: str) -> str:
     return textwrap.fill(text, width, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
+
+
+group = App(name="explain")
+group.default(explain)
+group.command("vgpu_emu.cli.explain_cache:cache", name="cache")

@@ -6,13 +6,12 @@ import msgspec
 from cyclopts import Parameter
 
 from vgpu_emu.cli.inputs import InputFile, input_name, read_input
+from vgpu_emu.cli.profiles import named_profile
 from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import FOUND, UsageError
 from vgpu_emu.ids import BlobId
 from vgpu_emu.replaying import Outcome, replay_capture
 from vgpu_emu.trace.capture import Exchange, Unreadable, read_messages
-from vgpu_emu.vmm.catalogue import PROFILES
-from vgpu_emu.vmm.profiles import Profile
 from vgpu_wire.blob import MapCache
 from vgpu_wire.device import Feature
 
@@ -61,7 +60,7 @@ def replay(
     try:
         outcome = replay_capture(
             exchanges,
-            _profile(profile),
+            named_profile(profile),
             features=_features(features),
             map_infos=dict(_map_info(text) for text in blob_id),
         )
@@ -85,12 +84,6 @@ def _exchanges(capture: str) -> list[Exchange]:
     if not found:
         raise UsageError(f"there is no request in {input_name(capture)}: a capture has JSON lines with the key request")
     return found
-
-
-def _profile(name: str) -> Profile:
-    if name not in PROFILES:
-        raise UsageError(f"no profile {printable(name)!r}; there are {', '.join(PROFILES)}")
-    return PROFILES[name]
 
 
 def _features(text: str | None) -> frozenset[Feature] | None:

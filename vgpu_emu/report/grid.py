@@ -58,8 +58,11 @@ class Line(NamedTuple):
 
 
 class Grid(NamedTuple):
+    """outcomes: those that occur."""
+
     columns: list[Column]
     lines: list[Line]
+    outcomes: list[Outcome]
 
 
 def grid(combinations: Sequence[Combination]) -> Grid:
@@ -79,12 +82,14 @@ def grid(combinations: Sequence[Combination]) -> Grid:
     for teller, cells in table.items():
         seen = tuple(cells.get(alike[0]) for alike in across.values())
         lines.setdefault((teller.exporter, told[teller], seen), []).append(teller)
+    met = {cell.outcome for cells in table.values() for cell in cells.values()}
     return Grid(
         [Column(platform, _variants(alike, places)) for (platform, _), alike in across.items()],
         [
             Line(exporter, _asked(alike, list(table)), says, list(seen))
             for (exporter, says, seen), alike in lines.items()
         ],
+        [outcome for outcome in Outcome if outcome in met],
     )
 
 

@@ -67,17 +67,17 @@ def layer_chip(says: str) -> Chip:
     return chip(says, _TYPES.get(words[-1].lower()) if words else None)
 
 
-def host_chip(attribute: HostAttribute) -> Chip:
-    return chip(attribute.value, _HOST[attribute])
+def host_kind(attribute: HostAttribute) -> Kind | None:
+    return _HOST[attribute]
 
 
-def pgprot_chip(pgprot: Pgprot) -> Chip:
-    return chip(pgprot.value, _PGPROT[pgprot])
+def pgprot_kind(pgprot: Pgprot) -> Kind:
+    return _PGPROT[pgprot]
 
 
-def map_info_chip(map_info: int, words: str) -> Chip:
+def map_info_kind(map_info: int) -> Kind | None:
     """NONE and unknown numbers tell a cache nothing; what a guest makes of them is its own business."""
-    return chip(f"{map_info} {words}", _MAP_CACHE.get(map_info & MAP_CACHE_MASK))
+    return _MAP_CACHE.get(map_info & MAP_CACHE_MASK)
 
 
 def effective_chip(effective: Effective) -> Chip:

@@ -59,8 +59,8 @@ class Step(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """reads, bad: how many reads there were, and how many got wrong bytes. lines: the numbers of those shown, of
-    `damaged` that went wrong. left_out: steps that are not shown."""
+    """reads, bad: how many reads there were, and how many got wrong bytes. lines: the numbers of those shown: of
+    `damaged` that went wrong, or if none did of all. left_out: steps that are not shown."""
 
     reads: int
     bad: int
@@ -71,14 +71,15 @@ class Shown(NamedTuple):
 
 
 def shown(log: Sequence[Entry]) -> Shown:
-    """The part of a log that tells what went wrong; no steps where every read was right."""
+    """The part of a log that tells what went wrong; where nothing did, how it goes."""
     damage = [entry.damage for entry in log if entry.damage is not None]
     damaged = list(dict.fromkeys(line for each in damage for line in _wrong_lines(each)))
-    lines = sorted(damaged[:MAX_LINES])
+    touched = dict.fromkeys(state.line for entry in log for state in entry.lines)
+    lines = sorted((damaged or list(touched))[:MAX_LINES])
     told = [entry for entry in log if not entry.lines or any(state.line in lines for state in entry.lines)]
     first = next((place for place, entry in enumerate(told) if entry.damage), 0)
     start = max(0, min(first - _BEFORE, len(told) - MAX_STEPS))
-    steps = list(_steps(told, lines))[start : start + MAX_STEPS] if lines else []
+    steps = list(_steps(told[: start + MAX_STEPS], lines))[start:]
     reads = sum(entry.action.startswith("reads") for entry in log)
     return Shown(reads, len(damage), lines, len(damaged), steps, len(log) - len(steps))
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from vgpu_emu.attributes.alias_rules import Verdict
-from vgpu_emu.report.kinds import Chip, effective_chip, host_chip, map_info_chip, pgprot_chip
+from vgpu_emu.report.kinds import Chip, chip, effective_chip, host_kind, map_info_kind, pgprot_kind
 from vgpu_emu.report.region import Mapped, Moment, mappings, moments
 from vgpu_emu.report.story import Run
 from vgpu_emu.trace.words import map_info_words
@@ -68,9 +68,9 @@ def _column(blob: Mapped) -> Column:
         bytes_words(blob.length),
         blob.resource_id,
         blob.since,
-        host_chip(blob.host) if blob.host else None,
-        map_info_chip(blob.map_info, map_info_words(blob.map_info)),
-        pgprot_chip(blob.pgprot) if blob.pgprot else None,
+        chip(blob.host.value, host_kind(blob.host)) if blob.host else None,
+        chip(f"{blob.map_info} ({map_info_words(blob.map_info)})", map_info_kind(blob.map_info)),
+        chip(blob.pgprot.value, pgprot_kind(blob.pgprot)) if blob.pgprot else None,
         effective_chip(derivation.effective) if derivation else None,
         _bad(blob),
         f"{judgement.verdict.value}: {judgement.rule}" if judgement else "",

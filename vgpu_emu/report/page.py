@@ -23,6 +23,8 @@ from vgpu_emu.report.story import Outcome, Run, Story
 MAX_CONFLICTS = 20
 #: outcome -> a sign that does not need colour
 SIGNS = {
+    Outcome.WRONG: "\N{MULTIPLICATION X}",
+    Outcome.RIGHT: "\N{CHECK MARK}",
     Outcome.CONFLICT: "\N{MULTIPLICATION X}",
     Outcome.TOLERATED: "\N{ALMOST EQUAL TO}",
     Outcome.UNKNOWN: "?",

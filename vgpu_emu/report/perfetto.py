@@ -5,7 +5,7 @@ slice, from the question to its answer, on the track of the one who asks; while 
 slice is on both tracks. What a party notes is an instant.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vgpu_emu.report.threads import Thread, is_question, threads
@@ -21,15 +21,21 @@ _SEQUENCE = 1
 _PARTIES = {GUEST: "guest", VMM: "VMM", HOST: "host"}
 
 
-def perfetto(events: Iterable[Event]) -> bytes:
+def perfetto(events: Sequence[Event]) -> bytes:
     """The trace. Raises ModuleNotFoundError if the package perfetto is not installed."""
+    return perfetto_of_runs({"": events})
+
+
+def perfetto_of_runs(runs: Mapping[str, Sequence[Event]]) -> bytes:
+    """Several runs in one trace, each below a track of its name, as if they had started together: name -> events."""
     from perfetto.trace_builder.proto_builder import TraceProtoBuilder
 
-    events = list(events)
     builder = TraceProtoBuilder()
-    writer = _Writer(builder)
-    for time, event, rung, thread in zip(_times(events), events, rungs(events), threads(events), strict=True):
-        writer.add(time, event, rung, thread)
+    tracks: dict[tuple[str, ...], int] = {}
+    for number, (name, events) in enumerate(runs.items()):
+        writer = _Writer(builder, tracks, (name,) if name else (), number << 32)
+        for time, event, rung, thread in zip(_times(events), events, rungs(events), threads(events), strict=True):
+            writer.add(time, event, rung, thread)
     trace: bytes = builder.serialize()
     return trace
 
@@ -43,14 +49,19 @@ def _times(events: Iterable[Event]) -> Iterator[int]:
 
 
 class _Writer:
-    """Tracks are described when they are first needed: their uuid is their number."""
+    """One run. tracks: path of names -> uuid, of all runs; one is described when it is first needed, and its uuid is
+    its number. above: the path of the run's own track. flows: what the numbers of its flows start from."""
 
-    def __init__(self, builder: "TraceProtoBuilder") -> None:
+    def __init__(
+        self, builder: "TraceProtoBuilder", tracks: dict[tuple[str, ...], int], above: tuple[str, ...], flows: int
+    ) -> None:
         from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import TrackEvent
 
         self._builder = builder
         self._types = TrackEvent
-        self._tracks: dict[tuple[str, str], int] = {}
+        self._tracks = tracks
+        self._above = above
+        self._flows = flows
         for party in _PARTIES:
             self._track(party)
 
@@ -82,21 +93,24 @@ class _Writer:
             annotation = event.debug_annotations.add()
             annotation.name, annotation.string_value = "detail" if rung.says else "answer", rung.detail.strip()
         if blob is not None:
-            event.flow_ids.append(blob)
+            event.flow_ids.append(self._flows + blob)
 
     def _packet(self, time: int) -> Any:
         packet = self._builder.add_packet()
         packet.timestamp, packet.trusted_packet_sequence_id = time, _SEQUENCE
         return packet
 
-    def _track(self, party: str, below: str = "") -> int:
+    def _track(self, party: str, *below: str) -> int:
         """The uuid of a party's track, or of one below it."""
-        uuid = self._tracks.get((party, below))
+        return self._described((*self._above, _PARTIES.get(party, party), *below))
+
+    def _described(self, path: tuple[str, ...]) -> int:
+        uuid = self._tracks.get(path)
         if uuid is None:
-            parent = self._track(party) if below else None
-            uuid = self._tracks[party, below] = len(self._tracks) + 1
+            parent = self._described(path[:-1]) if len(path) > 1 else None
+            uuid = self._tracks[path] = len(self._tracks) + 1
             described = self._builder.add_packet().track_descriptor
-            described.uuid, described.name = uuid, below or _PARTIES.get(party, party)
+            described.uuid, described.name = uuid, path[-1]
             if parent is not None:
                 described.parent_uuid = parent
         return uuid

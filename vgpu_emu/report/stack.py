@@ -6,6 +6,9 @@ from typing import NamedTuple
 from vgpu_emu.report.kinds import Chip, chip, effective_chip, layer_chip
 from vgpu_emu.report.story import Run
 
+#: the layer that every derivation ends with
+EFFECTIVE = "effective"
+
 
 class Level(NamedTuple):
     """One row. says: one chip a run; None: the run did not come that far. differs: whether the runs disagree.
@@ -32,12 +35,14 @@ def layers(runs: Sequence[Run]) -> list[Level]:
     derivations = [run.derivation for run in runs]
     stacks = [{layer.name: layer for layer in derived.layers} if derived else {} for derived in derivations]
     levels = []
-    for name in dict.fromkeys(name for stack in stacks for name in stack):
+    names = dict.fromkeys(name for stack in stacks for name in stack)
+    # what all stages lead to stays below the stages that only some runs have
+    for name in sorted(names, key=lambda name: name == EFFECTIVE):
         chips: list[Chip | None] = []
         for stack, derived in zip(stacks, derivations, strict=True):
             if derived is None or name not in stack:
                 chips.append(None)
-            elif name == "effective":
+            elif name == EFFECTIVE:
                 chips.append(effective_chip(derived.effective))
             else:
                 chips.append(layer_chip(stack[name].says))

@@ -15,8 +15,12 @@ from vgpu_emu.trace.log import Event
 
 
 class Outcome(Enum):
-    """How a run ended, in the order in which it matters."""
+    """How a run ended."""
 
+    #: of a run on the coherency model alone: what was read
+    WRONG = "wrong bytes"
+    RIGHT = "right bytes"
+    #: of mappings of the same pages
     CONFLICT = "conflict"
     TOLERATED = "tolerated, slower"
     UNKNOWN = "unknown"
@@ -44,14 +48,16 @@ class Walk(msgspec.Struct, frozen=True):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the machine.
 
-    name: a few words that tell it from the others. says: the outcome in a sentence. platform: what the region's
-    mappings become; None: that is not shown. region_size: bytes of the host visible region. derivation: the stack of
-    the buffer that the run is about. conflicts: worst first. remedies: what was tried against what went wrong.
+    name: a few words that tell it from the others. says: the outcome in a sentence or two. happens: how it came to
+    that: sentences, each with its source. platform: what the region's mappings become; None: that is not shown.
+    region_size: bytes of the host visible region. derivation: the stack of the buffer that the run is about.
+    conflicts: worst first. remedies: what was tried against what went wrong.
     """
 
     name: str
     outcome: Outcome
     says: str
+    happens: Sequence[tuple[str, str]] = ()
     events: Sequence[Event] = ()
     facts: Sequence[Fact] = ()
     derivation: Derivation | None = None

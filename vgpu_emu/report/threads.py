@@ -50,7 +50,7 @@ def threads(events: Iterable[Event]) -> list[Thread]:
         loom.woven.append(thread)
         if isinstance(event, Note):
             resource = event.values.get("resource_id")
-            thread.resource = resource if isinstance(resource, int) else None
+            thread.resource = resource if isinstance(resource, int) and 0 < resource < 1 << 32 else None
         elif is_question(event):
             loom.question(index, event, thread)
         else:

@@ -113,7 +113,7 @@ def transfer_to_host_2d(device: Device, request: TransferToHost2D) -> CtrlHdr:
 
 
 def transfer_host_3d(device: Device, request: TransferHost3D) -> CtrlHdr:
-    """Copy a box between the backing and a level. stride 0, layer_stride 0: the level's, as virglrenderer takes them."""
+    """Copy a box between the backing and a level. A stride of 0 is that of the level, as virglrenderer takes it."""
     resource = device.resource(request.resource_id, Rule.TRANSFER_KNOWN)
     if not isinstance(resource, Image):
         return OK

@@ -64,6 +64,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     answers_at_once: frozenset[CtrlType] = frozenset()
     uuid_of: Literal["random", "resource_id"] = "random"
 
+    @property
+    def maps_host_blobs(self) -> bool:
+        """Whether its VMM takes RESOURCE_CREATE_BLOB of HOST3D and RESOURCE_MAP_BLOB at all."""
+        needed = {CtrlType.RESOURCE_CREATE_BLOB, CtrlType.RESOURCE_MAP_BLOB}
+        return {Feature.VIRGL, Feature.RESOURCE_BLOB} <= self.offers and not needed & (self.lacks | self.dead_commands)
+
     def verdict(self, rule: Rule) -> Verdict:
         return self.differs.get(rule, rule.strict)
 

@@ -1,0 +1,44 @@
+"""What a command writes beside its data: pages, traces, pictures."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from vgpu_emu.cli.style import printable
+from vgpu_emu.cli.usage import UsageError
+from vgpu_emu.report.page import html
+from vgpu_emu.report.perfetto import perfetto_of_runs
+from vgpu_emu.report.story import Story
+from vgpu_emu.trace.log import Event
+
+
+def write_html(file: Path, story: Story) -> None:
+    """Raises UsageError if it cannot be written, or jinja2 is missing."""
+    _write(file, "report", lambda: html(story).encode())
+
+
+def write_perfetto(file: Path, runs: Mapping[str, Sequence[Event]]) -> None:
+    """runs: name -> events. Raises UsageError if it cannot be written, or the package perfetto is missing."""
+    _write(file, "perfetto", lambda: perfetto_of_runs(runs))
+
+
+def write_file(file: Path, data: bytes) -> None:
+    """Raises UsageError if it cannot be written."""
+    try:
+        file.write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"cannot write {printable(str(file))}: {error.strerror}") from None
+
+
+def _write(file: Path, extra: str, content: Callable[[], bytes]) -> None:
+    try:
+        data = content()
+    except ModuleNotFoundError as missing:
+        package = (missing.name or "").partition(".")[0]
+        raise UsageError(
+            f"no package {package}, which --{_OPTION[extra]} needs: pip install 'vgpu-emu[{extra}]'"
+        ) from None
+    write_file(file, data)
+
+
+#: extra -> the option that needs it
+_OPTION = {"report": "html", "perfetto": "perfetto"}
