@@ -105,12 +105,16 @@ class GuestAlone:
         self.file = DrmFile(self.driver)
         #: what was sent and is not answered
         self.sent: list[Chain] = []
+        #: everything that was ever sent
+        self.heard: list[CtrlHdr] = []
 
     def kick(self) -> list[CtrlHdr]:
         """The requests that the guest queued since the last kick."""
         chains = self.driver.take_available()
         self.sent += chains
-        return [parse_message(chain.readable) for chain in chains]
+        requests = [parse_message(chain.readable) for chain in chains]
+        self.heard += requests
+        return requests
 
     def answer(self, response: CtrlHdr | bytes = OK, command: CtrlType | None = None) -> None:
         """Answer the oldest request, or the oldest of this type."""
@@ -126,6 +130,15 @@ class GuestAlone:
         while self.sent:
             maps = parse_message(self.sent[0].readable).type == CtrlType.RESOURCE_MAP_BLOB
             self.answer(RespMapInfo(map_info=map_info) if maps else OK)
+
+    def quiesce(self) -> list[CtrlHdr]:
+        """Answer everything until nothing more comes: all requests that were sent meanwhile, in order."""
+        before = len(self.heard)
+        self.kick()
+        while self.sent:
+            self.answer_all()
+            self.kick()
+        return self.heard[before:]
 
     def run(self, op: Op[T]) -> T:
         """A call with every request answered."""

@@ -118,7 +118,7 @@ def test_picture_has_all_that_the_terminal_has(demo: Any, tmp_path: Path) -> Non
         ("--firmware ovmf", "they go with --platform NAME"),
         ("--bar below-4g", "they go with --platform NAME"),
         ("--platform arm64 --bar below-4g", "--bar: of no effect on arm64"),
-        ("--profile bhyve", "no profile 'bhyve'; there are strict, qemu-virgl, crosvm"),
+        ("--profile bhyve", "no profile 'bhyve'; there are crosvm, libkrun,"),
         ("--platform amd --firmware uboot", '"seabios", "ovmf"'),
     ],
 )

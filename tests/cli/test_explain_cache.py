@@ -114,7 +114,7 @@ def test_memslot_that_kvm_refuses_is_mentioned(explain: Any, platform: str, refu
     [
         ("", "which hardware? --platform intel, intel-guest-pat, amd, arm64, arm64-fwb, riscv-svpbmt, riscv"),
         ("--platform ppc", "no platform 'ppc'; there are intel,"),
-        ("--platform amd --profile bhyve", "no profile 'bhyve'; there are strict, qemu-virgl, crosvm"),
+        ("--platform amd --profile bhyve", "no profile 'bhyve'; there are crosvm, libkrun,"),
         ("--platform riscv --firmware ovmf", "--firmware: of no effect on riscv; only on intel,"),
         ("--platform amd --guess wc", "--guess goes with --no-ioctl"),
         ("--platform amd --exporter vram", '"wc", "cached"'),

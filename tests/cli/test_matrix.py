@@ -15,10 +15,10 @@ from vgpu_emu.attributes.aliases import Role
 from vgpu_emu.attributes.mtrr import Bar, Firmware
 from vgpu_emu.attributes.platform import PLATFORMS, platform
 from vgpu_emu.cli import main
+from vgpu_emu.cli.choices import mapping_profiles
 from vgpu_emu.cli.progress import progress
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.lockstep import Lockstep
-from vgpu_emu.vmm.profiles import PROFILES
 from vgpu_emu.vocabulary import Dialect
 from vgpu_wire.blob import MapCache
 from vgpu_wire.context_stream import ExporterKind
@@ -26,6 +26,8 @@ from vgpu_wire.context_stream import ExporterKind
 WORDS = "exporter dialect profile platform firmware bar map_info pgprot pte memtype effective verdict"
 KEYS = WORDS.split()
 X86 = ("intel", "intel-guest-pat", "amd")
+
+MAPPING = [profile.name for profile in mapping_profiles()]
 
 
 class Answer:
@@ -59,7 +61,7 @@ def test_every_combination_is_a_row_with_all_keys(matrix: Any) -> None:
     places: list[tuple[str | None, ...]] = [*product(X86, ("seabios", "ovmf"), ("above-4g", "below-4g"))]
     places += [(name, None, None) for name in ("arm64", "arm64-fwb", "riscv-svpbmt", "riscv")]
     exporters = ("wc", "cached", "incoherent", "silent", "drm")
-    expected = [(*head, *place) for head in product(exporters, ("rfc1", "rfc3"), PROFILES) for place in places]
+    expected = [(*head, *place) for head in product(exporters, ("rfc1", "rfc3"), MAPPING) for place in places]
     assert seen == expected
 
 
@@ -214,7 +216,7 @@ def test_options_narrow_and_repeat(matrix: Any) -> None:
     ("arguments", "says"),
     [
         ("--platform ppc", "no platform 'ppc'; there are intel, intel-guest-pat, amd, arm64,"),
-        ("--profile bhyve", "no profile 'bhyve'; there are strict, qemu-virgl, crosvm"),
+        ("--profile bhyve", "no profile 'bhyve'; there are crosvm, libkrun,"),
         ("--exporter vram", '"wc", "cached", "incoherent", "silent", "drm"'),
         ("--dialect rfc2", '"rfc1", "rfc3"'),
         ("--firmware uboot", '"seabios", "ovmf"'),
@@ -245,7 +247,7 @@ def test_tables_say_in_few_lines_what_the_rows_say(matrix: Any) -> None:
     rows = matrix("--json --exporter wc").rows
     assert fates == {row["platform"]: row["verdict"].partition(",")[0] for row in rows}
     assert "incoherent: map_info 0 (NONE)  rfc3: qemu-virgl" in answer.out
-    assert "exporter silent, drm: nothing mapped  rfc1: strict, crosvm; rfc3: strict, crosvm" in answer.out
+    assert "exporter silent, drm: nothing mapped  rfc1: strict, qemu-rutabaga, crosvm," in answer.out
 
 
 def test_variants_that_fare_alike_share_a_line(matrix: Any) -> None:

@@ -52,12 +52,12 @@ def test_nothing_is_submitted_without_a_command_stream() -> None:
 def test_blob_that_is_not_mappable_is_not_mapped_and_only_unreferenced() -> None:
     guest = GuestAlone()
     handle = Call(create(guest.file, blob_flags=2)).value
-    assert names(guest.kick()) == ["CTX_CREATE", "SUBMIT_3D", "RESOURCE_CREATE_BLOB", "CTX_ATTACH_RESOURCE"]
+    assert names(guest.quiesce()) == ["CTX_CREATE", "SUBMIT_3D", "RESOURCE_CREATE_BLOB", "CTX_ATTACH_RESOURCE"]
     with pytest.raises(OSError, match="not mappable") as refused:
         Call(guest.file.mmap(guest.file.map(handle), PAGE))
     assert refused.value.errno == EINVAL
     Call(guest.file.gem_close(handle))
-    assert names(guest.kick()) == ["CTX_DETACH_RESOURCE", "RESOURCE_UNREF"]
+    assert names(guest.quiesce()) == ["CTX_DETACH_RESOURCE", "RESOURCE_UNREF"]
 
 
 def test_map_ioctl_sends_nothing() -> None:
@@ -80,15 +80,13 @@ def test_munmap_sends_nothing_and_mmap_again_neither() -> None:
         assert guest.kick() == []
 
 
-def test_close_of_the_handle_detaches_unmaps_and_unreferences() -> None:
+def test_close_of_the_handle_detaches_and_when_that_is_answered_unmaps_and_unreferences() -> None:
     guest = GuestAlone()
     handle = guest.run(create(guest.file))
     Call(guest.file.gem_close(handle))
-    assert guest.kick() == [
-        CtxResource(type=CtrlType.CTX_DETACH_RESOURCE.value, ctx_id=1, resource_id=2),
-        ResourceUnmapBlob(resource_id=2),
-        ResourceUnref(resource_id=2),
-    ]
+    assert guest.kick() == [CtxResource(type=CtrlType.CTX_DETACH_RESOURCE.value, ctx_id=1, resource_id=2)]
+    guest.answer()
+    assert guest.kick() == [ResourceUnmapBlob(resource_id=2), ResourceUnref(resource_id=2)]
     with pytest.raises(OSError, match="no GEM handle 1") as refused:
         Call(guest.file.gem_close(handle))
     assert refused.value.errno == EINVAL
@@ -98,7 +96,7 @@ def test_mapping_keeps_the_object_after_its_handle_is_closed() -> None:
     guest = GuestAlone()
     handle, vma = guest.run(create_and_mmap(guest.file))
     Call(guest.file.gem_close(handle))
-    assert names(guest.kick()) == ["CTX_DETACH_RESOURCE"]
+    assert names(guest.quiesce()) == ["CTX_DETACH_RESOURCE"]
     Call(vma.munmap())
     assert names(guest.kick()) == FREE
     Call(vma.munmap())
@@ -122,9 +120,9 @@ def test_close_of_the_file_closes_its_handles_and_then_its_context() -> None:
     guest.run(create(guest.file, blob_id=1))
     guest.run(create(guest.file, blob_id=2, blob_flags=2))
     Call(guest.file.close())
-    closing = guest.kick()
-    assert names(closing) == ["CTX_DETACH_RESOURCE", *FREE, "CTX_DETACH_RESOURCE", "RESOURCE_UNREF", "CTX_DESTROY"]
-    assert closing[-1] == CtxDestroy(type=CtrlType.CTX_DESTROY.value, ctx_id=1)
+    closing = guest.quiesce()
+    assert names(closing) == ["CTX_DETACH_RESOURCE"] * 2 + ["CTX_DESTROY", *FREE, "RESOURCE_UNREF"]
+    assert closing[2] == CtxDestroy(type=CtrlType.CTX_DESTROY.value, ctx_id=1)
 
 
 def test_file_that_made_nothing_closes_silently() -> None:
@@ -184,7 +182,11 @@ def test_refused_create_blob_is_not_seen_by_the_ioctl() -> None:
     guest.answer(REFUSED, CtrlType.RESOURCE_CREATE_BLOB)
     assert call.value == GemHandle(1)
     assert [note.values for note in guest.log.notes("error_response")] == [
-        {"response": "RESP_ERR_UNSPEC", "command": "RESOURCE_CREATE_BLOB"}
+        {
+            "response": "RESP_ERR_UNSPEC",
+            "command": "RESOURCE_CREATE_BLOB",
+            "text": "response 0x1200 (command 0x10c)",
+        }
     ]
 
 

@@ -21,7 +21,9 @@ def blob(guest: GuestAlone, *, blob_id: int = 1, size: int = PAGE, blob_hints: i
     """A new blob whose commands are all sent and not answered."""
     handle = Call(create(guest.file, blob_id=blob_id, size=size, blob_hints=blob_hints)).value
     guest.kick()
-    return handle, guest.file.object(handle)
+    vram = guest.file.object(handle)
+    assert isinstance(vram, VramObject)
+    return handle, vram
 
 
 def mmap(guest: GuestAlone, handle: GemHandle, length: int = PAGE) -> Call[Vma]:
@@ -45,8 +47,9 @@ def test_deferred_blob_is_mapped_by_the_first_mmap() -> None:
 def test_deferred_blob_that_nobody_mapped_is_not_unmapped() -> None:
     guest = GuestAlone()
     handle, _ = blob(guest, blob_hints=HINT_DEFER_MAPPING)
+    guest.quiesce()
     Call(guest.file.gem_close(handle))
-    assert names(guest.kick()) == ["CTX_DETACH_RESOURCE", "RESOURCE_UNREF"]
+    assert names(guest.quiesce()) == ["CTX_DETACH_RESOURCE", "RESOURCE_UNREF"]
 
 
 def test_other_hints_are_ignored() -> None:
@@ -74,6 +77,7 @@ def test_hanging_deferred_mmap_goes_on_when_a_later_one_finds_room() -> None:
     guest.answer_all()
     hanging = mmap(guest, handle)
     guest.run(guest.file.gem_close(in_the_way))
+    guest.quiesce()
     hanging.step()
     assert hanging.sleeps
     later = mmap(guest, handle)
