@@ -1,5 +1,7 @@
 """The host visible region as the log tells it, compared with the region itself."""
 
+from typing import Any
+
 import pytest
 from report_kit import AMD, SIZE, lockstep_run
 from support import create_and_mmap
@@ -11,7 +13,10 @@ from vgpu_emu.lockstep import Lockstep
 from vgpu_emu.report.map import MAX_BLOBS, Map, bytes_words, region_map
 from vgpu_emu.report.region import MAX_MOMENTS, Mapped, mappings, moments
 from vgpu_emu.report.story import Outcome, Run
+from vgpu_emu.report.threads import threads
+from vgpu_emu.trace.log import GUEST, Note
 from vgpu_emu.vocabulary import HostAttribute, Pgprot
+from vgpu_wire.blob import ResourceUnmapBlob
 from vgpu_wire.context_stream import ExporterKind
 
 
@@ -49,6 +54,29 @@ def test_a_blob_has_each_partys_word_and_what_becomes_of_it() -> None:
 def test_without_a_platform_nothing_is_derived() -> None:
     (blob,) = mappings(lockstep_run(ioctl=False)[0])
     assert (blob.derivation, blob.judgement) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"resource_id": []}, {"resource_id": 2}, {"resource_id": 2, "pgprot": "odd"}, {"pgprot": [1]}]
+)
+def test_a_note_that_does_not_tell_the_pgprot_changes_nothing(values: dict[str, Any]) -> None:
+    events, pgprot, _ = lockstep_run(ioctl=False)
+    (blob,) = mappings([*events, Note(0, GUEST, "pgprot", values)])
+    assert blob.pgprot is pgprot
+
+
+def test_a_blob_is_unmapped_once() -> None:
+    with Lockstep() as lockstep:
+        file = DrmFile(lockstep.driver)
+        handle, vma = lockstep.run(create_and_mmap(file))
+        lockstep.run(vma.munmap())
+        lockstep.run(file.gem_close(handle))
+        events = lockstep.log.events
+    woven = threads(events)
+    unmap = next(index for index, thread in enumerate(woven) if isinstance(thread.record, ResourceUnmapBlob))
+    answer = woven[unmap].answered
+    assert answer is not None
+    assert mappings([*events, events[unmap], events[answer]])[0].until == answer
 
 
 def test_a_refused_map_is_not_on_the_map() -> None:

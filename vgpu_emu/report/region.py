@@ -72,6 +72,9 @@ def moments(mapped: Sequence[Mapped]) -> list[Moment]:
     ]
 
 
+_PGPROTS = [pgprot.value for pgprot in Pgprot]
+
+
 class _Region:
     """What has to be remembered: how long each blob is, who exports it, and where it is mapped."""
 
@@ -105,11 +108,12 @@ class _Region:
                     unmapped.until = index
 
     def mapped_with(self, note: Note) -> None:
-        """The guest has told which page protection it maps a blob with."""
-        blob = self._live.get(note.values["resource_id"])
-        if blob is None:
+        """The guest has told which page protection it maps a blob with. A note that does not say so is none."""
+        resource_id, pgprot = note.values.get("resource_id"), note.values.get("pgprot")
+        blob = self._live.get(resource_id) if isinstance(resource_id, int) else None
+        if blob is None or pgprot not in _PGPROTS:
             return
-        blob.pgprot = Pgprot(note.values["pgprot"])
+        blob.pgprot = Pgprot(pgprot)
         if self.platform is not None:
             blob.derivation = self.platform.derive(blob.pgprot)
             if blob.host is not None:
