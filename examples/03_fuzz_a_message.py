@@ -21,6 +21,7 @@ def main(seed: int = 1, count: int = 2000) -> None:
                 request[rng.randrange(len(request))] = rng.randrange(256)
             readable = bytes(request[: rng.randrange(len(request) + 1)])
             used = machine.submit(Chain(head, 0, readable, RespMapInfo.layout.size))
+            assert used is not None, "nothing here waits for a fence"
             answers[type_name(parse_message(used.written).type)] += 1
     for name, number in sorted(answers.items()):
         print(f"{name}: {number}")

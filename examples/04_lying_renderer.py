@@ -3,6 +3,7 @@
 The device is a generator that asks questions; whoever drives it is the renderer.
 """
 
+from collections.abc import Generator
 from errno import ENOSYS
 
 from vgpu_emu import PROFILES, Config
@@ -32,6 +33,7 @@ def main() -> None:
 
     def send(request: Record) -> None:
         steps = device.handle(Chain(0, 0, request.build(), 64))
+        assert isinstance(steps, Generator), "each of these has questions"
         try:
             question = next(steps)
             while True:

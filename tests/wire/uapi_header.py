@@ -36,7 +36,8 @@ def header_path(header: str) -> Path:
     """The file that ``#include <header>`` reads."""
     found = _gcc("-E", program=f"#include <{header}>\n")
     if found.returncode != 0:
-        pytest.skip(f"no {header}: {INSTALL}")
+        # Debian's package before 13 leaves out the directory drm
+        pytest.skip(f"no {header}: {INSTALL}, or set {VARIABLE} to the headers of a newer linux-libc-dev")
     path = Path(re.findall(rf'^# \d+ "(.*/{header})"', found.stdout, flags=re.MULTILINE)[0])
     directory = os.environ.get(VARIABLE)
     if directory and header == VIRTIO_GPU and not path.is_relative_to(directory):
