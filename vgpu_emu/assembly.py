@@ -18,8 +18,9 @@ from vgpu_emu.link.region import HostVisibleRegion
 from vgpu_emu.memory import PAGE_SIZE, Memory
 from vgpu_emu.trace.log import Log
 from vgpu_emu.vmm.catalogue import PROFILES
+from vgpu_emu.vmm.command import Capset
 from vgpu_emu.vmm.commands import COMMANDS
-from vgpu_emu.vmm.device import Capset, Device
+from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.displays import Displays
 from vgpu_emu.vmm.profiles import Profile
 from vgpu_emu.vmm.state import Blob, DeviceLimits

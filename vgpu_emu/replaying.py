@@ -15,8 +15,8 @@ from vgpu_emu.link.chain import Chain
 from vgpu_emu.lockstep import Lockstep
 from vgpu_emu.trace.capture import Exchange
 from vgpu_emu.trace.log import QUEUE_NUMBERS, Log
+from vgpu_emu.vmm.command import Capset
 from vgpu_emu.vmm.commands import COMMANDS
-from vgpu_emu.vmm.device import Capset
 from vgpu_emu.vmm.profiles import Profile
 from vgpu_emu.vmm.state import DeviceLimits
 from vgpu_wire.blob import BlobMem, MapCache, ResourceCreateBlob, ResourceMapBlob, RespMapInfo

@@ -10,7 +10,7 @@ from device_kit import BGRA, FENCE, PAGE, RING, Rig, attach, guest_blob, host_bl
 
 from vgpu_emu.assembly import Config
 from vgpu_emu.host.renderer import RendererLimits
-from vgpu_emu.vmm.device import Capset
+from vgpu_emu.vmm.command import Capset
 from vgpu_emu.vmm.displays import Displays
 from vgpu_emu.vmm.state import DeviceLimits
 from vgpu_wire.context_stream import ExporterKind, StreamAlloc

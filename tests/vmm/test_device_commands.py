@@ -8,7 +8,7 @@ import pytest
 from device_kit import PAGE, Prepare, Rig, attach, guest_blob, submit
 
 from vgpu_emu.assembly import Config
-from vgpu_emu.vmm.device import Capset
+from vgpu_emu.vmm.command import Capset
 from vgpu_wire.context_stream import ExporterKind, StreamAlloc
 from vgpu_wire.control import CtrlType
 from vgpu_wire.device import CONTROLQ, CURSORQ

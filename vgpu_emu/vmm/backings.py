@@ -5,7 +5,8 @@ from uuid import UUID
 
 from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.vmm.asking import Steps
-from vgpu_emu.vmm.device import OK, Command, Device
+from vgpu_emu.vmm.command import OK, Command
+from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.rules import Rule
 from vgpu_emu.vmm.state import Backing, Blob
 from vgpu_wire.blob import BlobMem

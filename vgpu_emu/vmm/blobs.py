@@ -3,7 +3,8 @@
 from vgpu_emu.ids import BlobId, ContextId, ResourceId
 from vgpu_emu.vmm.asking import Steps, close
 from vgpu_emu.vmm.backings import checked_backing
-from vgpu_emu.vmm.device import OK, Command, Device
+from vgpu_emu.vmm.command import OK, Command
+from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.mapinfo import query_map_info
 from vgpu_emu.vmm.rules import Rule
 from vgpu_emu.vmm.state import Blob

@@ -2,7 +2,8 @@
 
 from vgpu_emu.ids import ContextId
 from vgpu_emu.vmm.asking import Steps
-from vgpu_emu.vmm.device import OK, Command, Device
+from vgpu_emu.vmm.command import OK, Command
+from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.rules import Rule
 from vgpu_emu.vmm.state import Blob, Context
 from vgpu_wire.blob import BlobMem

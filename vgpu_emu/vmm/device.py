@@ -1,12 +1,12 @@
 """The virtio-gpu device: takes descriptor chains, gives used chains. No I/O, no clock: value in, value out.
 
-`Device.handle` is a generator that yields its questions to the renderer. A command is a function of the device and the
-request; it returns the response, or is a generator that does. What a request does wrong is found by `require`.
+`Device.handle` returns the used chain, or a generator that yields questions to the renderer and returns it. A command
+is a function of the device and the request; it returns the response, or is such a generator. What a request does wrong
+is found by `require`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import lcm
-from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -17,63 +17,22 @@ from vgpu_emu.link.region import HostVisibleRegion
 from vgpu_emu.memory import PAGE_SIZE, Memory
 from vgpu_emu.trace.log import VMM, Log
 from vgpu_emu.vmm.asking import ERRNO_RULES, Steps, ask, close
+from vgpu_emu.vmm.command import Capset, Command, DeviceDead, Refused, ending
 from vgpu_emu.vmm.displays import Displays
 from vgpu_emu.vmm.fences import GLOBAL, Fences, Timeline
-from vgpu_emu.vmm.profiles import DEAD, Profile
+from vgpu_emu.vmm.profiles import Profile
+from vgpu_emu.vmm.reading import read_request
 from vgpu_emu.vmm.rules import UNCHECKED, Rule
 from vgpu_emu.vmm.state import Blob, Context, DeviceLimits, Image, Resource
 from vgpu_emu.vocabulary import Dialect
-from vgpu_wire.blob import BlobMem, MapCache, ResourceCreateBlob
-from vgpu_wire.control import FIRST_ERROR, RING_COUNT, CtrlFlag, CtrlHdr, CtrlType, HeaderOnly
-from vgpu_wire.device import CONTROLQ, CURSORQ, FEATURE_NEEDS, Config, Feature
-from vgpu_wire.errors import WireError
-from vgpu_wire.layout import leaves
-from vgpu_wire.messages import MESSAGES, type_name
-from vgpu_wire.render import CmdSubmit
+from vgpu_wire.blob import BlobMem, MapCache
+from vgpu_wire.control import FIRST_ERROR, RING_COUNT, CtrlFlag, CtrlHdr, CtrlType
+from vgpu_wire.device import CURSORQ, FEATURE_NEEDS, Config, Feature
+from vgpu_wire.messages import type_name
 from vgpu_wire.renderer_link import Answer, Fence, Op, Question, ResourceQuestion
-from vgpu_wire.resource import ResourceAttachBacking
 
 _HEADER = CtrlHdr.layout.size
 _FENCE, _RING = CtrlFlag.FENCE.value, CtrlFlag.INFO_RING_IDX.value
-OK = HeaderOnly(type=CtrlType.RESP_OK_NODATA.value)
-#: structures with a counted tail -> where they count it
-_COUNTS: dict[type[CtrlHdr], int] = {
-    structure: next(leaf.offset for leaf in leaves(structure) if leaf.path == counter)
-    for structure, counter in (
-        (ResourceAttachBacking, "nr_entries"),
-        (ResourceCreateBlob, "nr_entries"),
-        (CmdSubmit, "size"),
-    )
-}
-
-
-class Refused(Exception):  # noqa: N818 - the guest's error, not ours
-    """The request breaks a rule: this is the response."""
-
-    def __init__(self, rule: Rule, response: CtrlHdr) -> None:
-        super().__init__(rule.broken)
-        self.rule = rule
-        self.response = response
-
-
-class DeviceDead(Exception):  # noqa: N818 - what happens to the VMM that is modelled
-    """The VMM that this profile models panics here: the device answers nothing any more."""
-
-
-class Command(NamedTuple):
-    """What carries out a request. feature: `gate` says that it must have been negotiated; None: none is needed."""
-
-    handler: "Callable[[Device, Any], CtrlHdr | Steps[CtrlHdr]]"
-    feature: Feature | None = None
-    queue: int = CONTROLQ
-    gate: Rule = Rule.COMMAND_NEGOTIATED
-
-
-class Capset(NamedTuple):
-    """A capability set: its highest version, and its bytes, which only the renderer's protocol explains."""
-
-    version: int
-    data: bytes
 
 
 class Device:
@@ -246,39 +205,11 @@ class Device:
             raise DeviceDead(type_name(number))
         if number in self._closed:
             self.require(False, command.gate)
-        request = self._structure(number, data)
+        request = read_request(self, number, data)
         if request.flags:
             self.require(not request.flags & _RING or request.ring_idx < RING_COUNT, Rule.RING_IDX_VALID)
             self.require(not request.flags & _FENCE or self.fences.count < self.limits.fences, Rule.FENCE_LIMIT)
         return command, request
-
-    def _structure(self, number: int, data: bytes) -> CtrlHdr:
-        structure = MESSAGES[number]
-        try:
-            return structure.parse(data)
-        except WireError as error:
-            if error.kind == "trailing":
-                return structure.parse(data[: error.offset])
-            self.log.note(VMM, "malformed", detail=str(error))
-            if structure not in _COUNTS or len(data) < structure.layout.size:
-                raise self.broken(Rule.REQUEST_WHOLE) from None
-            return self._short_tail(structure, data)
-
-    def _short_tail(self, structure: type[CtrlHdr], data: bytes) -> CtrlHdr:
-        """Less follows than the fixed part says. Whether that is too much is looked at first."""
-        count = int.from_bytes(data[_COUNTS[structure] :][:4], "little")
-        if structure is CmdSubmit:
-            self.require(count <= self.limits.submit_bytes, Rule.SUBMIT_LIMIT)
-            return self._short_submit(data)
-        self.require(count <= self.limits.entries, Rule.ENTRIES_LIMIT)
-        raise self.broken(Rule.ENTRIES_WHOLE)
-
-    def _short_submit(self, data: bytes) -> CtrlHdr:
-        """SUBMIT_3D of fewer bytes than it says: of a VMM that does not look, what is there is submitted."""
-        size = CmdSubmit.layout.size
-        self.require(False, Rule.SUBMIT_WHOLE if len(data) > size else Rule.SUBMIT_PRESENT)
-        head = CmdSubmit.parse(data[:24] + bytes(8))
-        return replace(head, size=len(data) - size, commands=data[size:])
 
     # -- responses
 
@@ -381,9 +312,4 @@ class Device:
 
     def broken(self, rule: Rule) -> Refused | DeviceDead:
         """How a command ends that breaks the rule and cannot go on."""
-        verdict = self.profile.verdict(rule)
-        if verdict is DEAD:
-            return DeviceDead(rule.name)
-        if verdict is UNCHECKED:
-            return Refused(rule, OK)
-        return Refused(rule, HeaderOnly(type=verdict.value) if isinstance(verdict, CtrlType) else verdict)
+        return ending(self.profile, rule)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from vgpu_emu.ids import ResourceId
-from vgpu_emu.vmm.device import OK, Command, Device
+from vgpu_emu.vmm.command import OK, Command
+from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.rules import Rule
 from vgpu_emu.vmm.state import Backing, Image, Kind, Resource
 from vgpu_wire.control import CtrlHdr, CtrlType

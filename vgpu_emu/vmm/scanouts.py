@@ -3,7 +3,8 @@
 from msgspec.structs import replace
 
 from vgpu_emu.ids import ResourceId
-from vgpu_emu.vmm.device import OK, Command, Device
+from vgpu_emu.vmm.command import OK, Command
+from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.displays import Cursor, Framebuffer, Scanout
 from vgpu_emu.vmm.edid import edid_block
 from vgpu_emu.vmm.rules import Rule
