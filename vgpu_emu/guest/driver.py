@@ -133,14 +133,15 @@ class Driver:
         *,
         fence: Fence | None = None,
         objects: "Sequence[GemObject]" = (),
-    ) -> Op[None]:
+    ) -> Op[bool]:
         """virtio_gpu_queue_ctrl_sgs: make a request available; sleeps while the queue has too few free descriptors.
 
         fence: emitted when the request has its place in the queue, so that fence ids are in the queue's order; it is
-        then among the fences of `objects`. These live at least until the answer. A device that is gone gets nothing.
+        then among the fences of `objects`. These live at least until the answer. False: the device was unbound, and
+        nothing is sent.
         """
         if self.unplugged:
-            return
+            return False
         for gem in objects:
             gem.get()
         needed = self._descriptors(request, capacity)
@@ -151,6 +152,7 @@ class Driver:
             for gem in objects:
                 gem.add_fence(fence)
         self._submit(CONTROLQ, request, _Pending(request.type, capacity, needed, callback, objects))
+        return True
 
     def queue_cursor(self, request: CtrlHdr) -> Op[None]:
         """virtio_gpu_queue_cursor: one descriptor, nothing for an answer."""

@@ -6,7 +6,7 @@ and once more with the first update of the plane after the commit (`needs_modese
 """
 
 from collections.abc import Sequence
-from errno import EINVAL
+from errno import EBUSY, EINVAL, ENOSPC
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -43,26 +43,30 @@ def set_crtc(
     """DRM_IOCTL_MODE_SETCRTC: show the framebuffer from (x, y) on, in a mode of this size, by default the
     framebuffer's. None switches the output off.
 
-    Raises OSError: EINVAL if the framebuffer is smaller than the mode.
+    Raises OSError: ENOSPC if the framebuffer is smaller than the mode.
     """
     if framebuffer is None:
         yield from _commit(driver, output, None, output.primary.src, None)
         return
     width, height = mode or (framebuffer.width, framebuffer.height)
     if x + width > framebuffer.width or y + height > framebuffer.height:
-        raise OSError(EINVAL, f"{width}x{height}+{x}+{y} of a framebuffer of {framebuffer.width}x{framebuffer.height}")
+        raise OSError(ENOSPC, f"{width}x{height}+{x}+{y} of a framebuffer of {framebuffer.width}x{framebuffer.height}")
     yield from _commit(driver, output, framebuffer, Rect(x=x, y=y, width=width, height=height), (width, height))
 
 
 def page_flip(driver: "Driver", output: Output, framebuffer: Framebuffer, *, event: bool = False) -> Op[None]:
     """DRM_IOCTL_MODE_PAGE_FLIP: show another framebuffer; `event`: its file gets FLIP_COMPLETE.
 
-    Raises OSError: EINVAL if the output is off, or the framebuffer does not have the part that is shown.
+    Raises OSError: EBUSY if nothing is shown, ENOSPC if the framebuffer does not have the part that is shown, EINVAL if
+    it has another format.
     """
-    src = output.primary.src
-    fits = src.x + src.width <= framebuffer.width and src.y + src.height <= framebuffer.height
-    if output.mode is None or not fits:
-        raise OSError(EINVAL, "the output is off, or the framebuffer is too small")
+    src, shown = output.primary.src, output.primary.framebuffer
+    if shown is None or output.mode is None:
+        raise OSError(EBUSY, "nothing is shown on the output")
+    if src.x + src.width > framebuffer.width or src.y + src.height > framebuffer.height:
+        raise OSError(ENOSPC, "the framebuffer is too small")
+    if shown.format != framebuffer.format:
+        raise OSError(EINVAL, "the framebuffer has another format")
     yield from _commit(driver, output, framebuffer, src, output.mode)
     if event:
         framebuffer.file.reserved_events += 1

@@ -77,7 +77,8 @@ class ShmemObject(GemObject):
         """virtio_gpu_free_object"""
         if not self.created:
             return
-        yield from self.driver.queue(ResourceUnref(resource_id=self.resource_id), self._unreferenced)
+        if not (yield from self.driver.queue(ResourceUnref(resource_id=self.resource_id), self._unreferenced)):
+            self._unreferenced(b"")
 
     def _unreferenced(self, _buffer: bytes) -> None:
         """virtio_gpu_cleanup_object, whatever the response is."""

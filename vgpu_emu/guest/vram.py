@@ -114,7 +114,8 @@ class VramObject(GemObject):
         """virtio_gpu_vram_free"""
         if self.node is not None:
             yield from self.driver.queue(ResourceUnmapBlob(resource_id=self.resource_id))
-        yield from self.driver.queue(ResourceUnref(resource_id=self.resource_id), self._unreferenced)
+        if not (yield from self.driver.queue(ResourceUnref(resource_id=self.resource_id), self._unreferenced)):
+            self._unreferenced(b"")
 
     def _unreferenced(self, _buffer: bytes) -> None:
         """virtio_gpu_cleanup_object, whatever the response is."""
