@@ -1,6 +1,6 @@
 """EXECBUFFER: what it refuses, whom it waits for, and what its fence becomes (virtgpu_submit.c)."""
 
-from errno import EINVAL, ENOENT, ENOSYS, ETIME
+from errno import EALREADY, EINVAL, ENOENT, ENOSYS, ETIME
 from typing import Any
 
 import pytest
@@ -147,6 +147,12 @@ def test_point_that_is_not_later_than_the_last_takes_its_number(guest: Guest) ->
     for point in (10, 5):
         Call(guest.file.execbuffer(b"", out_syncobjs=[ExecSyncObj(line, point)]))
     assert [point for point, _ in guest.file.syncobj(line).points] == [10, 10]
+
+
+def test_object_cannot_be_named_twice(guest: Guest) -> None:
+    handle = guest.run(guest.file.resource_create_blob(size=PAGE, blob_id=1))
+    assert errno_of(guest.file.execbuffer(b"", bo_handles=[handle, handle])) == EALREADY
+    assert errno_of(guest.file.execbuffer(b"", bo_handles=[handle])) is None
 
 
 def test_out_syncobj_takes_no_flags(guest: Guest) -> None:

@@ -188,7 +188,8 @@ class Driver:
         for gem in pending.objects:
             # virtio_gpu_array_put_free_delayed: a reference is given back by a worker, as that may sleep
             self.workers.schedule(gem.put())
-        self.workers.run()
+        if self.workers:
+            self.workers.run()
 
     def _answered(self, pending: _Pending, buffer: bytes) -> None:
         if len(buffer) >= _RESPONSE:

@@ -16,6 +16,8 @@ from vgpu_wire.control import CtrlFlag, CtrlHdr
 H = TypeVar("H", bound=CtrlHdr)
 _FENCE, _RING = CtrlFlag.FENCE.value, CtrlFlag.INFO_RING_IDX.value
 _HEADER = CtrlHdr.layout.size
+#: where the low byte of the flags is: most answers have none, and are not parsed for that
+_FLAGS_AT = 4
 #: the context of all fences without a ring (vgdev->fence_drv.context)
 DEVICE_CONTEXT = 1
 
@@ -73,9 +75,8 @@ class FenceDriver:
 
     def answered(self, buffer: bytes) -> None:
         """The fence that an answer carries, if it does: what the answer says, not what was asked, counts."""
-        header = CtrlHdr.parse(buffer[:_HEADER])
-        if header.flags & _FENCE:
-            self.process(header.fence_id)
+        if buffer[_FLAGS_AT] & _FENCE:
+            self.process(CtrlHdr.parse(buffer[:_HEADER]).fence_id)
 
     def process(self, fence_id: int) -> None:
         """virtio_gpu_fence_event_process: this fence, and those before it in its context. An unknown id is nothing."""

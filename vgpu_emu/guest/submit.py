@@ -1,7 +1,7 @@
 """EXECBUFFER: a context's command stream, and the fences before and behind it (virtgpu_submit.c)."""
 
 from collections.abc import Sequence
-from errno import EINVAL, ENOENT, ENOMEM, ENOSYS
+from errno import EALREADY, EINVAL, ENOENT, ENOMEM, ENOSYS
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -67,7 +67,8 @@ def execbuffer(
     is given are signalled, those of its own timeline excepted. The command is fenced if anybody could wait for it.
 
     Raises OSError: ENOSYS without VIRGL; EINVAL for an unknown flag, a ring that CONTEXT_INIT did not make, no fence
-    where one is promised, and wrong sync objects; ENOENT for an unknown handle; ENOMEM for too many unread events.
+    where one is promised, and wrong sync objects; ENOENT for an unknown handle; EALREADY for one that is named twice;
+    ENOMEM for too many unread events.
     """
     file.require_device()
     if not file.driver.has(Feature.VIRGL):
@@ -83,6 +84,8 @@ def execbuffer(
         submission.objects = _objects(file, bo_handles)
         submission.post = [_post_dependency(file, wanted) for wanted in out_syncobjs]
         yield from _wait_before(file, submission, in_syncobjs, flags, in_fence)
+        if len(set(bo_handles)) < len(bo_handles):
+            raise OSError(EALREADY, "an object is named twice, and cannot be locked twice")
         request = CmdSubmit(ctx_id=file.ctx_id or 0, size=len(command), commands=command)
         yield from file.driver.queue(request, fence=submission.fence, objects=submission.objects)
         _after(submission)
