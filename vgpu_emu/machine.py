@@ -52,7 +52,11 @@ class Machine:
             while True:
                 self._kick()
                 waited = waited or not wait.ready()
-                wait = op.send(await self._sleep(wait))
+                if wait.timeout is None:
+                    await self._until(wait)
+                    wait = op.send(True)
+                else:
+                    wait = op.send(await self._in_time(wait, wait.timeout))
         except StopIteration as done:
             value = done.value
         finally:
@@ -61,12 +65,9 @@ class Machine:
             await trio.lowlevel.checkpoint()
         return value
 
-    async def _sleep(self, wait: Wait) -> bool:
+    async def _in_time(self, wait: Wait, seconds: float) -> bool:
         """Whether what the guest waits for came true in time."""
-        if wait.timeout is None:
-            await self._until(wait)
-            return True
-        with trio.move_on_after(wait.timeout):
+        with trio.move_on_after(seconds):
             await self._until(wait)
         return bool(wait.ready())
 
@@ -115,22 +116,18 @@ class Machine:
 async def run_vmm(device: Device, guest: Port[list[Used], list[Chain]], host: Port[Parcel, Parcel]) -> None:
     """The VMM's task: carry out every chain of a kick, then interrupt once. Broken rings end it: DEVICE_NEEDS_RESET."""
     try:
-        await _serve(device, guest, host)
+        while True:
+            completed = []
+            for chain in await guest.receive():
+                used = device.handle(chain)
+                if used is not None and not isinstance(used, Used):
+                    used = await _carry(used, host)
+                if used is not None:
+                    completed.append(used)
+            if completed:
+                guest.send(completed)
     except VringError as broken:
         device.fail(str(broken))
-
-
-async def _serve(device: Device, guest: Port[list[Used], list[Chain]], host: Port[Parcel, Parcel]) -> None:
-    while True:
-        completed = []
-        for chain in await guest.receive():
-            used = device.handle(chain)
-            if used is not None and not isinstance(used, Used):
-                used = await _carry(used, host)
-            if used is not None:
-                completed.append(used)
-        if completed:
-            guest.send(completed)
 
 
 async def run_fences(device: Device, guest: Port[list[Used], list[Chain]], host: Port[bytes, bytes]) -> None:
