@@ -5,7 +5,7 @@ request; it returns the response, or is a generator that does. What a request do
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from msgspec.structs import replace
 
@@ -18,32 +18,22 @@ from vgpu_emu.trace.log import VMM, Log
 from vgpu_emu.vmm.asking import ERRNO_RULES, Steps, ask, close
 from vgpu_emu.vmm.displays import Displays
 from vgpu_emu.vmm.fences import GLOBAL, Fences, Timeline
+from vgpu_emu.vmm.misfits import fit
 from vgpu_emu.vmm.profiles import DEAD, Profile
 from vgpu_emu.vmm.rules import UNCHECKED, Rule
 from vgpu_emu.vmm.state import Blob, Context, DeviceLimits, Image, Resource
 from vgpu_emu.vocabulary import Dialect
-from vgpu_wire.blob import BlobMem, MapCache, ResourceCreateBlob
+from vgpu_wire.blob import BlobMem, MapCache
 from vgpu_wire.control import FIRST_ERROR, RING_COUNT, CtrlFlag, CtrlHdr, CtrlType, HeaderOnly
 from vgpu_wire.device import CONTROLQ, CURSORQ, FEATURE_NEEDS, Config, Feature
 from vgpu_wire.errors import WireError
-from vgpu_wire.layout import leaves
 from vgpu_wire.messages import MESSAGES, type_name
-from vgpu_wire.render import CmdSubmit
 from vgpu_wire.renderer_link import Answer, Fence, Op, Question, ResourceQuestion
-from vgpu_wire.resource import ResourceAttachBacking
 
 _HEADER = CtrlHdr.layout.size
 _FENCE, _RING = CtrlFlag.FENCE.value, CtrlFlag.INFO_RING_IDX.value
 OK = HeaderOnly(type=CtrlType.RESP_OK_NODATA.value)
-#: structures with a counted tail -> where they count it
-_COUNTS: dict[type[CtrlHdr], int] = {
-    structure: next(leaf.offset for leaf in leaves(structure) if leaf.path == counter)
-    for structure, counter in (
-        (ResourceAttachBacking, "nr_entries"),
-        (ResourceCreateBlob, "nr_entries"),
-        (CmdSubmit, "size"),
-    )
-}
+_OK = OK.build()
 
 
 class Refused(Exception):  # noqa: N818 - the guest's error, not ours
@@ -59,13 +49,21 @@ class DeviceDead(Exception):  # noqa: N818 - what happens to the VMM that is mod
     """The VMM that this profile models panics here: the device answers nothing any more."""
 
 
+Handler = Callable[["Device", Any], "CtrlHdr | Steps[CtrlHdr]"]
+
+
 class Command(NamedTuple):
     """What carries out a request. feature: `gate` says that it must have been negotiated; None: none is needed."""
 
-    handler: "Callable[[Device, Any], CtrlHdr | Steps[CtrlHdr]]"
-    feature: Feature | None = None
+    handler: Handler
     queue: int = CONTROLQ
+    feature: Feature | None = None
     gate: Rule = Rule.COMMAND_NEGOTIATED
+
+
+#: a command, taken apart for `Device.handle`: its parse, handler, feature, gate and queue; the bytes of its answer if
+#: that is RESP_OK_NODATA without a fence
+_Entry = tuple[Callable[[bytes], CtrlHdr], Handler, Feature | None, Rule, int, bytes]
 
 
 class Capset(NamedTuple):
@@ -103,9 +101,11 @@ class Device:
         self.memory = memory
         self.dialect = dialect
         self.log = log
-        # plain ints as keys: to look for an int among enum members runs Python code
-        self.commands: Mapping[int, Command] = {
-            number.value: command for number, command in commands.items() if number not in profile.lacks
+        #: by the first four bytes of a request; those at which the modelled VMM panics are not there
+        self.commands: dict[bytes, _Entry] = {
+            number.value.to_bytes(4, "little"): self._entry(number, command)
+            for number, command in commands.items()
+            if number not in profile.lacks and number not in profile.dead_commands
         }
         self.displays = displays
         self.capsets = capsets
@@ -115,6 +115,9 @@ class Device:
         self.features: frozenset[Feature] = frozenset()
         self.resources: dict[ResourceId, Resource] = {}
         self.contexts: dict[ContextId, Context] = {}
+        #: the resource, the context of an id that came from the wire
+        self.find: Callable[[int], Resource | None] = self.resources.get  # type: ignore[assignment]
+        self.find_context: Callable[[int], Context | None] = self.contexts.get  # type: ignore[assignment]
         self.fences = Fences()
         self.image_bytes = 0
         self.blob_bytes = 0
@@ -145,14 +148,28 @@ class Device:
         """
         if self.dead is not None:
             return None
+        data = chain.readable
         try:
-            command, request = self._parse(chain)
-            response = command.handler(self, request)
+            parse, handler, feature, gate, queue, done = self.commands.get(data[:4]) or self._unknown(data)
+            if queue != chain.queue:
+                raise self.broken(Rule.COMMAND_KNOWN)
+            if feature is not None and feature not in self.features:
+                self.require(False, gate)
+            try:
+                request = parse(data)
+            except WireError as error:
+                request = fit(self, data, error)
+            flags = request.flags
+            if flags:
+                self._check_flags(request)
+            response = handler(self, request)
         except (Refused, DeviceDead) as end:
             return self._end(chain, end)
         except OSError as gone:
             self.log.note(VMM, "memory_gone", detail=str(gone))
             return self._end(chain, self.broken(Rule.MEMORY_THERE))
+        if response is OK and not flags and chain.capacity >= _HEADER:
+            return Used(chain.head, queue, done)
         if isinstance(response, CtrlHdr):
             return self._answer(chain, request, response)
         return self._finish(chain, request, response)
@@ -209,59 +226,29 @@ class Device:
         self.region.clear()
         self.features = frozenset()
 
-    def _parse(self, chain: Chain) -> tuple[Command, CtrlHdr]:
-        """The request and what carries it out. Bytes behind its structure are ignored, as in every VMM."""
-        data = chain.readable
+    def _check_flags(self, request: CtrlHdr) -> None:
+        self.require(not request.flags & _RING or request.ring_idx < RING_COUNT, Rule.RING_IDX_VALID)
+        self.require(not request.flags & _FENCE or self.fences.count < self.limits.fences, Rule.FENCE_LIMIT)
+
+    def _entry(self, number: CtrlType, command: Command) -> _Entry:
+        done = _OK if self.profile.cursor_answers or command.queue != CURSORQ else b""
+        return MESSAGES[number].parse, command.handler, command.feature, command.gate, command.queue, done
+
+    def _unknown(self, data: bytes) -> NoReturn:
+        """No command has this type, or the modelled VMM panics at it."""
         if len(data) < _HEADER:
             raise self.broken(Rule.HEADER_WHOLE)
         number = int.from_bytes(data[:4], "little")
-        command = self.commands.get(number)
-        if command is None or command.queue != chain.queue:
-            raise self.broken(Rule.COMMAND_KNOWN)
         if number in self.profile.dead_commands:
             raise DeviceDead(type_name(number))
-        if command.feature is not None and command.feature not in self.features:
-            self.require(False, command.gate)
-        request = self._structure(number, data)
-        if request.flags:
-            self.require(not request.flags & _RING or request.ring_idx < RING_COUNT, Rule.RING_IDX_VALID)
-            self.require(not request.flags & _FENCE or self.fences.count < self.limits.fences, Rule.FENCE_LIMIT)
-        return command, request
-
-    def _structure(self, number: int, data: bytes) -> CtrlHdr:
-        structure = MESSAGES[number]
-        try:
-            return structure.parse(data)
-        except WireError as error:
-            if error.kind == "trailing":
-                return structure.parse(data[: error.offset])
-            self.log.note(VMM, "malformed", detail=str(error))
-            if structure not in _COUNTS or len(data) < structure.layout.size:
-                raise self.broken(Rule.REQUEST_WHOLE) from None
-            return self._short_tail(structure, data)
-
-    def _short_tail(self, structure: type[CtrlHdr], data: bytes) -> CtrlHdr:
-        """Less follows than the fixed part says. Whether that is too much is looked at first."""
-        count = int.from_bytes(data[_COUNTS[structure] :][:4], "little")
-        if structure is CmdSubmit:
-            self.require(count <= self.limits.submit_bytes, Rule.SUBMIT_LIMIT)
-            return self._short_submit(data)
-        self.require(count <= self.limits.entries, Rule.ENTRIES_LIMIT)
-        raise self.broken(Rule.ENTRIES_WHOLE)
-
-    def _short_submit(self, data: bytes) -> CtrlHdr:
-        """SUBMIT_3D of fewer bytes than it says: of a VMM that does not look, what is there is submitted."""
-        size = CmdSubmit.layout.size
-        self.require(False, Rule.SUBMIT_WHOLE if len(data) > size else Rule.SUBMIT_PRESENT)
-        head = CmdSubmit.parse(data[:24] + bytes(8))
-        return replace(head, size=len(data) - size, commands=data[size:])
+        raise self.broken(Rule.COMMAND_KNOWN)
 
     # -- responses
 
     def _used(self, chain: Chain, response: CtrlHdr) -> Used:
         if chain.queue == CURSORQ and not self.profile.cursor_answers:
             return Used(chain.head, chain.queue, b"")
-        written = response.build()
+        written = _OK if response is OK else response.build()
         if len(written) > chain.capacity:
             self.log.note(VMM, "truncated", size=len(written), capacity=chain.capacity)
             written = written[: chain.capacity]
@@ -309,10 +296,11 @@ class Device:
 
     def resource(self, resource_id: int, rule: Rule) -> Resource:
         """The resource of this id; if there is none, the command ends with the profile's answer to `rule`."""
-        resource = self.resources.get(ResourceId(resource_id))
-        if resource is None:
-            raise self.broken(rule)
-        return resource
+        return self.find(resource_id) or self.missing(rule)
+
+    def missing(self, rule: Rule) -> NoReturn:
+        """There is no such thing: the command ends with the profile's answer to `rule`."""
+        raise self.broken(rule)
 
     def call(self, question: Question) -> Steps[Answer]:
         """Ask the renderer; if it refuses, so does the command."""
