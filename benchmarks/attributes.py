@@ -102,7 +102,7 @@ def _map_and_unmap(watched: bool, live: int) -> Timed:
     timed = loop(pair, 200)
 
     def forgetful() -> float:
-        machine.log.events.clear()
+        machine.log.clear()
         return timed()
 
     return forgetful

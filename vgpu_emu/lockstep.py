@@ -11,7 +11,7 @@ from vgpu_emu.assembly import Config, Parts, assemble, offered
 from vgpu_emu.guest.probe import accept_features, config_interrupt, remove
 from vgpu_emu.guest.waiting import Op, Wait
 from vgpu_emu.link.chain import Chain, Used
-from vgpu_emu.trace.log import FENCES, GUEST, HOST, QUEUE_NAMES, RENDERER, VMM, Log
+from vgpu_emu.trace.log import FENCES, HOST, RENDERER, VMM, Log
 from vgpu_emu.vmm.asking import Steps, parse_reply
 from vgpu_emu.vmm.fences import timeline_of
 
@@ -76,16 +76,13 @@ class Lockstep:
 
     def submit(self, chain: Chain) -> Used | None:
         """One request, whoever made it up: the device's answer. None: it waits for a fence, or the device is dead."""
-        self.log.message(QUEUE_NAMES[chain.queue], GUEST, VMM, chain.readable, chain.head, chain.capacity)
+        self.log.request(chain)
         used = self.parts.device.handle(chain)
         if used is not None and not isinstance(used, Used):
             used = self.carry(used)
         if used is not None:
-            self._answer(used)
+            self.log.answer(used)
         return used
-
-    def _answer(self, used: Used) -> None:
-        self.log.message(QUEUE_NAMES[used.queue], VMM, GUEST, used.written, used.head)
 
     def advance(self, seconds: float) -> list[Used]:
         """Let time pass: fences whose work is done by then are signalled, and their answers go to the guest."""
@@ -94,7 +91,7 @@ class Lockstep:
         for signal in self.parts.renderer.rings.due(self.now):
             self.log.message(FENCES, HOST, VMM, signal.build())
             for used in self.parts.device.signal(timeline_of(signal), signal.fence_id):
-                self._answer(used)
+                self.log.answer(used)
                 self.driver.complete(used)
                 released.append(used)
         return released

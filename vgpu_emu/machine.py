@@ -21,7 +21,7 @@ from vgpu_emu.link.channel import Parcel, Port, Tap, open_link
 from vgpu_emu.link.vring import VringError
 from vgpu_emu.memory import let_go
 from vgpu_emu.recording import replay
-from vgpu_emu.trace.log import CONTROLQ, CURSORQ, FENCES, GUEST, HOST, QUEUE_NAMES, RENDERER, VMM, Event, Log
+from vgpu_emu.trace.log import CONTROLQ, CURSORQ, FENCES, GUEST, HOST, RENDERER, VMM, Event, Log
 from vgpu_emu.vmm.asking import Steps, parse_reply
 from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.fences import timeline_of
@@ -237,7 +237,7 @@ def _queue_ends(parts: Parts) -> tuple[Port[list[Chain], list[Used]], Port[list[
 def _chains_into(log: Log) -> Callable[[list[Chain]], None]:
     def record(chains: list[Chain]) -> None:
         for chain in chains:
-            log.message(QUEUE_NAMES[chain.queue], GUEST, VMM, chain.readable, chain.head, chain.capacity)
+            log.request(chain)
 
     return record
 
@@ -245,7 +245,7 @@ def _chains_into(log: Log) -> Callable[[list[Chain]], None]:
 def _used_into(log: Log) -> Callable[[list[Used]], None]:
     def record(completed: list[Used]) -> None:
         for used in completed:
-            log.message(QUEUE_NAMES[used.queue], VMM, GUEST, used.written, used.head)
+            log.answer(used)
 
     return record
 

@@ -167,7 +167,7 @@ class _Comparison:
 
     def send(self, exchange: Exchange) -> None:
         log: Log = self.machine.log
-        log.events.clear()
+        log.clear()
         capacity = CAPACITY if exchange.capacity is None else exchange.capacity
         queue = QUEUE_NUMBERS.get(exchange.queue or "controlq", 0)
         used = self.machine.submit(Chain(exchange.order, queue, exchange.request, capacity))

@@ -89,6 +89,17 @@ class GuestMemory:
             return bytes(region.view[address - region.start : end - region.start])
         return b"".join(self.views(address, length))
 
+    def read_into(self, address: int, target: memoryview) -> None:
+        """As `read`, without a copy in between."""
+        region, end = self._recent, address + len(target)
+        if region.start <= address <= end <= region.end:
+            target[:] = region.view[address - region.start : end - region.start]
+            return
+        done = 0
+        for view in self.views(address, len(target)):
+            target[done : done + len(view)] = view
+            done += len(view)
+
     def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
         """All of it or, with an error, nothing."""
         region, end = self._recent, address + len(data)

@@ -4,7 +4,7 @@ Writers (ladder, JSON lines, ...) read it afterwards; nothing is decoded while i
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -44,15 +44,75 @@ class Note(msgspec.Struct, frozen=True, gc=False, tag=True):
 Event = Message | Note
 
 
-class Log:
-    """The events in order. clock: seconds; read once an event."""
+class RequestChain(Protocol):
+    """What a descriptor chain has that is logged."""
 
-    def __init__(self, clock: Callable[[], float] = lambda: 0.0) -> None:
-        self.events: list[Event] = []
+    @property
+    def head(self) -> int: ...
+    @property
+    def queue(self) -> int: ...
+    @property
+    def readable(self) -> bytes: ...
+    @property
+    def capacity(self) -> int: ...
+
+
+class UsedChain(Protocol):
+    @property
+    def head(self) -> int: ...
+    @property
+    def queue(self) -> int: ...
+    @property
+    def written(self) -> bytes: ...
+
+
+def _message(seconds: float, chain: Any) -> Message:
+    """What crosses a virtqueue."""
+    link = QUEUE_NAMES[chain.queue]
+    if hasattr(chain, "readable"):
+        return Message(seconds, link, GUEST, VMM, chain.readable, chain.head, chain.capacity)
+    return Message(seconds, link, VMM, GUEST, chain.written, chain.head)
+
+
+class Log:
+    """The events in order. clock: seconds, read once an event; None: time stands still.
+
+    request, answer: a chain goes from the guest to the VMM, a used chain back.
+    """
+
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        #: events; what crossed a virtqueue stays what it is, or that and its time, until somebody looks
+        self._rows: list[Any] = []
+        self._append = self._rows.append
+        self._looked_at = 0
         #: called with every note, as soon as it is in the log
         self.listeners: list[Callable[[Note], None]] = []
         self._clock = clock
-        self._start = clock()
+        self._start = clock() if clock is not None else 0.0
+        timed = self._append if clock is None else self._timed
+        self.request: Callable[[RequestChain], None] = timed
+        self.answer: Callable[[UsedChain], None] = timed
+
+    def _now(self) -> float:
+        return self._clock() - self._start if self._clock is not None else 0.0
+
+    def _timed(self, chain: RequestChain | UsedChain) -> None:
+        self._append((self._now(), chain))
+
+    @property
+    def events(self) -> list[Event]:
+        """All of them so far. Not to be changed: `clear` forgets them."""
+        for place in range(self._looked_at, len(self._rows)):
+            row = self._rows[place]
+            if not isinstance(row, Event):
+                self._rows[place] = _message(*(row if type(row) is tuple else (0.0, row)))
+        self._looked_at = len(self._rows)
+        return self._rows
+
+    def clear(self) -> None:
+        """Forget what happened so far."""
+        self._rows.clear()
+        self._looked_at = 0
 
     def message(
         self,
@@ -64,12 +124,11 @@ class Log:
         capacity: int = 0,
         fds: tuple[int, ...] = (),
     ) -> None:
-        seconds = self._clock() - self._start
-        self.events.append(Message(seconds, link, sender, receiver, data, head, capacity, fds))
+        self._append(Message(self._now(), link, sender, receiver, data, head, capacity, fds))
 
     def note(self, who: str, name: str, **values: Any) -> None:
-        note = Note(self._clock() - self._start, who, name, values)
-        self.events.append(note)
+        note = Note(self._now(), who, name, values)
+        self._append(note)
         for listener in self.listeners:
             listener(note)
 

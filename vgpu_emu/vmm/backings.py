@@ -78,5 +78,7 @@ COMMANDS = {
     CtrlType.RESOURCE_UNREF: Command(resource_unref),
     CtrlType.RESOURCE_ATTACH_BACKING: Command(resource_attach_backing),
     CtrlType.RESOURCE_DETACH_BACKING: Command(resource_detach_backing),
-    CtrlType.RESOURCE_ASSIGN_UUID: Command(resource_assign_uuid, Feature.RESOURCE_UUID, gate=Rule.UUID_NEGOTIATED),
+    CtrlType.RESOURCE_ASSIGN_UUID: Command(
+        resource_assign_uuid, feature=Feature.RESOURCE_UUID, gate=Rule.UUID_NEGOTIATED
+    ),
 }

@@ -141,7 +141,9 @@ def _lose_export(blob: Blob) -> Steps[CtrlHdr]:
 
 _BLOB_MEM = {mem.value: mem for mem in BlobMem}
 COMMANDS = {
-    CtrlType.RESOURCE_CREATE_BLOB: Command(resource_create_blob, Feature.RESOURCE_BLOB, gate=Rule.BLOB_NEGOTIATED),
-    CtrlType.RESOURCE_MAP_BLOB: Command(resource_map_blob, Feature.RESOURCE_BLOB),
-    CtrlType.RESOURCE_UNMAP_BLOB: Command(resource_unmap_blob, Feature.RESOURCE_BLOB),
+    CtrlType.RESOURCE_CREATE_BLOB: Command(
+        resource_create_blob, feature=Feature.RESOURCE_BLOB, gate=Rule.BLOB_NEGOTIATED
+    ),
+    CtrlType.RESOURCE_MAP_BLOB: Command(resource_map_blob, feature=Feature.RESOURCE_BLOB),
+    CtrlType.RESOURCE_UNMAP_BLOB: Command(resource_unmap_blob, feature=Feature.RESOURCE_BLOB),
 }

@@ -28,10 +28,13 @@ class DeviceDead(Exception):  # noqa: N818 - what happens to the VMM that is mod
     """The VMM that this profile models panics here: the device answers nothing any more."""
 
 
+Handler = Callable[["Device", Any], "CtrlHdr | Steps[CtrlHdr]"]
+
+
 class Command(NamedTuple):
     """What carries out a request. feature: `gate` says that it must have been negotiated; None: none is needed."""
 
-    handler: "Callable[[Device, Any], CtrlHdr | Steps[CtrlHdr]]"
+    handler: Handler
     feature: Feature | None = None
     queue: int = CONTROLQ
     gate: Rule = Rule.COMMAND_NEGOTIATED

@@ -1,6 +1,8 @@
 """Commands on contexts and capability sets (virtio 1.4, 5.7.6.9)."""
 
-from vgpu_emu.ids import ContextId
+from collections.abc import Callable
+
+from vgpu_emu.ids import ContextId, ResourceId
 from vgpu_emu.vmm.asking import Steps
 from vgpu_emu.vmm.command import OK, Command
 from vgpu_emu.vmm.device import Device
@@ -43,33 +45,36 @@ def ctx_destroy(device: Device, request: CtxDestroy) -> Steps[CtrlHdr]:
     return OK
 
 
-def ctx_attach_resource(device: Device, request: CtxResource) -> Steps[CtrlHdr]:
-    context = _context(device, request)
-    resource = device.resource(request.resource_id, Rule.CTX_RESOURCE_KNOWN)
+def ctx_attach_resource(device: Device, request: CtxResource) -> CtrlHdr | Steps[CtrlHdr]:
+    context = device.find_context(request.ctx_id) or _unknown(device, request)
+    resource = device.find(request.resource_id) or device.missing(Rule.CTX_RESOURCE_KNOWN)
     if isinstance(resource, Blob) and resource.blob_mem is not BlobMem.GUEST:
-        yield from device.call(
-            ContextQuestion(op=Op.CTX_ATTACH.value, ctx_id=context.ctx_id, value=resource.resource_id)
-        )
+        return _tell(device, Op.CTX_ATTACH, context, resource, context.attached.add)
     context.attached.add(resource.resource_id)
     return OK
 
 
-def ctx_detach_resource(device: Device, request: CtxResource) -> Steps[CtrlHdr]:
+def ctx_detach_resource(device: Device, request: CtxResource) -> CtrlHdr | Steps[CtrlHdr]:
     """Detaching what is not attached changes nothing."""
-    context = _context(device, request)
-    resource = device.resource(request.resource_id, Rule.CTX_RESOURCE_KNOWN)
+    context = device.find_context(request.ctx_id) or _unknown(device, request)
+    resource = device.find(request.resource_id) or device.missing(Rule.CTX_RESOURCE_KNOWN)
     if isinstance(resource, Blob) and resource.blob_mem is not BlobMem.GUEST:
-        yield from device.call(
-            ContextQuestion(op=Op.CTX_DETACH.value, ctx_id=context.ctx_id, value=resource.resource_id)
-        )
+        return _tell(device, Op.CTX_DETACH, context, resource, context.attached.discard)
     context.attached.discard(resource.resource_id)
     return OK
 
 
-def _context(device: Device, request: CtxResource) -> Context:
-    context = device.contexts.get(ContextId(request.ctx_id))
-    device.require(context, Rule.CTX_KNOWN)
-    return context or Context(ContextId(request.ctx_id))
+def _tell(device: Device, op: Op, context: Context, blob: Blob, then: Callable[[ResourceId], None]) -> Steps[CtrlHdr]:
+    """The renderer knows of blobs that are on the host."""
+    yield from device.call(ContextQuestion(op=op.value, ctx_id=context.ctx_id, value=blob.resource_id))
+    then(blob.resource_id)
+    return OK
+
+
+def _unknown(device: Device, request: CtxResource) -> Context:
+    """Where a VMM does not look, a context that nobody knows."""
+    device.require(False, Rule.CTX_KNOWN)
+    return Context(ContextId(request.ctx_id))
 
 
 def submit_3d(device: Device, request: CmdSubmit) -> Steps[CtrlHdr]:
@@ -101,11 +106,11 @@ def get_capset(device: Device, request: GetCapset) -> CtrlHdr:
 
 
 COMMANDS = {
-    CtrlType.CTX_CREATE: Command(ctx_create, Feature.VIRGL),
-    CtrlType.CTX_DESTROY: Command(ctx_destroy, Feature.VIRGL),
-    CtrlType.CTX_ATTACH_RESOURCE: Command(ctx_attach_resource, Feature.VIRGL),
-    CtrlType.CTX_DETACH_RESOURCE: Command(ctx_detach_resource, Feature.VIRGL),
-    CtrlType.SUBMIT_3D: Command(submit_3d, Feature.VIRGL),
-    CtrlType.GET_CAPSET_INFO: Command(get_capset_info, Feature.VIRGL),
-    CtrlType.GET_CAPSET: Command(get_capset, Feature.VIRGL),
+    CtrlType.CTX_CREATE: Command(ctx_create, feature=Feature.VIRGL),
+    CtrlType.CTX_DESTROY: Command(ctx_destroy, feature=Feature.VIRGL),
+    CtrlType.CTX_ATTACH_RESOURCE: Command(ctx_attach_resource, feature=Feature.VIRGL),
+    CtrlType.CTX_DETACH_RESOURCE: Command(ctx_detach_resource, feature=Feature.VIRGL),
+    CtrlType.SUBMIT_3D: Command(submit_3d, feature=Feature.VIRGL),
+    CtrlType.GET_CAPSET_INFO: Command(get_capset_info, feature=Feature.VIRGL),
+    CtrlType.GET_CAPSET: Command(get_capset, feature=Feature.VIRGL),
 }

@@ -5,8 +5,9 @@ is a function of the device and the request; it returns the response, or is such
 is found by `require`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import lcm
+from typing import NoReturn
 
 from msgspec.structs import replace
 
@@ -17,22 +18,27 @@ from vgpu_emu.link.region import HostVisibleRegion
 from vgpu_emu.memory import PAGE_SIZE, Memory
 from vgpu_emu.trace.log import VMM, Log
 from vgpu_emu.vmm.asking import ERRNO_RULES, Steps, ask, close
-from vgpu_emu.vmm.command import Capset, Command, DeviceDead, Refused, ending
+from vgpu_emu.vmm.command import OK, Capset, Command, DeviceDead, Handler, Refused, ending
 from vgpu_emu.vmm.displays import Displays
 from vgpu_emu.vmm.fences import GLOBAL, Fences, Timeline
+from vgpu_emu.vmm.misfits import fit
 from vgpu_emu.vmm.profiles import Profile
-from vgpu_emu.vmm.reading import read_request
 from vgpu_emu.vmm.rules import UNCHECKED, Rule
 from vgpu_emu.vmm.state import Blob, Context, DeviceLimits, Image, Resource
 from vgpu_emu.vocabulary import Dialect
 from vgpu_wire.blob import BlobMem, MapCache
 from vgpu_wire.control import FIRST_ERROR, RING_COUNT, CtrlFlag, CtrlHdr, CtrlType
 from vgpu_wire.device import CURSORQ, FEATURE_NEEDS, Config, Feature
-from vgpu_wire.messages import type_name
+from vgpu_wire.errors import WireError
+from vgpu_wire.messages import MESSAGES, type_name
 from vgpu_wire.renderer_link import Answer, Fence, Op, Question, ResourceQuestion
 
 _HEADER = CtrlHdr.layout.size
 _FENCE, _RING = CtrlFlag.FENCE.value, CtrlFlag.INFO_RING_IDX.value
+_OK = OK.build()
+#: a command, taken apart for `Device.handle`: its parse, handler, gate and queue; the bytes of its answer if that is
+#: RESP_OK_NODATA without a fence
+_Entry = tuple[Callable[[bytes], CtrlHdr], Handler, Rule, int, bytes]
 
 
 class Device:
@@ -63,10 +69,14 @@ class Device:
         self.memory = memory
         self.dialect = dialect
         self.log = log
-        # plain ints as keys: to look for an int among enum members runs Python code
-        self.commands: Mapping[int, Command] = {
-            number.value: command for number, command in commands.items() if number not in profile.lacks
+        #: by the first four bytes of a request; those at which the modelled VMM panics are not there
+        known = {
+            number.value.to_bytes(4, "little"): (number, command)
+            for number, command in commands.items()
+            if number not in profile.lacks and number not in profile.dead_commands
         }
+        self._entries = {key: self._entry(number, command) for key, (number, command) in known.items()}
+        self._needs = {key: command.feature for key, (_, command) in known.items() if command.feature is not None}
         self.displays = displays
         self.capsets = capsets
         self.blob_alignment = blob_alignment
@@ -75,6 +85,9 @@ class Device:
         self.features = frozenset()
         self.resources: dict[ResourceId, Resource] = {}
         self.contexts: dict[ContextId, Context] = {}
+        #: the resource, the context of an id that came from the wire
+        self.find: Callable[[int], Resource | None] = self.resources.get  # type: ignore[assignment]
+        self.find_context: Callable[[int], Context | None] = self.contexts.get  # type: ignore[assignment]
         self.fences = Fences()
         self.image_bytes = 0
         self.blob_bytes = 0
@@ -92,8 +105,7 @@ class Device:
     def features(self, features: frozenset[Feature]) -> None:
         self._features = features
         # looked up once, not with every request: hashing an enum member runs Python code
-        gated = ((number, command.feature) for number, command in self.commands.items())
-        self._closed = frozenset(number for number, needed in gated if needed is not None and needed not in features)
+        self._closed = frozenset(key for key, needed in self._needs.items() if needed not in features)
         #: bytes that sizes of blobs, and offsets of mappings, are multiples of; an alignment of 0 asks for none
         self.size_alignment = (self.blob_alignment or 1) if Feature.BLOB_ALIGNMENT in features else 1
         self.map_alignment = lcm(PAGE_SIZE, self.size_alignment)
@@ -122,14 +134,28 @@ class Device:
         """
         if self.dead is not None or self.needs_reset is not None:
             return None
+        data = chain.readable
         try:
-            command, request = self._parse(chain)
-            response = command.handler(self, request)
+            parse, handler, gate, queue, done = self._entries.get(data[:4]) or self._unknown(data)
+            if queue != chain.queue:
+                raise self.broken(Rule.COMMAND_KNOWN)
+            if data[:4] in self._closed:
+                self.require(False, gate)
+            try:
+                request = parse(data)
+            except WireError as error:
+                request = fit(self, data, error)
+            flags = request.flags
+            if flags:
+                self._check_flags(request)
+            response = handler(self, request)
         except (Refused, DeviceDead) as end:
             return self._end(chain, end)
         except OSError as gone:
             self.log.note(VMM, "memory_gone", detail=str(gone))
             return self._end(chain, self.broken(Rule.MEMORY_THERE))
+        if response is OK and not flags and chain.capacity >= _HEADER:
+            return Used(chain.head, queue, done)
         if isinstance(response, CtrlHdr):
             return self._answer(chain, request, response)
         return self._finish(chain, request, response)
@@ -192,31 +218,29 @@ class Device:
         self.features = frozenset()
         self.needs_reset = None
 
-    def _parse(self, chain: Chain) -> tuple[Command, CtrlHdr]:
-        """The request and what carries it out. Bytes behind its structure are ignored, as in every VMM."""
-        data = chain.readable
+    def _check_flags(self, request: CtrlHdr) -> None:
+        self.require(not request.flags & _RING or request.ring_idx < RING_COUNT, Rule.RING_IDX_VALID)
+        self.require(not request.flags & _FENCE or self.fences.count < self.limits.fences, Rule.FENCE_LIMIT)
+
+    def _entry(self, number: CtrlType, command: Command) -> _Entry:
+        done = _OK if self.profile.cursor_answers or command.queue != CURSORQ else b""
+        return MESSAGES[number].parse, command.handler, command.gate, command.queue, done
+
+    def _unknown(self, data: bytes) -> NoReturn:
+        """No command has this type, or the modelled VMM panics at it."""
         if len(data) < _HEADER:
             raise self.broken(Rule.HEADER_WHOLE)
         number = int.from_bytes(data[:4], "little")
-        command = self.commands.get(number)
-        if command is None or command.queue != chain.queue:
-            raise self.broken(Rule.COMMAND_KNOWN)
         if number in self.profile.dead_commands:
             raise DeviceDead(type_name(number))
-        if number in self._closed:
-            self.require(False, command.gate)
-        request = read_request(self, number, data)
-        if request.flags:
-            self.require(not request.flags & _RING or request.ring_idx < RING_COUNT, Rule.RING_IDX_VALID)
-            self.require(not request.flags & _FENCE or self.fences.count < self.limits.fences, Rule.FENCE_LIMIT)
-        return command, request
+        raise self.broken(Rule.COMMAND_KNOWN)
 
     # -- responses
 
     def _used(self, chain: Chain, response: CtrlHdr) -> Used:
         if chain.queue == CURSORQ and not self.profile.cursor_answers:
             return Used(chain.head, chain.queue, b"")
-        written = response.build()
+        written = _OK if response is OK else response.build()
         if len(written) > chain.capacity:
             self.log.note(VMM, "truncated", size=len(written), capacity=chain.capacity)
             written = written[: chain.capacity]
@@ -264,10 +288,11 @@ class Device:
 
     def resource(self, resource_id: int, rule: Rule) -> Resource:
         """The resource of this id; if there is none, the command ends with the profile's answer to `rule`."""
-        resource = self.resources.get(ResourceId(resource_id))
-        if resource is None:
-            raise self.broken(rule)
-        return resource
+        return self.find(resource_id) or self.missing(rule)
+
+    def missing(self, rule: Rule) -> NoReturn:
+        """There is no such thing: the command ends with the profile's answer to `rule`."""
+        raise self.broken(rule)
 
     def call(self, question: Question) -> Steps[Answer]:
         """Ask the renderer; if it refuses, so does the command."""

@@ -90,6 +90,24 @@ class Displays:
         ]
         return modes + [DisplayOne()] * (MAX_SCANOUTS - len(modes))
 
+    def find(self, scanout_id: int) -> Scanout | None:
+        return self.scanouts[scanout_id] if scanout_id < len(self.scanouts) else None
+
+    def flush(self, resource_id: int, r: Rect) -> int:
+        """How many scanouts show a pixel of this rectangle of the resource: they have a new picture."""
+        touched = 0
+        if not r.width or not r.height:
+            return touched
+        for scanout in self.scanouts:
+            shown = scanout.shown
+            if shown is None or shown.resource_id != resource_id:
+                continue
+            s = shown.rect
+            if s.x < r.x + r.width and r.x < s.x + s.width and s.y < r.y + r.height and r.y < s.y + s.height:
+                scanout.updates += 1
+                touched += 1
+        return touched
+
     def forget(self, resource_id: ResourceId) -> None:
         """A resource is gone: whatever shows it shows nothing."""
         for scanout in self.scanouts:

@@ -21,6 +21,8 @@ BYTES_PER_PIXEL = 4
 #: Gallium formats of another size (mesa, gallium/include/pipe/p_format.h), by number -> bytes
 _GALLIUM_BYTES = {64: 1, 65: 2, 66: 3}
 _FORMATS = {fmt.value for fmt in Format}
+# to look a member up costs as much as a check
+_IMAGE_2D = Kind.IMAGE_2D
 
 
 def resource_create_2d(device: Device, request: ResourceCreate2D) -> CtrlHdr:
@@ -99,22 +101,29 @@ def _level_bytes(gallium_format: int, shape: tuple[int, int, int, int], level: i
 
 def transfer_to_host_2d(device: Device, request: TransferToHost2D) -> CtrlHdr:
     """Copy a rectangle from the backing, where lines are as long as the image's. Of a blob, nothing has to move."""
-    image = device.resource(request.resource_id, Rule.TRANSFER_KNOWN)
+    image = device.find(request.resource_id) or device.missing(Rule.TRANSFER_KNOWN)
     if not isinstance(image, Image):
         return OK
-    device.insist(image.kind is Kind.IMAGE_2D, Rule.TRANSFER_IMAGE)
-    backing = _backing(device, image)
+    if image.kind is not _IMAGE_2D:
+        raise device.broken(Rule.TRANSFER_IMAGE)
+    backing = image.backing or device.missing(Rule.TRANSFER_BACKED)
     r, stride = request.r, image.width * BYTES_PER_PIXEL
-    device.insist(r.x + r.width <= image.width and r.y + r.height <= image.height, Rule.TRANSFER_INSIDE)
-    block = _Block(r.width * BYTES_PER_PIXEL, r.height, 1, stride, 0, request.offset)
-    device.require(block.end <= backing.length, Rule.TRANSFER_BACKING_LONG)
-    place = r.y * stride + r.x * BYTES_PER_PIXEL
-    _copy_in(device, image, backing, block, _Block(block.line, r.height, 1, stride, 0, place))
+    if r.x + r.width > image.width or r.y + r.height > image.height:
+        raise device.broken(Rule.TRANSFER_INSIDE)
+    line, place = r.width * BYTES_PER_PIXEL, r.y * stride + r.x * BYTES_PER_PIXEL
+    size = (r.height - 1) * stride + line if line and r.height else 0
+    if request.offset + size > backing.length:
+        device.require(False, Rule.TRANSFER_BACKING_LONG)
+    if line == stride or r.height == 1:
+        backing.read_into(device.memory, request.offset, memoryview(image.pixels)[place : place + size])
+    else:
+        here = _Block(line, r.height, 1, stride, 0, request.offset)
+        _copy_in(device, image, backing, here, here._replace(start=place))
     return OK
 
 
 def transfer_host_3d(device: Device, request: TransferHost3D) -> CtrlHdr:
-    """Copy a box between the backing and a level. A stride of 0 is that of the level, as virglrenderer takes it."""
+    """Copy a box between the backing and a level. Strides of 0 are the level's, as virglrenderer takes them."""
     resource = device.resource(request.resource_id, Rule.TRANSFER_KNOWN)
     if not isinstance(resource, Image):
         return OK
@@ -206,7 +215,7 @@ def _copy_out(device: Device, image: Image, backing: Backing, here: _Block, ther
 COMMANDS = {
     CtrlType.RESOURCE_CREATE_2D: Command(resource_create_2d),
     CtrlType.TRANSFER_TO_HOST_2D: Command(transfer_to_host_2d),
-    CtrlType.RESOURCE_CREATE_3D: Command(resource_create_3d, Feature.VIRGL),
-    CtrlType.TRANSFER_TO_HOST_3D: Command(transfer_host_3d, Feature.VIRGL),
-    CtrlType.TRANSFER_FROM_HOST_3D: Command(transfer_host_3d, Feature.VIRGL),
+    CtrlType.RESOURCE_CREATE_3D: Command(resource_create_3d, feature=Feature.VIRGL),
+    CtrlType.TRANSFER_TO_HOST_3D: Command(transfer_host_3d, feature=Feature.VIRGL),
+    CtrlType.TRANSFER_FROM_HOST_3D: Command(transfer_host_3d, feature=Feature.VIRGL),
 }

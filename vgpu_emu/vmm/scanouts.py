@@ -1,7 +1,5 @@
 """Commands on displays and the cursor (virtio 1.4, 5.7.6.8), and the picture that a scanout shows."""
 
-from msgspec.structs import replace
-
 from vgpu_emu.ids import ResourceId
 from vgpu_emu.vmm.command import OK, Command
 from vgpu_emu.vmm.device import Device
@@ -42,17 +40,24 @@ def get_edid(device: Device, request: GetEdid) -> CtrlHdr:
 def _scanout(device: Device, scanout_id: int, rule: Rule, ids: int | None = None) -> Scanout:
     """The scanout of this id; where a VMM does not look, or takes all below `ids`, one that nobody sees."""
     scanouts = device.displays.scanouts
-    device.require(scanout_id < (ids or len(scanouts)), rule)
-    return scanouts[scanout_id] if scanout_id < len(scanouts) else Scanout(scanouts[0].width, scanouts[0].height)
+    if scanout_id < len(scanouts):
+        return scanouts[scanout_id]
+    device.require(scanout_id < (ids or 0), rule)
+    return Scanout(scanouts[0].width, scanouts[0].height)
+
+
+def _unseen(device: Device, scanout_id: int) -> Scanout:
+    return _scanout(device, scanout_id, Rule.SCANOUT_KNOWN, device.profile.scanout_ids)
 
 
 def set_scanout(device: Device, request: SetScanout) -> CtrlHdr:
-    scanout = _scanout(device, request.scanout_id, Rule.SCANOUT_KNOWN, device.profile.scanout_ids)
+    scanout = device.displays.find(request.scanout_id) or _unseen(device, request.scanout_id)
     if not request.resource_id:
         scanout.shown = None
         return OK
-    image = device.resource(request.resource_id, Rule.SCANOUT_RESOURCE_KNOWN)
-    device.require(image.backing, Rule.SCANOUT_RESOURCE_BACKED)
+    image = device.find(request.resource_id) or device.missing(Rule.SCANOUT_RESOURCE_KNOWN)
+    if image.backing is None:
+        device.require(False, Rule.SCANOUT_RESOURCE_BACKED)
     if not isinstance(image, Image):
         raise device.broken(Rule.SCANOUT_RESOURCE_KIND)
     rect = _shown_rect(device, request.r, image.width, image.height)
@@ -79,9 +84,11 @@ def set_scanout_blob(device: Device, request: SetScanoutBlob) -> CtrlHdr:
 
 def _shown_rect(device: Device, r: Rect, width: int, height: int) -> Rect:
     """The rectangle or, if a VMM does not look whether it is inside, what is there of it."""
+    inside = r.x + r.width <= width and r.y + r.height <= height
+    if inside and r.width >= 16 and r.height >= 16:
+        return r
     device.require(r.width and r.height, Rule.SCANOUT_RECT_NONEMPTY)
     device.require(r.width >= 16 and r.height >= 16, Rule.SCANOUT_RECT_LARGE)
-    inside = r.x + r.width <= width and r.y + r.height <= height
     device.require(inside, Rule.SCANOUT_RECT_INSIDE)
     if inside:
         return r
@@ -91,28 +98,15 @@ def _shown_rect(device: Device, r: Rect, width: int, height: int) -> Rect:
 
 def resource_flush(device: Device, request: ResourceFlush) -> CtrlHdr:
     """Every scanout that shows the rectangle, or a part of it, has a new picture."""
-    device.insist(request.resource_id, Rule.FLUSH_ID_NONZERO)
-    resource = device.resource(request.resource_id, Rule.FLUSH_KNOWN)
-    r = request.r
-    touched = [scanout for scanout in device.displays.scanouts if _shows(scanout, resource.resource_id, r)]
-    if isinstance(resource, Image):
-        device.require(r.x + r.width <= resource.width and r.y + r.height <= resource.height, Rule.FLUSH_INSIDE)
-    else:
-        device.require(touched, Rule.FLUSH_BLOB_SHOWN)
-    for scanout in touched:
-        scanout.updates += 1
+    if not request.resource_id:
+        raise device.broken(Rule.FLUSH_ID_NONZERO)
+    resource, r = device.find(request.resource_id) or device.missing(Rule.FLUSH_KNOWN), request.r
+    if isinstance(resource, Image) and (r.x + r.width > resource.width or r.y + r.height > resource.height):
+        device.require(False, Rule.FLUSH_INSIDE)
+    shown = device.displays.flush(request.resource_id, r)
+    if not shown and isinstance(resource, Blob):
+        device.require(False, Rule.FLUSH_BLOB_SHOWN)
     return OK
-
-
-def _shows(scanout: Scanout, resource_id: ResourceId, r: Rect) -> bool:
-    shown = scanout.shown
-    return shown is not None and shown.resource_id == resource_id and _meet(shown.rect, r)
-
-
-def _meet(a: Rect, b: Rect) -> bool:
-    """Whether they share a pixel; an empty one has none."""
-    wide = max(a.x, b.x) < min(a.x + a.width, b.x + b.width)
-    return wide and max(a.y, b.y) < min(a.y + a.height, b.y + b.height)
 
 
 def update_cursor(device: Device, request: UpdateCursor) -> CtrlHdr:
@@ -127,16 +121,18 @@ def update_cursor(device: Device, request: UpdateCursor) -> CtrlHdr:
 
 
 def move_cursor(device: Device, request: UpdateCursor) -> CtrlHdr:
-    scanout = _scanout(device, request.pos.scanout_id, Rule.CURSOR_SCANOUT_KNOWN)
-    scanout.cursor = replace(scanout.cursor, x=request.pos.x, y=request.pos.y)
+    pos = request.pos
+    scanout = device.displays.find(pos.scanout_id) or _scanout(device, pos.scanout_id, Rule.CURSOR_SCANOUT_KNOWN)
+    was = scanout.cursor
+    scanout.cursor = Cursor(pos.x, pos.y, was.hot_x, was.hot_y, was.resource_id)
     return OK
 
 
 COMMANDS = {
     CtrlType.GET_DISPLAY_INFO: Command(get_display_info),
-    CtrlType.GET_EDID: Command(get_edid, Feature.EDID),
+    CtrlType.GET_EDID: Command(get_edid, feature=Feature.EDID),
     CtrlType.SET_SCANOUT: Command(set_scanout),
-    CtrlType.SET_SCANOUT_BLOB: Command(set_scanout_blob, Feature.RESOURCE_BLOB, gate=Rule.BLOB_NEGOTIATED),
+    CtrlType.SET_SCANOUT_BLOB: Command(set_scanout_blob, feature=Feature.RESOURCE_BLOB, gate=Rule.BLOB_NEGOTIATED),
     CtrlType.RESOURCE_FLUSH: Command(resource_flush),
     CtrlType.UPDATE_CURSOR: Command(update_cursor, queue=CURSORQ),
     CtrlType.MOVE_CURSOR: Command(move_cursor, queue=CURSORQ),

@@ -38,18 +38,19 @@ class Backing:
 
     def __init__(self, entries: Sequence[MemEntry]) -> None:
         self.stretches = [(entry.addr, entry.length) for entry in entries]
-        #: where in the backing each stretch ends
+        #: where in the backing each stretch ends, and what makes an address of a place in it
         self._ends = list(accumulate(length for _addr, length in self.stretches))
+        self._shifts = [addr + length - end for (addr, length), end in zip(self.stretches, self._ends, strict=True)]
         self.length = self._ends[-1] if self._ends else 0
 
-    def pieces(self, offset: int, length: int) -> "list[tuple[int, int]]":
+    def pieces(self, offset: int, length: int) -> list[tuple[int, int]]:
         """(guest physical address, bytes) of [offset, offset + length), as far as it is inside."""
+        ends, shifts = self._ends, self._shifts
+        index = bisect_right(ends, offset)
         found = []
-        index = bisect_right(self._ends, offset)
-        while length and index < len(self.stretches):
-            (addr, size), end = self.stretches[index], self._ends[index]
-            part = min(end - offset, length)
-            found.append((addr + size - (end - offset), part))
+        while length and index < len(ends):
+            part = min(ends[index] - offset, length)
+            found.append((offset + shifts[index], part))
             offset, length, index = offset + part, length - part, index + 1
         return found
 
@@ -58,11 +59,14 @@ class Backing:
 
     def read_into(self, memory: GuestMemory, offset: int, target: memoryview) -> None:
         """Fill `target`, without a copy in between."""
+        index = bisect_right(self._ends, offset)
+        if index < len(self._ends) and offset + len(target) <= self._ends[index]:
+            memory.read_into(offset + self._shifts[index], target)
+            return
         place = 0
         for addr, size in self.pieces(offset, len(target)):
-            for view in memory.views(addr, size):
-                target[place : place + len(view)] = view
-                place += len(view)
+            memory.read_into(addr, target[place : place + size])
+            place += size
 
     def write(self, memory: GuestMemory, offset: int, data: bytes | bytearray | memoryview) -> None:
         place = 0

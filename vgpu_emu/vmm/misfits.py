@@ -1,4 +1,4 @@
-"""Requests out of bytes: what follows is ignored, what is missing is answered as the profile says."""
+"""Requests of more or fewer bytes than their structure has."""
 
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from vgpu_wire.resource import ResourceAttachBacking
 if TYPE_CHECKING:
     from vgpu_emu.vmm.device import Device
 
+_HEADER = CtrlHdr.layout.size
 #: structures with a counted tail -> where they count it
 _COUNTS: dict[type[CtrlHdr], int] = {
     structure: next(leaf.offset for leaf in leaves(structure) if leaf.path == counter)
@@ -28,18 +29,17 @@ _COUNTS: dict[type[CtrlHdr], int] = {
 }
 
 
-def read_request(device: "Device", number: int, data: bytes) -> CtrlHdr:
-    """The request in these bytes. Raises Refused or DeviceDead as the profile answers one that is cut off."""
-    structure = MESSAGES[number]
-    try:
-        return structure.parse(data)
-    except WireError as error:
-        if error.kind == "trailing":
-            return structure.parse(data[: error.offset])
-        device.log.note(VMM, "malformed", detail=str(error))
-        if structure not in _COUNTS or len(data) < structure.layout.size:
-            raise device.broken(Rule.REQUEST_WHOLE) from None
-        return _short_tail(device, structure, data)
+def fit(device: "Device", data: bytes, error: WireError) -> CtrlHdr:
+    """The request in bytes that its structure does not take. Bytes behind it are ignored, as in every VMM."""
+    structure = MESSAGES[int.from_bytes(data[:4], "little")]
+    if error.kind == "trailing":
+        return structure.parse(data[: error.offset])
+    device.log.note(VMM, "malformed", detail=str(error))
+    if len(data) < _HEADER:
+        raise device.broken(Rule.HEADER_WHOLE)
+    if structure not in _COUNTS or len(data) < structure.layout.size:
+        raise device.broken(Rule.REQUEST_WHOLE)
+    return _short_tail(device, structure, data)
 
 
 def _short_tail(device: "Device", structure: type[CtrlHdr], data: bytes) -> CtrlHdr:
