@@ -4,9 +4,9 @@ import argparse
 import json
 import sys
 
-from benchmarks import codec, imports, pipeline
+from benchmarks import codec, device, imports, pipeline
 
-BENCHMARKS = {bench.name: bench for module in (codec, pipeline, imports) for bench in module.BENCHMARKS}
+BENCHMARKS = {bench.name: bench for module in (codec, pipeline, device, imports) for bench in module.BENCHMARKS}
 
 
 def main() -> int:
