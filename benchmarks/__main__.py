@@ -4,9 +4,10 @@ import argparse
 import json
 import sys
 
-from benchmarks import attributes, codec, imports, pipeline
+from benchmarks import attributes, codec, device, imports, pipeline
 
-BENCHMARKS = {bench.name: bench for module in (codec, pipeline, imports, attributes) for bench in module.BENCHMARKS}
+MODULES = (codec, pipeline, device, imports, attributes)
+BENCHMARKS = {bench.name: bench for module in MODULES for bench in module.BENCHMARKS}
 
 
 def main() -> int:

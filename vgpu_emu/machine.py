@@ -31,7 +31,10 @@ T = TypeVar("T")
 
 
 class Machine:
-    """What `open_machine` gives. parts: the three parties' insides, for a look; log: all that happened."""
+    """What `open_machine` gives. parts: the three parties' insides, for a look; log: all that happened.
+
+    port: the guest's end of the virtqueues, for requests that no driver sends.
+    """
 
     def __init__(self, parts: Parts, port: Port[list[Chain], list[Used]]) -> None:
         #: recorded party -> set when it has said all it has to say
@@ -39,7 +42,7 @@ class Machine:
         self.parts = parts
         self.log = parts.log
         self.driver = parts.driver
-        self._port = port
+        self.port = port
         self._receiving = False
         self._completed = trio.lowlevel.ParkingLot()
 
@@ -84,7 +87,7 @@ class Machine:
             return
         self._receiving = True
         try:
-            for used in await self._port.receive():
+            for used in await self.port.receive():
                 self.driver.complete(used)
         finally:
             self._receiving = False
@@ -105,7 +108,7 @@ class Machine:
 
     def _kick(self) -> None:
         if self.driver.available:
-            self._port.send(self.driver.take_available())
+            self.port.send(self.driver.take_available())
 
     async def replay(self, party: str, events: Iterable[Event], ports: Mapping[str, Port[Any, Any]]) -> None:
         """The task of a recorded party."""
@@ -180,8 +183,8 @@ async def open_machine(
     guest_end, vmm_front = _queue_ends(parts)
     vmm_back, host_end = open_link(tuple, tuple)
     fences_end, signals_end = open_link(bytes, bytes)
-    guest = Tap(guest_end, _chains_into(log))
-    front = Tap(vmm_front, _used_into(log))
+    guest = Tap(guest_end, log.batch)
+    front = Tap(vmm_front, log.batch)
     back = Tap(vmm_back, _parcels_into(log, VMM, HOST))
     host = Tap(host_end, _parcels_into(log, HOST, VMM))
     signals = Tap(signals_end, lambda data: log.message(FENCES, HOST, VMM, data))
@@ -232,22 +235,6 @@ def _queue_ends(parts: Parts) -> tuple[Port[list[Chain], list[Used]], Port[list[
     queues = Virtqueues(parts.memory)
     kicks, interrupts = open_link(type(None), type(None))
     return DriverEnd(queues, kicks), DeviceEnd(queues, interrupts)
-
-
-def _chains_into(log: Log) -> Callable[[list[Chain]], None]:
-    def record(chains: list[Chain]) -> None:
-        for chain in chains:
-            log.request(chain)
-
-    return record
-
-
-def _used_into(log: Log) -> Callable[[list[Used]], None]:
-    def record(completed: list[Used]) -> None:
-        for used in completed:
-            log.answer(used)
-
-    return record
 
 
 def _parcels_into(log: Log, sender: str, receiver: str) -> Callable[[Parcel], None]:

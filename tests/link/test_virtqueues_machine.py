@@ -56,7 +56,7 @@ async def test_more_requests_than_descriptors_are_all_answered_in_order(
 async def corrupt(machine: Machine, place: int, value: int) -> None:
     """Write into the controlq's available ring behind the driver's back, and kick."""
     machine.parts.memory.write(BASE + 16 * QUEUE_SIZES[CONTROLQ_NUMBER] + place, value.to_bytes(2, "little"))
-    machine._port._port._port.send(None)  # type: ignore[attr-defined]
+    machine.port._port._port.send(None)  # type: ignore[attr-defined]
     await trio.sleep(1)
 
 

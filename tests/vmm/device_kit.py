@@ -8,6 +8,7 @@ from vgpu_emu.ids import BlobId
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.lockstep import Lockstep
 from vgpu_emu.vmm.asking import Reply, Steps, parse_reply
+from vgpu_emu.vmm.state import Image
 from vgpu_wire.blob import BlobFlag, BlobMem, ResourceCreateBlob
 from vgpu_wire.context_stream import ExporterKind, StreamAlloc, StreamWork
 from vgpu_wire.control import FIRST_ERROR, CtrlFlag, CtrlHdr
@@ -98,6 +99,7 @@ class Rig(Lockstep):
         parts: list[Any] = [device.features, device.dead, device.image_bytes, device.blob_bytes]
         parts += [device.resources, device.contexts, device.displays.scanouts, device.displays.events]
         parts += [list(device.fences), device.fences.count, device.fences.busy, list(device.region)]
+        parts += [bytes(image.pixels) for image in device.resources.values() if isinstance(image, Image)]
         parts += [renderer.contexts, renderer.resources, renderer.rings.next_due]
         parts += [renderer.process.files, renderer.vmm.files, self.parts.kernel.live]
         return [repr(part) for part in parts]

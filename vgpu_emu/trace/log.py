@@ -3,7 +3,7 @@
 Writers (ladder, JSON lines, ...) read it afterwards; nothing is decoded while it is written.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -98,6 +98,11 @@ class Log:
 
     def _timed(self, chain: RequestChain | UsedChain) -> None:
         self._append((self._now(), chain))
+
+    def batch(self, chains: Sequence[RequestChain] | Sequence[UsedChain]) -> None:
+        """Chains that cross together."""
+        now = self._now()
+        self._rows += [(now, chain) for chain in chains]
 
     @property
     def events(self) -> list[Event]:

@@ -10,7 +10,7 @@ from vgpu_emu.ids import ResourceId
 from vgpu_emu.vmm.command import OK, Command
 from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.rules import Rule
-from vgpu_emu.vmm.state import Backing, Image, Kind, Resource
+from vgpu_emu.vmm.state import Backing, Image, Kind, Resource, black
 from vgpu_wire.control import CtrlHdr, CtrlType
 from vgpu_wire.device import Feature
 from vgpu_wire.render import ResourceCreate3D, TransferHost3D
@@ -34,7 +34,7 @@ def resource_create_2d(device: Device, request: ResourceCreate2D) -> CtrlHdr:
     if not _has_room(device, size):
         return _keep_empty(device, request, Kind.IMAGE_2D)
     image = Image(
-        ResourceId(request.resource_id), Kind.IMAGE_2D, request.format, request.width, request.height, bytearray(size)
+        ResourceId(request.resource_id), Kind.IMAGE_2D, request.format, request.width, request.height, black(size)
     )
     return _keep(device, image)
 
@@ -54,7 +54,7 @@ def resource_create_3d(device: Device, request: ResourceCreate3D) -> CtrlHdr:
         request.format,
         request.width,
         request.height,
-        bytearray(size),
+        black(size),
         depth=request.depth,
         array_size=request.array_size,
         last_level=last_level,
@@ -71,7 +71,7 @@ def _has_room(device: Device, size: int) -> bool:
 
 def _keep_empty(device: Device, request: ResourceCreate2D | ResourceCreate3D, kind: Kind) -> CtrlHdr:
     """A VMM that does not look whether the renderer made an image has a resource without pixels."""
-    return _keep(device, Image(ResourceId(request.resource_id), kind, request.format, 0, 0, bytearray()))
+    return _keep(device, Image(ResourceId(request.resource_id), kind, request.format, 0, 0, black(0)))
 
 
 def _keep(device: Device, image: Image) -> CtrlHdr:
@@ -115,7 +115,7 @@ def transfer_to_host_2d(device: Device, request: TransferToHost2D) -> CtrlHdr:
     if request.offset + size > backing.length:
         device.require(False, Rule.TRANSFER_BACKING_LONG)
     if line == stride or r.height == 1:
-        backing.read_into(device.memory, request.offset, memoryview(image.pixels)[place : place + size])
+        backing.read_into(device.memory, request.offset, image.pixels[place : place + size])
     else:
         here = _Block(line, r.height, 1, stride, 0, request.offset)
         _copy_in(device, image, backing, here, here._replace(start=place))
@@ -196,17 +196,15 @@ def _box(device: Device, image: Image, request: TransferHost3D) -> _Block:
 
 def _copy_in(device: Device, image: Image, backing: Backing, here: _Block, there: _Block) -> None:
     if here.contiguous and there.contiguous:
-        target = memoryview(image.pixels)[there.start : there.start + there.size]
-        backing.read_into(device.memory, here.start, target)
+        backing.read_into(device.memory, here.start, image.pixels[there.start : there.start + there.size])
         return
     for source, place in zip(here.places(), there.places(), strict=True):
-        line = backing.read(device.memory, source, here.line)
-        image.pixels[place : place + len(line)] = line
+        backing.read_into(device.memory, source, image.pixels[place : place + here.line])
 
 
 def _copy_out(device: Device, image: Image, backing: Backing, here: _Block, there: _Block) -> None:
     if here.contiguous and there.contiguous:
-        backing.write(device.memory, here.start, memoryview(image.pixels)[there.start : there.start + there.size])
+        backing.write(device.memory, here.start, image.pixels[there.start : there.start + there.size])
         return
     for target, source in zip(here.places(), there.places(), strict=True):
         backing.write(device.memory, target, image.pixels[source : source + here.line])

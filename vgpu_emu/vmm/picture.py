@@ -70,7 +70,7 @@ def _line(device: Device, shown: Framebuffer, y: int) -> bytes:
     if isinstance(resource, Image):
         place = (y * resource.width + shown.rect.x) * BYTES_PER_PIXEL
         # a 3D image may have smaller pixels than a picture
-        return bytes(resource.pixels[place : place + length].ljust(length, b"\0"))
+        return bytes(resource.pixels[place : place + length]).ljust(length, b"\0")
     return _blob_bytes(device, resource, shown.offset + y * shown.stride + shown.rect.x * BYTES_PER_PIXEL, length)
 
 

@@ -26,7 +26,7 @@ from vgpu_emu.vmm.snapshot_state import (
     check,
     parse,
 )
-from vgpu_emu.vmm.state import Backing, Blob, Context, Image
+from vgpu_emu.vmm.state import Backing, Blob, Context, Image, black
 from vgpu_wire.blob import BlobMem
 from vgpu_wire.device import Feature
 from vgpu_wire.renderer_link import Fence
@@ -123,12 +123,13 @@ def _restore_image(device: Device, state: ImageState) -> None:
         state.format,
         state.width,
         state.height,
-        bytearray(state.pixels),
+        black(len(state.pixels)),
         depth=state.depth,
         array_size=state.array_size,
         last_level=state.last_level,
         backing=_backing(state.backing),
     )
+    image.pixels[:] = state.pixels
     device.resources[image.resource_id] = image
     device.image_bytes += len(image.pixels)
 
