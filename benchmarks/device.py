@@ -93,6 +93,10 @@ async def _attach(number: int, batch: int) -> float:
 
 
 def _batch() -> float:
+    """A command with all its checks costs a fourteenth of a kick, and no batch can save that: 12 is the most there is.
+
+    Without device and log, just the codec on both sides of the link, it is 14 to 16.
+    """
     one, many = (lambda: trio.run(_attach, 640, 1)), (lambda: trio.run(_attach, 100 * KICK, KICK))
     return 1 / cost_ratio(many, one, 25)
 

@@ -17,7 +17,7 @@ from vgpu_wire.context_stream import ExporterKind, StreamAlloc
 from vgpu_wire.control import CtrlHdr, CtrlType
 from vgpu_wire.display import Rect, ResourceFlush
 from vgpu_wire.render import CtxCreate, CtxDestroy, GetCapset, ResourceCreate3D
-from vgpu_wire.resource import ResourceCreate2D, ResourceUnref
+from vgpu_wire.resource import ResourceCreate2D, ResourceUnref, TransferToHost2D
 
 OK = CtrlType.RESP_OK_NODATA
 PARAMETER = CtrlType.RESP_ERR_INVALID_PARAMETER
@@ -27,6 +27,10 @@ LIMIT = 3
 
 def image(resource_id: int, pixels: int = 1) -> CtrlHdr:
     return ResourceCreate2D(resource_id=resource_id, format=BGRA, width=pixels, height=1)
+
+
+def tall(lines: int) -> CtrlHdr:
+    return ResourceCreate2D(resource_id=1, format=BGRA, width=1, height=lines)
 
 
 def volume(resource_id: int, pixels: int = 1) -> CtrlHdr:
@@ -70,6 +74,8 @@ BOUNDS = (
     Bound("host memory, one image", limited(host_memory=LIMIT * 4), lambda n: [image(1, n)]),
     Bound("host memory, several", limited(host_memory=LIMIT * 4), lambda n: [image(i + 1) for i in range(n)]),
     Bound("host memory 3D", limited(host_memory=LIMIT * 4), lambda n: [volume(1, n)]),
+    Bound("lines of an image", limited(image_lines=LIMIT), lambda n: [tall(n)]),
+    Bound("lines of a volume", limited(image_lines=LIMIT), lambda n: [volume(1, n)]),
     Bound("blob bytes, one blob", limited(blob_bytes=LIMIT * PAGE), lambda n: [guest_blob(1, n * PAGE)]),
     Bound(
         "blob bytes, several", limited(blob_bytes=LIMIT * PAGE), lambda n: [guest_blob(i + 1, PAGE) for i in range(n)]
@@ -201,6 +207,18 @@ def test_nothing_large_is_made_for_a_greedy_request(name: str, traced: Any) -> N
         assert traced.get_traced_memory()[1] - before < 64 << 10
         assert int.from_bytes(written[:4], "little") == expected
         assert rig.parts.kernel.live == live
+
+
+def test_a_transfer_of_many_thin_lines_takes_no_memory_for_them(traced: Any) -> None:
+    lines = 20_000
+    request = TransferToHost2D(r=Rect(width=1, height=lines), resource_id=1)
+    with Rig() as rig:
+        rig.ok(ResourceCreate2D(resource_id=1, format=BGRA, width=2, height=lines), attach(1, (0, 8 * lines)))
+        rig.ok(request)
+        traced.reset_peak()
+        before = traced.get_traced_memory()[0]
+        rig.ok(request)
+        assert traced.get_traced_memory()[1] - before < 64 << 10
 
 
 def test_more_entries_than_allowed_are_not_read(traced: Any) -> None:

@@ -1,7 +1,7 @@
 """Every normative sentence of the GPU chapter of virtio 1.4 (device-types/gpu), and the tests that hold it.
 
-The sentences are paraphrased. Those of the driver are held by what Linux sent, and by what the device does if a driver
-breaks them.
+The sentences are paraphrased. Those of the driver are held by the driver of the emulator, by what Linux sent, and by
+what the device does if a driver breaks them.
 """
 
 import ast
@@ -35,26 +35,33 @@ def vmm(module: str, *names: str) -> tuple[str, ...]:
     return tuple(f"vmm/test_{module}.py::test_{name}" for name in names)
 
 
+def guest(module: str, name: str) -> tuple[str, ...]:
+    return (f"guest/test_{module}.py::test_{name}",)
+
+
 CONFIG, EVENTS, INIT = "Device configuration fields", "Events", "Device Initialization"
 FENCING, CURSOR, HEADER = "Command lifecycle and fencing", "Configure mouse cursor", "Request header"
 CONTROLQ, CONTROLQ_3D, CURSORQ = "controlq", "controlq (3d)", "cursorq"
 RULES = vmm("device_rules", "a_broken_rule_has_its_answer_and_changes_nothing")
 COMMANDS = vmm("device_commands", "command_succeeds_with_the_answer_that_the_spec_gives_it")
-INFO_FIRST = vmm("spec_on_captures", "linux_asks_for_edid_and_display_info_before_it_sets_up_a_scanout")
+PROBE = guest("probe", "capsets_are_asked_for_one_by_one_then_edids_then_display_info")
+INFO_FIRST = PROBE + vmm("spec_on_captures", "linux_asks_for_edid_and_display_info_before_it_sets_up_a_scanout")
+HOT_PLUG = guest("probe", "hot_plug_asks_again_and_clears_the_event_before_the_answers")
 
 NORMATIVE = (
     Sentence(CONFIG, "MUST", "driver", "does not write events_read: events are cleared through events_clear",
-             vmm("device_displays", "plugging_and_unplugging_set_the_display_event_until_it_is_cleared")),
+             HOT_PLUG + vmm("device_displays", "plugging_and_unplugging_set_the_display_event_until_it_is_cleared")),
     Sentence(EVENTS, "SHOULD", "driver", "fetches display info at a display event, which then has the news",
-             vmm("device_displays", "display_info_says_16_times_what_the_user_has_plugged_in")),
+             HOT_PLUG + vmm("device_displays", "display_info_says_16_times_what_the_user_has_plugged_in")),
     Sentence(EVENTS, "SHOULD", "driver", "fetches EDIDs again at a display event, which then have the news",
-             vmm("device_edid", "a_display_that_was_plugged_in_later_has_its_own_too")),
+             HOT_PLUG + vmm("device_edid", "a_display_that_was_plugged_in_later_has_its_own_too")),
     Sentence(INIT, "SHOULD", "driver", "asks for display info and sets up scanouts from it", INFO_FIRST),
     Sentence(INIT, "SHOULD", "driver", "asks for EDIDs if F_EDID is negotiated", INFO_FIRST),
     Sentence(INIT, "MAY", "driver", "falls back to a mode of its own if all displays are off",
              vmm("device_displays", "an_unplugged_scanout_can_still_be_set_up")),
     Sentence(INIT, "SHOULD", "driver", "looks for shared memory regions: one that has none gets no mapping",
-             vmm("device_blobs", "device_without_a_host_visible_region_maps_nothing")),
+             guest("ioctls", "host_visible_is_whether_there_is_a_region")
+             + vmm("device_blobs", "device_without_a_host_visible_region_maps_nothing")),
     Sentence(INIT, "MUST", "device", "shmid is UNDEFINED or HOST_VISIBLE",
              vmm("spec_sentences", "shared_memory_regions_have_the_ids_of_the_spec")),
     Sentence(INIT, "MUST", "device", "supports MAP_BLOB and UNMAP_BLOB if there is a host visible region",
@@ -65,7 +72,8 @@ NORMATIVE = (
              ("machine/test_machine_fences.py::test_submitting_task_sleeps_until_the_work_is_done",
               *vmm("device_fences", "fenced_request_is_answered_when_the_work_is_done"))),
     Sentence(CURSOR, "MUST", "driver", "creates and fills the cursor's resource before it is used",
-             vmm("spec_on_captures", "linux_populates_a_cursor_image_before_it_shows_it")),
+             guest("cursor_console", "new_cursor_is_transferred_and_waited_for_then_shown")
+             + vmm("spec_on_captures", "linux_populates_a_cursor_image_before_it_shows_it")),
     Sentence(HEADER, "MUST", "device", "sets FLAG_FENCE in the answer of a fenced request",
              vmm("device_fences", "fence_with_nothing_before_it_is_answered_at_once")
              + vmm("device_rules", "a_refused_request_gets_its_fence_back")),
@@ -74,18 +82,20 @@ NORMATIVE = (
     Sentence(HEADER, "MUST", "device", "sends that answer only after the command is complete",
              vmm("device_fence_model", "every_fence_is_answered_once_and_at_its_time")),
     Sentence(HEADER, "MAY", "driver", "sets INFO_RING_IDX with F_CONTEXT_INIT",
-             vmm("spec_on_captures", "linux_uses_rings_only_of_a_context_that_it_made_with_a_capset")),
+             guest("fences", "request_says_its_fence_and_only_on_a_ring_its_ring")
+             + vmm("spec_on_captures", "linux_uses_rings_only_of_a_context_that_it_made_with_a_capset")),
     Sentence(HEADER, "MUST", "device", "answers, with a fence, all with lower sequence numbers on its timeline",
              vmm("device_fences", "completing_a_fence_completes_those_before_it_on_its_timeline_only",
                  "a_signal_for_a_later_fence_answers_the_earlier_ones_too", "refusal_waits_for_the_fences_before_it",
                  "complete_fence_does_not_overtake_one_whose_signal_is_on_its_way")),
     Sentence(CONTROLQ, "MUST", "driver", "GET_CAPSET_INFO: capset_index is below num_capsets",
-             vmm("spec_on_captures", "linux_asks_for_capsets_by_their_indices_from_0_on") + RULES),
+             PROBE + vmm("spec_on_captures", "linux_asks_for_capsets_by_their_indices_from_0_on") + RULES),
     Sentence(CONTROLQ, "MUST", "device", "GET_CAPSET_INFO: capset_id is one of the list",
              vmm("spec_sentences", "every_capset_has_an_id_of_the_list")),
     Sentence(CONTROLQ, "MUST", "driver", "RESOURCE_CREATE_BLOB: blob_mem says where the memory is",
              vmm("spec_on_captures", "linux_says_of_every_blob_where_its_memory_is_and_what_it_is_for")),
-    Sentence(CONTROLQ, "MUST", "driver", "RESOURCE_CREATE_BLOB: blob_mem is not 0", RULES),
+    Sentence(CONTROLQ, "MUST", "driver", "RESOURCE_CREATE_BLOB: blob_mem is not 0",
+             RULES + guest("ioctls", "verify_blob_refuses_and_nothing_is_sent")),
     Sentence(CONTROLQ, "MUST", "device", "a host blob is made of the context's object that blob_id names",
              vmm("device_blobs", "blob_is_made_of_the_object_that_the_context_allocated_under_its_blob_id")
              + vmm("spec_on_captures", "linux_makes_host_blobs_of_objects_that_the_context_allocated_before")),
@@ -105,7 +115,8 @@ NORMATIVE = (
              vmm("spec_on_captures", "linux_maps_no_blob_that_is_mapped_and_none_outside_of_its_life")
              + vmm("device_blobs", "mapping_again_after_unmapping_is_no_second_mapping")),
     Sentence(CONTROLQ, "MUST", "driver", "F_BLOB_ALIGNMENT: the size of a blob is a multiple of blob_alignment",
-             vmm("device_blobs", "with_blob_alignment_sizes_and_offsets_are_multiples_of_it")),
+             guest("ioctls", "size_is_a_multiple_of_the_devices_alignment")
+             + vmm("device_blobs", "with_blob_alignment_sizes_and_offsets_are_multiples_of_it")),
     Sentence(CONTROLQ_3D, "MUST", "driver", "F_BLOB_ALIGNMENT: the offset of a mapping is a multiple of it",
              vmm("device_blobs", "with_blob_alignment_sizes_and_offsets_are_multiples_of_it",
                  "without_blob_alignment_sizes_are_free_and_offsets_are_those_of_pages")),

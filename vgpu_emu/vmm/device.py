@@ -1,8 +1,8 @@
 """The virtio-gpu device: takes descriptor chains, gives used chains. No I/O, no clock: value in, value out.
 
-`Device.handle` returns the used chain, or a generator that yields questions to the renderer and returns it. A command
-is a function of the device and the request; it returns the response, or is such a generator. What a request does wrong
-is found by `require`.
+`Device.handle` gives the answer or, where the renderer is needed for it, a generator that yields questions. A command
+is a function of the device and the request; it returns the response, or is a generator that does. What a request does
+wrong is found by `require`; on the way of every frame a rule is looked up only when it is broken, to save time.
 """
 
 from collections.abc import Callable, Mapping

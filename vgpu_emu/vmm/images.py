@@ -31,7 +31,7 @@ def resource_create_2d(device: Device, request: ResourceCreate2D) -> CtrlHdr:
     device.require(request.format in _FORMATS, Rule.CREATE_2D_FORMAT)
     device.require(request.width and request.height, Rule.CREATE_SIZE_NONZERO)
     size = request.width * request.height * BYTES_PER_PIXEL
-    if not _has_room(device, size):
+    if not _has_room(device, size, request.height):
         return _keep_empty(device, request, Kind.IMAGE_2D)
     image = Image(
         ResourceId(request.resource_id), Kind.IMAGE_2D, request.format, request.width, request.height, black(size)
@@ -46,7 +46,8 @@ def resource_create_3d(device: Device, request: ResourceCreate3D) -> CtrlHdr:
     last_level = min(request.last_level, _MAX_LEVEL)
     shape = request.width, request.height, request.depth, request.array_size
     size = image_bytes(request.format, shape, last_level)
-    if not _has_room(device, size):
+    lines = image_bytes(request.format, (1, *shape[1:]), last_level) // _pixel_bytes(request.format)
+    if not _has_room(device, size, lines):
         return _keep_empty(device, request, Kind.IMAGE_3D)
     image = Image(
         ResourceId(request.resource_id),
@@ -62,9 +63,10 @@ def resource_create_3d(device: Device, request: ResourceCreate3D) -> CtrlHdr:
     return _keep(device, image)
 
 
-def _has_room(device: Device, size: int) -> bool:
-    device.require(len(device.resources) < device.limits.resources, Rule.RESOURCE_LIMIT)
-    room = device.image_bytes + size <= device.limits.host_memory
+def _has_room(device: Device, size: int, lines: int) -> bool:
+    limits = device.limits
+    device.require(len(device.resources) < limits.resources, Rule.RESOURCE_LIMIT)
+    room = device.image_bytes + size <= limits.host_memory and lines <= limits.image_lines
     device.require(room, Rule.HOST_MEMORY_LIMIT)
     return room
 

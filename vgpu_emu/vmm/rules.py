@@ -42,7 +42,7 @@ class Rule(Enum):
 
     # resources
     RESOURCE_LIMIT = "more resources than the device has room for", OUT_OF_MEMORY
-    HOST_MEMORY_LIMIT = "more bytes of images than the device has room for", OUT_OF_MEMORY
+    HOST_MEMORY_LIMIT = "more bytes of images, or lines of one, than the device has room for", OUT_OF_MEMORY
     CREATE_ID_NONZERO = "RESOURCE_CREATE_2D or _3D with id 0", INVALID_RESOURCE_ID
     CREATE_ID_FREE = "RESOURCE_CREATE_2D or _3D with the id of a live resource", INVALID_RESOURCE_ID
     CREATE_2D_FORMAT = "RESOURCE_CREATE_2D of an unknown format", INVALID_PARAMETER

@@ -21,6 +21,8 @@ class DeviceLimits(msgspec.Struct, frozen=True):
     contexts: int = 64
     #: bytes of all images (2D and 3D) together
     host_memory: int = 256 << 20
+    #: lines of one image, in all of its slices and levels: a transfer may have to take them one by one
+    image_lines: int = 1 << 20
     #: bytes of all blobs together
     blob_bytes: int = 256 << 20
     #: memory entries of one command
