@@ -1,10 +1,13 @@
 """The profiles that come with the emulator, and those that others add through the entry point ``vgpu_emu.profiles``."""
 
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from vgpu_emu.vmm.catalogue_qemu import QEMU_2D, QEMU_RUTABAGA, QEMU_VIRGL, VHOST_USER_GPU
 from vgpu_emu.vmm.catalogue_rust import CROSVM, LIBKRUN, VHOST_DEVICE_GPU
 from vgpu_emu.vmm.profiles import Profile
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 STRICT = Profile(name="strict", models="the spec, with its most specific error codes", correct=True)
 PROFILES: dict[str, Profile] = {
@@ -42,11 +45,14 @@ def added_profiles() -> list[str]:
     return sorted(_added())
 
 
-def _added() -> dict[str, EntryPoint]:
+def _added() -> "dict[str, EntryPoint]":
+    # takes a tenth of the package's import, which nobody waits for who names a profile that is here
+    from importlib.metadata import entry_points
+
     return {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in PROFILES}
 
 
-def _load(point: EntryPoint) -> Profile:
+def _load(point: "EntryPoint") -> Profile:
     try:
         profile = point.load()
     except Exception as error:
