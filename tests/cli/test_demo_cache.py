@@ -108,7 +108,9 @@ def test_without_a_platform_the_only_word_of_hardware_is_a_hint(demo: Any) -> No
 def test_picture_has_all_that_the_terminal_has(demo: Any, tmp_path: Path) -> None:
     picture = tmp_path / "demo.svg"
     demo(f"--platform amd --svg {picture}")
-    assert "guest&#160;PTE" in picture.read_text(encoding="utf-8")
+    text = picture.read_text(encoding="utf-8")
+    assert "guest&#160;PTE" in text
+    assert "font-face" not in text, "it fetches fonts"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -104,7 +105,9 @@ def cache(
     if svg is not None:
         picture = Console(record=True, width=110, file=io.StringIO(), force_terminal=True)
         show(runs, picture)
-        write_file(svg, picture.export_svg(title="vgpu-emu demo cache").encode())
+        drawn = picture.export_svg(title="vgpu-emu demo cache")
+        # a file on its own: no fonts out of the network
+        write_file(svg, re.sub(r"\s*@font-face \{.*?\}", "", drawn, flags=re.DOTALL).encode())
     if html is not None:
         write_html(html, demo_story(runs if hardware else _runs(kind, configs, one_platform("amd", None, None))))
     if perfetto is not None:

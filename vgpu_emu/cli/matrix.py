@@ -32,10 +32,10 @@ from vgpu_wire.context_stream import ExporterKind
 
 def matrix(
     *,
-    exporter: list[ExporterName] | None = None,
-    dialect: list[DialectName] | None = None,
-    profile: list[str] | None = None,
-    platform: list[str] | None = None,
+    exporter: Annotated[list[ExporterName] | None, Parameter(negative=())] = None,
+    dialect: Annotated[list[DialectName] | None, Parameter(negative=())] = None,
+    profile: Annotated[list[str] | None, Parameter(negative=())] = None,
+    platform: Annotated[list[str] | None, Parameter(negative=())] = None,
     firmware: FirmwareName | None = None,
     bar: BarName | None = None,
     no_ioctl: Annotated[bool, Parameter(negative=())] = False,

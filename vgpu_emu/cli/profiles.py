@@ -27,9 +27,13 @@ def show(name: str | None = None, /, *, json_: Json = False) -> None:
     """Print how each VMM answers requests that break a rule, or one VMM's profile.
 
     Examples:
+
         vgpu-emu profiles
+
         vgpu-emu profiles crosvm
+
         vgpu-emu profiles diff strict qemu-virgl
+
         vgpu-emu profiles --json
 
     Parameters
@@ -51,8 +55,11 @@ def diff(a: str, b: str, /, *, json_: Json = False) -> None:
     """Print what differs between two profiles.
 
     Examples:
+
         vgpu-emu profiles diff strict crosvm
+
         vgpu-emu profiles diff crosvm libkrun
+
         vgpu-emu profiles diff qemu-virgl qemu-rutabaga --json
 
     Parameters
