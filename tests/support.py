@@ -66,20 +66,31 @@ def said(log: Log) -> dict[tuple[str, str], list[tuple[bytes, int, int]]]:
 
 
 class Call(Generic[T]):
-    """A call of the guest that goes on as far as it can, each time `step` is called. Raises what the call raises."""
+    """A call of the guest, which goes on as far as it can each time `step` is called. Raises what the call raises."""
 
     def __init__(self, op: Op[T]) -> None:
         self._op = op
-        self._wait: Wait | None = None
+        self.wait: Wait | None = None
         self.returned: list[T] = []
         self.step()
 
     def step(self) -> None:
-        while not self.returned and (self._wait is None or self._wait.ready()):
-            try:
-                self._wait = next(self._op)
-            except StopIteration as done:
-                self.returned.append(done.value)
+        while not self.returned and (self.wait is None or self.wait.ready()):
+            self._resume(None if self.wait is None else True)
+
+    def time_out(self) -> None:
+        """The time that it would wait is over."""
+        assert self.wait is not None
+        assert self.wait.timeout is not None
+        self._resume(False)
+        self.step()
+
+    def _resume(self, value: bool | None) -> None:
+        try:
+            self.wait = self._op.send(value)
+        except StopIteration as done:
+            self.wait = None
+            self.returned.append(done.value)
 
     @property
     def sleeps(self) -> bool:

@@ -1,13 +1,14 @@
 """A guest whose device is the test: nothing is answered until the test says so, and time passes only by its word."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
+from support import Call
 
 from vgpu_emu.guest.driver import Driver
 from vgpu_emu.guest.file import DrmFile
-from vgpu_emu.guest.waiting import Op, Wait
+from vgpu_emu.guest.waiting import Op
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.link.region import HostVisibleRegion
@@ -38,42 +39,6 @@ ANSWERS: dict[int, CtrlHdr] = {
     CtrlType.RESOURCE_MAP_BLOB: RespMapInfo(map_info=1),
     CtrlType.RESOURCE_ASSIGN_UUID: RespResourceUuid(uuid=bytes(range(16))),
 }
-
-
-class Call(Generic[T]):
-    """A call of the guest, which goes on as far as it can each time `step` is called. Raises what the call raises."""
-
-    def __init__(self, op: Op[T]) -> None:
-        self._op = op
-        self.wait: Wait | None = None
-        self.returned: list[T] = []
-        self.step()
-
-    def step(self) -> None:
-        while not self.returned and (self.wait is None or self.wait.ready()):
-            self._resume(None if self.wait is None else True)
-
-    def time_out(self) -> None:
-        """The time that it would wait is over."""
-        assert self.wait is not None
-        assert self.wait.timeout is not None
-        self._resume(False)
-        self.step()
-
-    def _resume(self, value: bool | None) -> None:
-        try:
-            self.wait = self._op.send(value)
-        except StopIteration as done:
-            self.wait = None
-            self.returned.append(done.value)
-
-    @property
-    def sleeps(self) -> bool:
-        return not self.returned
-
-    @property
-    def value(self) -> T:
-        return self.returned[0]
 
 
 class FakeConfig:

@@ -1,6 +1,7 @@
 """The cursor on its own queue, and the console that is there when no program has the screen (virtgpu_plane.c)."""
 
-from guest_kit import MODES, PAGE, PLAIN, Call, Guest, of_type
+from guest_kit import MODES, PAGE, PLAIN, Guest, of_type
+from support import Call
 
 from vgpu_emu.guest import kms
 from vgpu_emu.guest.console import Console

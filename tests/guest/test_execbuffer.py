@@ -4,7 +4,8 @@ from errno import EALREADY, EINVAL, ENOENT, ENOSYS, ETIME
 from typing import Any
 
 import pytest
-from guest_kit import EVERYTHING, PAGE, PLAIN, Call, Guest, errno_of, of_type, refusal
+from guest_kit import EVERYTHING, PAGE, PLAIN, Guest, errno_of, of_type, refusal
+from support import Call
 
 from vgpu_emu.guest.submit import ExecSyncObj, SyncFile
 from vgpu_emu.ids import GemHandle

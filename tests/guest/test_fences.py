@@ -3,7 +3,8 @@
 from errno import EAGAIN, EBUSY, ENOMEM
 
 import pytest
-from guest_kit import EVERYTHING, UNSPEC, Call, Guest, errno_of, refusal
+from guest_kit import EVERYTHING, UNSPEC, Guest, errno_of, refusal
+from support import Call
 
 from vgpu_emu.guest.fences import DEVICE_CONTEXT, Fence, FenceDriver
 from vgpu_emu.guest.ioctls_resource import Transfer

@@ -4,7 +4,8 @@ from errno import EINVAL, ENOENT, ENOMEM, ENOSPC, ENOSYS
 from typing import Any
 
 import pytest
-from guest_kit import BLOBS_2D, EVERYTHING, PAGE, PLAIN, Call, Guest, errno_of, of_type, refusal
+from guest_kit import BLOBS_2D, EVERYTHING, PAGE, PLAIN, Guest, errno_of, of_type, refusal
+from support import Call
 
 from vgpu_emu.guest.ioctls_resource import Transfer
 from vgpu_emu.ids import GemHandle

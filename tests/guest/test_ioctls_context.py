@@ -3,7 +3,8 @@
 from errno import EBUSY, EEXIST, EINVAL
 
 import pytest
-from guest_kit import EVERYTHING, PLAIN, UNSPEC, Call, Guest, errno_of, refusal
+from guest_kit import EVERYTHING, PLAIN, UNSPEC, Guest, errno_of, refusal
+from support import Call
 
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.guest.probe import probe

@@ -3,7 +3,8 @@
 from errno import EBUSY, EINVAL, ENOENT, ENOSPC
 
 import pytest
-from guest_kit import BLOBS_2D, PLAIN, Call, Guest, errno_of, of_type, refusal
+from guest_kit import BLOBS_2D, PLAIN, Guest, errno_of, of_type, refusal
+from support import Call
 
 from vgpu_emu.guest import kms
 from vgpu_emu.guest.framebuffer import ARGB8888, Framebuffer, add_fb

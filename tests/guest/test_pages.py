@@ -3,7 +3,8 @@
 from errno import EFAULT, EINVAL, ENOMEM
 
 import pytest
-from guest_kit import BLOBS_2D, PAGE, Call, Guest, errno_of, of_type, refusal
+from guest_kit import BLOBS_2D, PAGE, Guest, errno_of, of_type, refusal
+from support import Call
 
 from vgpu_emu.guest.pages import FIRST_PAGE, PageAllocator, entries_of
 from vgpu_emu.link.guest_memory import GuestMemory

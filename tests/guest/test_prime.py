@@ -3,7 +3,8 @@
 from errno import EINVAL, EIO, ENODEV, ENOENT
 
 import pytest
-from guest_kit import BLOBS_2D, EVERYTHING, PAGE, PLAIN, UNSPEC, Call, Guest, errno_of, refusal
+from guest_kit import BLOBS_2D, EVERYTHING, PAGE, PLAIN, UNSPEC, Guest, errno_of, refusal
+from support import Call
 
 from vgpu_emu.guest import kms
 from vgpu_emu.guest.file import DrmFile

@@ -3,7 +3,8 @@
 from errno import ENODEV, ENOSYS
 
 import pytest
-from guest_kit import MODES, PAGE, PLAIN, UNSPEC, Call, Guest, errno_of, refusal
+from guest_kit import MODES, PAGE, PLAIN, UNSPEC, Guest, errno_of, refusal
+from support import Call
 
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.guest.probe import VERSION_1, accept_features, config_interrupt, probe, remove

@@ -1,7 +1,8 @@
 """The two queues: room counted in descriptors, answers out of order, refusing, short, late and spurious ones."""
 
 import pytest
-from guest_kit import BLOBS_2D, EVERYTHING, OK, PAGE, PLAIN, Call, Guest
+from guest_kit import BLOBS_2D, EVERYTHING, OK, PAGE, PLAIN, Guest
+from support import Call
 
 from vgpu_emu.guest.driver import CURSORQ_SIZE, QUEUE_SIZE, buffers
 from vgpu_emu.guest.fences import Fence
