@@ -14,7 +14,7 @@ from vgpu_emu.ids import BlobId
 from vgpu_emu.link.chain import Chain
 from vgpu_emu.lockstep import Lockstep
 from vgpu_emu.trace.capture import Exchange
-from vgpu_emu.trace.log import QUEUE_NUMBERS, Log
+from vgpu_emu.trace.log import QUEUE_NUMBERS, Event, Log, Note
 from vgpu_emu.vmm.command import Capset
 from vgpu_emu.vmm.commands import COMMANDS
 from vgpu_emu.vmm.profiles import Profile
@@ -30,6 +30,8 @@ from vgpu_wire.render import CONTEXT_INIT_CAPSET_ID_MASK, CtxCreate, GetCapsetIn
 _FENCE = CtrlFlag.FENCE.value
 #: device-writable bytes of a request whose capture does not say
 CAPACITY = 1 << 20
+#: of the device that answers a capture: bytes of its region, so that no offset is too high
+HOST_VISIBLE = 1 << 44
 _MANY = 1 << 20
 _DEFAULT_SIZE = (1024, 768)
 
@@ -47,8 +49,11 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
+    """events: the log of our device's run."""
+
     commands: int
     differences: list[Difference]
+    events: Sequence[Event] = ()
 
     @property
     def same(self) -> int:
@@ -140,7 +145,7 @@ def replay_capture(
         capsets=offer.capsets or CAPSETS,
         opaque_renderer=True,
         map_infos=map_infos or {},
-        host_visible=1 << 44,
+        host_visible=HOST_VISIBLE,
         sparse_memory=1 << 30,
         guest_memory=0,
         backing=size_only,
@@ -154,7 +159,7 @@ def replay_capture(
         comparison = _Comparison(machine, map_infos or {})
         for exchange in exchanges:
             comparison.send(exchange)
-    return Outcome(len(exchanges), comparison.differences)
+        return Outcome(len(exchanges), comparison.differences, machine.log.events)
 
 
 class _Comparison:
@@ -167,11 +172,12 @@ class _Comparison:
 
     def send(self, exchange: Exchange) -> None:
         log: Log = self.machine.log
-        log.clear()
+        before = len(log.events)
         capacity = CAPACITY if exchange.capacity is None else exchange.capacity
         queue = QUEUE_NUMBERS.get(exchange.queue or "controlq", 0)
         used = self.machine.submit(Chain(exchange.order, queue, exchange.request, capacity))
-        because = [note.values["rule"] for note in log.notes("refused")]
+        noted = (event for event in log.events[before:] if isinstance(event, Note) and event.name == "refused")
+        because = [note.values["rule"] for note in noted]
         for what, expected, actual in self._compare(exchange, used.written if used else b""):
             command = type_name(int.from_bytes(exchange.request[:4], "little"))
             self.differences.append(Difference(exchange.order, command, what, expected, actual, because))

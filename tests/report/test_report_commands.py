@@ -57,6 +57,24 @@ def test_bug_report_writes_a_page(file: Path, name: str) -> None:
     assert "stepper calm" in page.values("class")
 
 
+CAPTURES = Path(__file__).parents[1] / "data" / "captures"
+
+
+@pytest.mark.parametrize(
+    ("capture", "code", "says"),
+    [
+        ("virgl64", 0, "1946 of 1946 commands are answered as recorded."),
+        ("vhost_user_gpu_72_errors", 1, "#22 UPDATE_CURSOR: type is RESP_OK_NODATA; recorded was nothing."),
+    ],
+)
+def test_replay_writes_a_page(file: Path, capture: str, code: int, says: str) -> None:
+    assert main(["replay", str(CAPTURES / f"{capture}.jsonl"), "--html", str(file)]) == code
+    page = Page(file.read_text(encoding="utf-8"))
+    assert says in " ".join(page.words)
+    # beyond the messages that are shown nothing is linked to
+    assert {link[1:] for link in page.values("href")} <= set(page.values("id"))
+
+
 def test_a_page_of_no_report_is_a_mistake(file: Path) -> None:
     assert main(["demo", "report", "--html", str(file)]) == 2
     assert not file.exists()

@@ -1,12 +1,15 @@
 """``vgpu-emu replay``: what our device answers to a recorded driver, beside what a recorded device answered."""
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
 
 from vgpu_emu.cli.inputs import InputFile, input_name, read_input
+from vgpu_emu.cli.output import write_html
 from vgpu_emu.cli.profiles import named_profile
+from vgpu_emu.cli.stories import replay_story
 from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import FOUND, UsageError
 from vgpu_emu.ids import BlobId
@@ -26,6 +29,7 @@ def replay(
     profile: str = "strict",
     features: str | None = None,
     blob_id: Annotated[tuple[str, ...], Parameter(name="--blob-id", negative=())] = (),
+    html: Path | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
     """Send a capture's requests to the device and compare its answers with the recorded ones.
@@ -42,6 +46,8 @@ def replay(
 
         vgpu-emu replay --features virgl,edid --blob-id 0x103=wc capture.jsonl
 
+        vgpu-emu replay --html replay.html capture.jsonl
+
     Parameters
     ----------
     capture
@@ -53,6 +59,9 @@ def replay(
         blob_alignment; none of them is said by "none".
     blob_id
         ID=none|cached|uncached|wc: the map_info of blobs of this id (repeatable); blobs of other ids are cached.
+    html
+        Also write a page to this file, for any browser: the differences, every message with its bytes, and the host
+        visible region.
     json_
         One JSON object instead of text.
     """
@@ -70,6 +79,8 @@ def replay(
         print(msgspec.json.encode({"schema": 1, **_as_json(outcome)}).decode())
     else:
         _show(outcome)
+    if html is not None:
+        write_html(html, replay_story(input_name(capture), profile, outcome, features))
     return FOUND if outcome.differences else 0
 
 

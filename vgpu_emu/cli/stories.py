@@ -12,11 +12,15 @@ from vgpu_emu.cli.choices import words
 from vgpu_emu.explanation import Explanation, explain
 from vgpu_emu.matrix import Row
 from vgpu_emu.propagation import Propagation
+from vgpu_emu.replaying import HOST_VISIBLE, Difference
+from vgpu_emu.replaying import Outcome as Replayed
 from vgpu_emu.report.kinds import host_kind, map_info_kind, pgprot_kind
 from vgpu_emu.report.story import Fact, Outcome, Run, Story, Walk
 from vgpu_emu.trace.words import map_info_words
 from vgpu_emu.vocabulary import HostAttribute, Pgprot
 
+#: differences of a replay that a page lists
+MAX_DIFFERENCES = 100
 _OUTCOMES = {
     Verdict.ALLOWED: Outcome.AGREE,
     Verdict.TOLERATED: Outcome.TOLERATED,
@@ -35,6 +39,10 @@ _DEMO = (
 _MATRIX = (
     "What each VMM tells a guest of each exporter's buffer, and what the guest's mapping then becomes. What the guest "
     "is told comes from running the pipeline, what becomes of it from the models of the hardware."
+)
+_REPLAY = (
+    "The requests that a driver once sent, sent again to the emulated device, and its answers beside those that were "
+    "recorded. Compared are the type of each answer, the fence in it, and map_info of blobs that were named."
 )
 _CASE = "The guest writes, tells the GPU, and the GPU reads, some times over."
 _WALK = "Host, guest and GPU write the same bytes in turn, and the next one reads them."
@@ -65,6 +73,27 @@ def report_story(report: Report, runs: Sequence[tuple[Case, Walkthrough]]) -> St
     """A bug report, its cases side by side."""
     told = [_case(case, walk) for case, walk in runs]
     return Story(title=report.reference, lede=f"{report.seen} {report.why}", runs=told)
+
+
+def replay_story(name: str, profile: str, replayed: Replayed, features: str | None) -> Story:
+    """A capture of this name, replayed under a profile. features: as the command was told them."""
+    differences = replayed.differences
+    settings = [("capture", name), ("profile", profile), ("features", features or "inferred from the answers")]
+    listed = f" The first {MAX_DIFFERENCES} differences are listed." if len(differences) > MAX_DIFFERENCES else ""
+    run = Run(
+        name=f"The capture, answered by {profile}",
+        outcome=Outcome.DIFFERENT if differences else Outcome.SAME,
+        says=f"{replayed.same} of {replayed.commands} commands are answered as recorded.{listed}",
+        happens=[_difference(each) for each in differences[:MAX_DIFFERENCES]],
+        events=replayed.events,
+        region_size=HOST_VISIBLE,
+    )
+    return Story(title="Does the device answer as recorded?", lede=_REPLAY, settings=settings, runs=[run])
+
+
+def _difference(found: Difference) -> tuple[str, str]:
+    says = f"#{found.order} {found.command}: {found.what} is {found.actual}; recorded was {found.expected}."
+    return says, ", ".join(found.because)
 
 
 def _run(run: Propagation, explanation: Explanation) -> Run:

@@ -29,6 +29,8 @@ SIGNS = {
     Outcome.TOLERATED: "\N{ALMOST EQUAL TO}",
     Outcome.UNKNOWN: "?",
     Outcome.REFUSED: "\N{EM DASH}",
+    Outcome.DIFFERENT: "\N{NOT EQUAL TO}",
+    Outcome.SAME: "\N{CHECK MARK}",
     Outcome.AGREE: "\N{CHECK MARK}",
 }
 

@@ -25,6 +25,9 @@ class Outcome(Enum):
     TOLERATED = "tolerated, slower"
     UNKNOWN = "unknown"
     REFUSED = "refused"
+    #: of a capture that was replayed
+    DIFFERENT = "answered differently"
+    SAME = "answered as recorded"
     AGREE = "agree"
 
 
