@@ -1,6 +1,5 @@
 """Stories to write reports of: one buffer in lockstep, with all that the checker and the coherency model say of it."""
 
-import msgspec
 from support import create_and_mmap
 
 from vgpu_emu.assembly import Config
@@ -14,24 +13,6 @@ from vgpu_emu.report.story import Fact, Outcome, Run, Story, Walk
 from vgpu_emu.trace.log import Event
 from vgpu_emu.vocabulary import HostAttribute, Pgprot
 from vgpu_wire.context_stream import ExporterKind
-
-
-class Combined(msgspec.Struct, frozen=True):
-    """One combination of the matrix."""
-
-    exporter: str
-    dialect: str
-    profile: str
-    platform: str
-    firmware: str | None
-    bar: str | None
-    map_info: int | None
-    pgprot: str | None
-    pte: int | None
-    memtype: str | None
-    effective: str | None
-    verdict: str
-
 
 AMD = platform("amd")
 SIZE = 65536

@@ -2,10 +2,11 @@
 
 from itertools import product
 
-from report_kit import AMD, Combined
+from report_kit import AMD
 
 from vgpu_emu.attributes.alias_rules import verdict
 from vgpu_emu.attributes.platform import Platform, platform, variants
+from vgpu_emu.matrix import Row
 from vgpu_emu.report.grid import Grid, grid
 from vgpu_emu.report.page import html
 from vgpu_emu.report.story import Outcome, Story
@@ -14,17 +15,17 @@ from vgpu_emu.vocabulary import HostAttribute, Pgprot
 VMMS = list(product(("rfc1", "rfc3"), ("strict", "other")))
 
 
-def combined(here: Platform, vmm: tuple[str, str], pgprot: Pgprot | None) -> Combined:
+def combined(here: Platform, vmm: tuple[str, str], pgprot: Pgprot | None) -> Row:
     """A write-combined buffer; pgprot: None: the VMM maps nothing."""
     firmware = here.firmware.value if here.firmware else None
     bar = here.bar.value if here.bar else None
     dialect, profile = vmm
     if pgprot is None:
-        return Combined("wc", dialect, profile, here.name, firmware, bar, None, None, None, None, None, "not mapped")
+        return Row("wc", dialect, profile, here.name, firmware, bar, None, None, None, None, None, "not mapped")
     derived = here.derive(pgprot)
     judgement = verdict(here, HostAttribute.WC, derived.effective)
     assert judgement is not None
-    return Combined(
+    return Row(
         exporter="wc",
         dialect=dialect,
         profile=profile,

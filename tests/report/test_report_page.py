@@ -5,10 +5,11 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
-from report_kit import Combined, lockstep_run, story
+from report_kit import lockstep_run, story
 
 from vgpu_emu.attributes.derivation import Kind
 from vgpu_emu.attributes.platform import platform
+from vgpu_emu.matrix import Row
 from vgpu_emu.report.page import MAX_CONFLICTS, html
 from vgpu_emu.report.sequence import MAX_ROWS
 from vgpu_emu.report.stack import layers
@@ -115,7 +116,7 @@ def hostile_story() -> Story:
     """Hostile text wherever there is text."""
     events, _, run = lockstep_run(ioctl=False)
     events += [Note(0, HOSTILE, HOSTILE, {HOSTILE: HOSTILE}), Note(0, VMM, HOSTILE, {"x": "\ud800"})]
-    hostile = Combined(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1, HOSTILE, 0, HOSTILE, "WB", HOSTILE)
+    hostile = Row(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1, HOSTILE, 0, HOSTILE, "WB", HOSTILE)
     changed = {field: getattr(run, field) for field in run.__struct_fields__} | {"events": events, "name": HOSTILE}
     return Story(title=HOSTILE, lede=HOSTILE, settings=[(HOSTILE, HOSTILE)], runs=[Run(**changed)], matrix=[hostile])
 

@@ -2,10 +2,10 @@
 
 import pytest
 from device_kit import FENCE, Rig
+from furnished import MEMORY, furnish
 from rule_cases import (
     CASES,
     CONTEXT_ID,
-    MEMORY,
     OK,
     OUT_OF_MEMORY,
     RESOURCE_ID,
@@ -13,7 +13,6 @@ from rule_cases import (
     UNBREAKABLE,
     UNSPEC,
     Case,
-    furnish,
 )
 
 from vgpu_emu.assembly import Config
