@@ -11,7 +11,7 @@ from vgpu_emu.assembly import Config, Parts, assemble, offered
 from vgpu_emu.guest.probe import accept_features, config_interrupt, remove
 from vgpu_emu.guest.waiting import Op, Wait
 from vgpu_emu.link.chain import Chain, Used
-from vgpu_emu.trace.log import FENCES, HOST, RENDERER, VMM, Log
+from vgpu_emu.trace.log import FENCES, HOST, QUEUE_NAMES, RENDERER, VMM, Log
 from vgpu_emu.vmm.asking import Steps, parse_reply
 from vgpu_emu.vmm.fences import timeline_of
 
@@ -75,7 +75,12 @@ class Lockstep:
                     self.driver.complete(used)
 
     def submit(self, chain: Chain) -> Used | None:
-        """One request, whoever made it up: the device's answer. None: it waits for a fence, or the device is dead."""
+        """One request, whoever made it up: the device's answer. None: it waits for a fence, or the device is dead.
+
+        Raises ValueError for a queue that a GPU does not have.
+        """
+        if chain.queue not in QUEUE_NAMES:
+            raise ValueError(f"queue {chain.queue}; there are {sorted(QUEUE_NAMES)}")
         self.log.request(chain)
         used = self.parts.device.handle(chain)
         if used is not None and not isinstance(used, Used):

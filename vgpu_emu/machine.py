@@ -138,7 +138,10 @@ async def run_fences(device: Device, guest: Port[list[Used], list[Chain]], host:
     while True:
         signal = Signal.parse(await host.receive())
         if completed := device.signal(timeline_of(signal), signal.fence_id):
-            guest.send(completed)
+            try:
+                guest.send(completed)
+            except VringError as broken:
+                device.fail(str(broken))
 
 
 async def _carry(steps: Steps[T], host: Port[Parcel, Parcel]) -> T:

@@ -44,7 +44,7 @@ class Difference(msgspec.Struct, frozen=True):
     what: str
     expected: str
     actual: str
-    #: the rules that our device saw broken
+    #: the rules that our device saw broken; that the modelled VMM has panicked
     because: list[str]
 
 
@@ -178,6 +178,8 @@ class _Comparison:
         used = self.machine.submit(Chain(exchange.order, queue, exchange.request, capacity))
         noted = (event for event in log.events[before:] if isinstance(event, Note) and event.name == "refused")
         because = [note.values["rule"] for note in noted]
+        if (dead := self.machine.parts.device.dead) is not None:
+            because.append(f"the VMM panicked at {dead}")
         for what, expected, actual in self._compare(exchange, used.written if used else b""):
             command = type_name(int.from_bytes(exchange.request[:4], "little"))
             self.differences.append(Difference(exchange.order, command, what, expected, actual, because))

@@ -114,6 +114,25 @@ def test_full_disk_is_one_line() -> None:
     assert (done.returncode, done.stderr) == (1, b"vgpu-emu: cannot write all of the output: no space left\n")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["decode", "-"], 1), (["decode", "/nonexistent"], 2), (["nosuch"], 2)]
+)
+def test_complaint_that_nobody_reads_does_not_change_the_exit_code(arguments: list[str], code: int) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(
+            program(*arguments), input=b"zz\n", stdout=subprocess.PIPE, stderr=pipe, check=False, timeout=60
+        )
+    assert done.returncode == code
+
+
+def test_stream_that_cannot_say_everything_says_it_in_escapes() -> None:
+    narrow = os.environ | {"PYTHONIOENCODING": "ascii", "COLUMNS": "40"}
+    done = subprocess.run(program("demo", "cache"), env=narrow, capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_are_no_trouble(closed: str) -> None:
     shell = f'exec "$@" {closed}'

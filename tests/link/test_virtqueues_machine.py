@@ -6,11 +6,13 @@ import trio
 
 from vgpu_emu.assembly import Config
 from vgpu_emu.guest.file import DrmFile
-from vgpu_emu.link.virtqueues import BASE, QUEUE_SIZES
+from vgpu_emu.link.virtqueues import _ARENA, _RINGS, BASE, QUEUE_SIZES
 from vgpu_emu.machine import Machine, open_machine
 from vgpu_emu.trace.log import CONTROLQ, RENDERER
-from vgpu_wire.context_stream import ExporterKind, StreamAlloc
+from vgpu_wire.context_stream import ExporterKind, StreamAlloc, StreamWork
+from vgpu_wire.control import CtrlFlag
 from vgpu_wire.device import CONTROLQ as CONTROLQ_NUMBER
+from vgpu_wire.render import CmdSubmit, CtxCreate
 
 RINGS = Config(virtqueues=True)
 
@@ -80,3 +82,18 @@ async def test_head_out_of_range_is_a_reset_too(autojump_clock: trio.testing.Moc
         machine.parts.memory.write(BASE + 16 * QUEUE_SIZES[CONTROLQ_NUMBER] + 4, b"\xff\xff")
         await corrupt(machine, 2, 1)
         assert "65535" in (machine.parts.device.needs_reset or "")
+
+
+async def test_fence_that_broken_rings_cannot_take_is_a_reset_too(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    stream = StreamWork(microseconds=1_000_000).build()
+    flags = CtrlFlag.FENCE.value
+    request = CmdSubmit(ctx_id=1, flags=flags, fence_id=7, size=len(stream), commands=stream)
+    async with open_machine(RINGS) as machine:
+        await machine.run(machine.driver.command(CtxCreate(ctx_id=1)))
+        with trio.move_on_after(0.5):
+            await machine.run(machine.driver.command(request))
+        machine.parts.memory.remove(BASE, len(QUEUE_SIZES) * _RINGS + _ARENA)
+        await trio.sleep(5)
+        assert machine.parts.device.needs_reset is not None

@@ -15,9 +15,10 @@ from vgpu_emu.guest.driver import Op
 from vgpu_emu.guest.file import HINT_DEFER_MAPPING, DrmFile
 from vgpu_emu.guest.vma import Vma
 from vgpu_emu.ids import GemHandle
+from vgpu_emu.link.chain import Chain
 from vgpu_emu.lockstep import Lockstep, WouldHangError
 from vgpu_emu.machine import open_machine
-from vgpu_emu.trace.log import Log
+from vgpu_emu.trace.log import Event, Log
 from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_wire.context_stream import ExporterKind
 from vgpu_wire.control import CtrlType, HeaderOnly
@@ -181,3 +182,18 @@ def test_lockstep_and_tasks_say_the_same_bytes(steps: list[tuple[str, int]], pro
     assert outcomes == lockstep_outcomes
     assert said(log) == said(lockstep_log)
     assert set(outcomes) <= {None, EINVAL, ENOSPC, "hangs"}
+
+
+def test_log_that_somebody_holds_stays_readable() -> None:
+    with Lockstep() as machine:
+        request = Chain(0, 0, bytes(24), 24)
+        held = machine.log.events
+        machine.submit(request)
+        assert all(isinstance(event, Event) for event in held)
+        machine.submit(request)
+        assert len(machine.log.events) == len(held) > 4
+
+
+def test_queue_that_a_gpu_does_not_have_is_no_chain_of_it() -> None:
+    with Lockstep() as machine, pytest.raises(ValueError, match="queue 2; there are"):
+        machine.submit(Chain(0, 2, bytes(24), 24))

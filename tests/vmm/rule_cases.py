@@ -128,6 +128,7 @@ CASES = (
     # any command
     Case(Rule.HEADER_WHOLE, UNSPEC, HeaderOnly(type=CtrlType.GET_DISPLAY_INFO.value).build()[:23]),
     Case(Rule.HEADER_WHOLE, UNSPEC, b""),
+    Case(Rule.HEADER_WHOLE, UNSPEC, ResourceMapBlob().build()[:4], without(Feature.RESOURCE_BLOB)),
     Case(Rule.COMMAND_KNOWN, UNSPEC, HeaderOnly(type=0x10E)),
     Case(Rule.COMMAND_KNOWN, UNSPEC, HeaderOnly(type=CtrlType.RESP_OK_NODATA.value)),
     Case(Rule.COMMAND_NEGOTIATED, UNSPEC, GetEdid(), without(Feature.EDID)),

@@ -301,3 +301,11 @@ def test_requests_that_come_while_others_wait_are_carried_out_and_answered() -> 
         rig.ok(submit(1, StreamAlloc(exporter=1, blob_id=5, size=PAGE)), host_blob(5), ResourceMapBlob(resource_id=5))
         assert rig.answer(flush(2, 1, 0)).fence_id == 2
         assert passed(rig, 10) == [1]
+
+
+@pytest.mark.parametrize("end", ["needs_reset", "dead"])
+def test_no_fence_is_answered_by_a_device_that_needs_reset_or_is_dead(end: str) -> None:
+    with rig_with(1) as rig:
+        assert rig.send(work(1, 1000, ring_idx=0, fence_id=7)) is None
+        setattr(rig.device, end, "for this test")
+        assert passed(rig, 1000) == []

@@ -139,13 +139,27 @@ def edited(data: bytes, edit: dict[str, Any]) -> bytes:
     return json.dumps(json.loads(data) | edit).encode()
 
 
+def fence_state(**change: int) -> dict[str, Any]:
+    return {"ctx_id": 0, "ring_idx": -1, "fence_id": 1, "head": 0, "queue": 0, "written": ""} | change
+
+
 @pytest.mark.parametrize(
     ("edit", "complaint"),
     [
         ({"schema": 2}, "schema 2"),
         ({"profile": "crosvm"}, "profile 'crosvm'"),
         ({"features": ["TELEPORT"]}, "unknown feature"),
+        ({"features": ["CONTEXT_INIT"]}, "lack what they need"),
+        ({"events": -1}, "events out of range"),
         ({"scanouts": []}, "0 scanouts"),
+        ({"scanouts": [{"width": 0, "height": 1}]}, "no such size"),
+        ({"scanouts": [{"width": 1, "height": 1 << 32}]}, "no such size"),
+        ({"scanouts": [{"width": 1, "height": 1, "x": -1}]}, "no such size"),
+        ({"busy": [[1, 64]]}, "no timeline"),
+        ({"busy": [[0, -2]]}, "no timeline"),
+        ({"fences": [fence_state(ctx_id=-5)]}, "no timeline"),
+        ({"fences": [fence_state(queue=2)]}, "on queue 2"),
+        ({"fences": [fence_state(fence_id=1 << 64)]}, "out of range"),
         ({"surprise": 1}, "surprise"),
         ({"contexts": [{"ctx_id": 0, "context_init": 0, "attached": []}]}, "context id"),
         ({"contexts": [{"ctx_id": 1, "context_init": 0, "attached": [77]}]}, "unknown resource"),

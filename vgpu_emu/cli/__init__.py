@@ -1,9 +1,10 @@
 """The command line: ``vgpu-emu COMMAND``. stdout is data, stderr is progress and complaints.
 
-Exit codes: 0 ok, 1 an expectation failed or something was found, 2 usage, 77 skipped, 130 interrupted.
+Exit codes: 0 ok, 1 an expectation failed or something was found, 2 usage, 130 interrupted.
 """
 
 import errno
+import io
 import os
 import sys
 
@@ -32,6 +33,9 @@ app.command("vgpu_emu.cli.matrix:matrix", name="matrix")
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; the exit code. A user's mistake is one line on stderr, never a traceback."""
     code = 0
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # a stream that cannot say everything says it in escapes
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if _shows_a_list(sys.argv[1:] if arguments is None else arguments):
             _import_commands(app)

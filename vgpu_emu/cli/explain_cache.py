@@ -67,7 +67,7 @@ def cache(
     dialect
         Which posting of the kernel series: rfc1 or rfc3.
     profile
-        Whose VMM: strict, qemu-virgl or crosvm.
+        Whose VMM: strict, qemu-virgl, crosvm or another that vgpu-emu profiles lists and that has blobs.
     no_ioctl
         On a kernel without DMA_BUF_IOCTL_INFO, where every VMM takes the renderer's guess.
     guess

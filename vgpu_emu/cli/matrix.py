@@ -65,7 +65,7 @@ def matrix(
     dialect
         Only this posting of the kernel series: rfc1 or rfc3.
     profile
-        Only this VMM: strict, qemu-virgl or crosvm.
+        Only this VMM: strict, qemu-virgl, crosvm or another that vgpu-emu profiles lists and that has blobs.
     platform
         Only this one: intel, intel-guest-pat, amd, arm64, arm64-fwb, riscv-svpbmt or riscv.
     firmware

@@ -53,14 +53,16 @@ def _by_answer(rows: list[Row]) -> dict[tuple[str, int | None], list[Row]]:
 
 
 def _who(told: Collection[_Teller], everybody: Collection[_Teller]) -> str:
-    """``every posting, every VMM``, or ``rfc1: strict, crosvm; rfc3: every VMM``."""
+    """``every posting, every VMM``, or ``rfc1: strict, crosvm; rfc3: every VMM``. A few are named instead."""
+    dialects, vmms = (list(dict.fromkeys(names)) for names in zip(*everybody, strict=True))
     if len(told) == len(everybody):
-        return "every posting, every VMM"
+        posting = "every posting" if len(dialects) > 1 else dialects[0]
+        return f"{posting}, {'every VMM' if len(vmms) > 2 else ', '.join(vmms)}"
     said = []
-    for dialect in dict.fromkeys(dialect for dialect, _ in everybody):
+    for dialect in dialects:
         names = [profile for its, profile in told if its == dialect]
         if names:
-            every = len(names) == sum(its == dialect for its, _ in everybody)
+            every = len(names) == len(vmms) > 2
             said.append(f"{dialect}: {'every VMM' if every else ', '.join(names)}")
     return "; ".join(said)
 

@@ -77,6 +77,8 @@ def diff(a: str, b: str, /, *, json_: Json = False) -> None:
         found = [{"what": what, a: one, b: other} for what, one, other in rows]
         print(json.dumps({"schema": 1, "differences": found}))
         return
+    if not rows:
+        print("no differences")
     width = max((len(what) for what, _one, _other in rows), default=0)
     for what, one, other in rows:
         print(f"{what:{width}}  {_words(one)}  ->  {_words(other)}")

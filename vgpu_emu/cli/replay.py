@@ -134,4 +134,6 @@ def _show(outcome: Outcome) -> None:
     if len(outcome.differences) > SHOWN:
         print(f"... and {len(outcome.differences) - SHOWN} more; --json has them all")
     noun = "command" if outcome.commands == 1 else "commands"
-    print(f"{outcome.commands} {noun}, {outcome.same} answered as recorded, {len(outcome.differences)} differences")
+    count = len(outcome.differences)
+    differences = "difference" if count == 1 else "differences"
+    print(f"{outcome.commands} {noun}, {outcome.same} answered as recorded, {count} {differences}")

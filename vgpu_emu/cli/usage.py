@@ -1,9 +1,10 @@
 """How a command says that it was called wrongly, and what else is not data."""
 
 import sys
+from contextlib import suppress
 
 #: exit codes
-FOUND, USAGE, SKIPPED = 1, 2, 77
+FOUND, USAGE = 1, 2
 
 
 class UsageError(Exception):
@@ -11,6 +12,10 @@ class UsageError(Exception):
 
 
 def complain(text: str) -> None:
-    """A line for the user on stderr; nothing if that is closed: print() would then write it among the data."""
+    """A line for the user on stderr; nothing if that is closed: print() would then write it among the data.
+
+    If nobody can read it the command goes on: what it found, and its exit code, do not depend on that.
+    """
     if sys.stderr is not None:
-        print(f"vgpu-emu: {text}", file=sys.stderr)
+        with suppress(OSError):
+            print(f"vgpu-emu: {text}", file=sys.stderr, flush=True)

@@ -81,10 +81,10 @@ class Log:
     """
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
-        #: events; what crossed a virtqueue stays what it is, or that and its time, until somebody looks
+        self._events: list[Event] = []
+        #: what nobody has looked at: events, and what crossed a virtqueue as it is, or that and its time
         self._rows: list[Any] = []
         self._append = self._rows.append
-        self._looked_at = 0
         #: called with every note, as soon as it is in the log
         self.listeners: list[Callable[[Note], None]] = []
         self._clock = clock
@@ -107,17 +107,16 @@ class Log:
     @property
     def events(self) -> list[Event]:
         """All of them so far. Not to be changed: `clear` forgets them."""
-        for place in range(self._looked_at, len(self._rows)):
-            row = self._rows[place]
-            if not isinstance(row, Event):
-                self._rows[place] = _message(*(row if type(row) is tuple else (0.0, row)))
-        self._looked_at = len(self._rows)
-        return self._rows
+        for row in self._rows:
+            known = isinstance(row, Event)
+            self._events.append(row if known else _message(*(row if type(row) is tuple else (0.0, row))))
+        self._rows.clear()
+        return self._events
 
     def clear(self) -> None:
         """Forget what happened so far."""
+        self._events.clear()
         self._rows.clear()
-        self._looked_at = 0
 
     def message(
         self,

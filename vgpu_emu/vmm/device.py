@@ -20,7 +20,7 @@ from vgpu_emu.trace.log import VMM, Log
 from vgpu_emu.vmm.asking import ERRNO_RULES, Steps, ask, close
 from vgpu_emu.vmm.command import OK, Capset, Command, DeviceDead, Handler, Refused, ending
 from vgpu_emu.vmm.displays import Displays
-from vgpu_emu.vmm.fences import GLOBAL, Fences, Timeline
+from vgpu_emu.vmm.fences import GLOBAL, Fences, Timeline, question_of
 from vgpu_emu.vmm.misfits import fit
 from vgpu_emu.vmm.profiles import Profile
 from vgpu_emu.vmm.rules import UNCHECKED, Rule
@@ -31,7 +31,7 @@ from vgpu_wire.control import FIRST_ERROR, RING_COUNT, CtrlFlag, CtrlHdr, CtrlTy
 from vgpu_wire.device import CURSORQ, FEATURE_NEEDS, Config, Feature
 from vgpu_wire.errors import WireError
 from vgpu_wire.messages import MESSAGES, type_name
-from vgpu_wire.renderer_link import Answer, Fence, Op, Question, ResourceQuestion
+from vgpu_wire.renderer_link import Answer, Op, Question, ResourceQuestion
 
 _HEADER = CtrlHdr.layout.size
 _FENCE, _RING = CtrlFlag.FENCE.value, CtrlFlag.INFO_RING_IDX.value
@@ -112,10 +112,14 @@ class Device:
 
     def negotiate(self, features: frozenset[Feature]) -> bool:
         """The driver accepts these. False: FEATURES_OK stays clear, as one was not offered or lacks what it needs."""
-        if not features <= self.profile.offers or any(FEATURE_NEEDS.get(f, f) not in features for f in features):
-            return False
-        self.features = features
-        return True
+        accepted = self.takes(features)
+        if accepted:
+            self.features = features
+        return accepted
+
+    def takes(self, features: frozenset[Feature]) -> bool:
+        """All of them are offered, and none lacks what it needs."""
+        return features <= self.profile.offers and all(FEATURE_NEEDS.get(f, f) in features for f in features)
 
     @property
     def config(self) -> Config:
@@ -123,6 +127,11 @@ class Device:
         capsets = len(self.capsets) if Feature.VIRGL in self.profile.offers else 0
         alignment = self.blob_alignment if Feature.BLOB_ALIGNMENT in self.profile.offers else 0
         return self.displays.config(capsets, alignment)
+
+    @property
+    def silent(self) -> bool:
+        """The modelled VMM panicked, or the driver broke its rings: nothing is answered any more."""
+        return self.dead is not None or self.needs_reset is not None
 
     # -- requests
 
@@ -132,14 +141,15 @@ class Device:
         Any bytes are answered; the answer is cut to the chain's capacity. None: it has to wait for a fence, and
         `signal` gives it later; or the device is dead.
         """
-        if self.dead is not None or self.needs_reset is not None:
+        if self.silent:
             return None
         data = chain.readable
         try:
             parse, handler, gate, queue, done = self._entries.get(data[:4]) or self._unknown(data)
             if queue != chain.queue:
-                raise self.broken(Rule.COMMAND_KNOWN)
+                self._unknown(data)
             if data[:4] in self._closed:
+                self.require(len(data) >= _HEADER, Rule.HEADER_WHOLE)
                 self.require(False, gate)
             try:
                 request = parse(data)
@@ -182,8 +192,7 @@ class Device:
         return self._wait(chain, request, timeline, used)
 
     def _wait(self, chain: Chain, request: CtrlHdr, timeline: Timeline, used: Used) -> Steps[Used | None]:
-        ring = {"is_global": 1} if timeline == GLOBAL else {"ctx_id": request.ctx_id, "ring_idx": request.ring_idx}
-        answer = yield from ask(Fence(fence_id=request.fence_id, **ring))
+        answer = yield from ask(question_of(timeline, request.fence_id))
         if answer.errno and self.profile.verdict(Rule.FENCE_MADE) is not UNCHECKED:
             end = self.broken(Rule.FENCE_MADE)
             if isinstance(end, DeviceDead):
@@ -199,10 +208,14 @@ class Device:
 
     def signal(self, timeline: Timeline, fence_id: int) -> list[Used]:
         """The renderer signals a fence: the used chains that the driver may now see, in their order."""
+        if self.silent:
+            return []
         return self.fences.signal(timeline, fence_id)
 
     def fail(self, reason: str) -> None:
         """DEVICE_NEEDS_RESET (virtio 1.4, 2.1.2). Linux's drm/virtio does not recover from that by itself."""
+        if self.needs_reset is not None:
+            return
         self.needs_reset = reason
         self.log.note(VMM, "needs_reset", reason=reason)
 

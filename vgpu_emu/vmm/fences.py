@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from vgpu_emu.link.chain import Used
-from vgpu_wire.renderer_link import Signal
+from vgpu_wire.renderer_link import Fence, Signal
 
 #: (ctx_id, ring_idx), or GLOBAL
 Timeline = tuple[int, int]
@@ -16,6 +16,13 @@ GLOBAL: Timeline = (0, -1)
 
 def timeline_of(signal: Signal) -> Timeline:
     return GLOBAL if signal.is_global else (signal.ctx_id, signal.ring_idx)
+
+
+def question_of(timeline: Timeline, fence_id: int) -> Fence:
+    """Make a fence behind the work of this timeline."""
+    if timeline == GLOBAL:
+        return Fence(fence_id=fence_id, is_global=1)
+    return Fence(fence_id=fence_id, ctx_id=timeline[0], ring_idx=timeline[1])
 
 
 class Fences:

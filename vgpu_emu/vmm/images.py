@@ -10,7 +10,7 @@ from vgpu_emu.ids import ResourceId
 from vgpu_emu.vmm.command import OK, Command
 from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.rules import Rule
-from vgpu_emu.vmm.state import Backing, Image, Kind, Resource, black
+from vgpu_emu.vmm.state import Backing, Image, Kind, black
 from vgpu_wire.control import CtrlHdr, CtrlType
 from vgpu_wire.device import Feature
 from vgpu_wire.render import ResourceCreate3D, TransferHost3D
@@ -130,7 +130,7 @@ def transfer_host_3d(device: Device, request: TransferHost3D) -> CtrlHdr:
     if not isinstance(resource, Image):
         return OK
     device.insist(resource.kind is Kind.IMAGE_3D, Rule.TRANSFER_IMAGE)
-    backing = _backing(device, resource)
+    backing = resource.backing or device.missing(Rule.TRANSFER_BACKED)
     there = _box(device, resource, request)
     stride = request.stride or there.stride
     layer_stride = request.layer_stride or stride * (there.slice_stride // there.stride)
@@ -141,12 +141,6 @@ def transfer_host_3d(device: Device, request: TransferHost3D) -> CtrlHdr:
     else:
         _copy_out(device, resource, backing, here, there)
     return OK
-
-
-def _backing(device: Device, resource: Resource) -> Backing:
-    if resource.backing is None:
-        raise device.broken(Rule.TRANSFER_BACKED)
-    return resource.backing
 
 
 class _Block(NamedTuple):

@@ -46,12 +46,12 @@ def _scanout(device: Device, scanout_id: int, rule: Rule, ids: int | None = None
     return Scanout(scanouts[0].width, scanouts[0].height)
 
 
-def _unseen(device: Device, scanout_id: int) -> Scanout:
+def _scanout_to_set(device: Device, scanout_id: int) -> Scanout:
     return _scanout(device, scanout_id, Rule.SCANOUT_KNOWN, device.profile.scanout_ids)
 
 
 def set_scanout(device: Device, request: SetScanout) -> CtrlHdr:
-    scanout = device.displays.find(request.scanout_id) or _unseen(device, request.scanout_id)
+    scanout = device.displays.find(request.scanout_id) or _scanout_to_set(device, request.scanout_id)
     if not request.resource_id:
         scanout.shown = None
         return OK
@@ -66,7 +66,7 @@ def set_scanout(device: Device, request: SetScanout) -> CtrlHdr:
 
 
 def set_scanout_blob(device: Device, request: SetScanoutBlob) -> CtrlHdr:
-    scanout = _scanout(device, request.scanout_id, Rule.SCANOUT_KNOWN, device.profile.scanout_ids)
+    scanout = _scanout_to_set(device, request.scanout_id)
     if not request.resource_id:
         scanout.shown = None
         return OK

@@ -14,7 +14,7 @@ from vgpu_emu.link.chain import Used
 from vgpu_emu.vmm.asking import Steps, ask
 from vgpu_emu.vmm.blobs import export
 from vgpu_emu.vmm.device import Device
-from vgpu_emu.vmm.fences import GLOBAL, Timeline
+from vgpu_emu.vmm.fences import Timeline, question_of
 from vgpu_emu.vmm.snapshot_state import (
     SCHEMA,
     BlobState,
@@ -29,7 +29,6 @@ from vgpu_emu.vmm.snapshot_state import (
 from vgpu_emu.vmm.state import Backing, Blob, Context, Image, black
 from vgpu_wire.blob import BlobMem
 from vgpu_wire.device import Feature
-from vgpu_wire.renderer_link import Fence
 from vgpu_wire.resource import MemEntry
 
 
@@ -153,8 +152,7 @@ def _restore_fences(device: Device, fences: Iterable[FenceState]) -> Steps[list[
     for state in fences:
         timeline: Timeline = (state.ctx_id, state.ring_idx)
         used = Used(state.head, state.queue, state.written)
-        ring = {"is_global": 1} if timeline == GLOBAL else {"ctx_id": state.ctx_id, "ring_idx": state.ring_idx}
-        answer = yield from ask(Fence(fence_id=state.fence_id, **ring))
+        answer = yield from ask(question_of(timeline, state.fence_id))
         if answer.errno or not answer.value:
             complete.append(used)
         else:

@@ -7,10 +7,12 @@ import msgspec
 from vgpu_emu.memory import PAGE_SIZE
 from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.displays import Scanout
+from vgpu_emu.vmm.fences import GLOBAL
 from vgpu_emu.vmm.images import image_bytes
 from vgpu_emu.vmm.state import Kind
 from vgpu_wire.blob import BlobMem, MapCache
-from vgpu_wire.device import MAX_SCANOUTS, Feature
+from vgpu_wire.control import RING_COUNT
+from vgpu_wire.device import CONTROLQ, CURSORQ, MAX_SCANOUTS, Feature
 
 SCHEMA = 1
 #: bytes; more than the largest state within default limits, and than any that a test needs
@@ -101,11 +103,14 @@ def check(device: Device, snapshot: Snapshot) -> None:
     _require(not device.resources and not device.contexts, "the device is in use")
     _require(snapshot.profile == device.profile.name, f"profile {snapshot.profile!r}, not {device.profile.name!r}")
     _require(all(name in Feature.__members__ for name in snapshot.features), "an unknown feature")
+    features = frozenset(Feature[name] for name in snapshot.features)
+    _require(device.takes(features), "features that are not offered, or lack what they need")
+    _require(0 <= snapshot.events < 1 << 32, "events out of range")
     _check_resources(device, snapshot)
     _check_contexts(device, snapshot)
     _check_scanouts(snapshot)
     _check_mappings(device, snapshot.blobs)
-    _require(len(snapshot.fences) <= device.limits.fences, f"{len(snapshot.fences)} fences")
+    _check_fences(device, snapshot)
 
 
 def _require(holds: object, what: str) -> None:
@@ -119,6 +124,7 @@ def _check_resources(device: Device, snapshot: Snapshot) -> None:
     _require(all(0 < number < 1 << 32 for number in ids), "a resource id out of range")
     for image in snapshot.images:
         shape = image.width, image.height, image.depth, image.array_size
+        _require(image.kind is not Kind.BLOB, f"resource {image.resource_id} is an image, and says blob")
         positive = min(shape[:3]) > 0 and image.array_size >= 0 and 0 <= image.last_level < 32
         _require(positive, f"resource {image.resource_id} has no such shape")
         size = image_bytes(image.format, shape, image.last_level)
@@ -155,15 +161,18 @@ def _check_scanouts(snapshot: Snapshot) -> None:
     _require(1 <= len(snapshot.scanouts) <= MAX_SCANOUTS, f"{len(snapshot.scanouts)} scanouts")
     images = {image.resource_id: image for image in snapshot.images}
     blobs = {blob.resource_id: blob for blob in snapshot.blobs}
+    for scanout in snapshot.scanouts:
+        sides = scanout.width, scanout.height, scanout.x, scanout.y
+        _require(min(sides[:2]) > 0 and min(sides) >= 0 and max(sides) < 1 << 32, "a scanout of no such size")
     for shown in [scanout.shown for scanout in snapshot.scanouts if scanout.shown]:
         r, image, blob = shown.rect, images.get(shown.resource_id), blobs.get(shown.resource_id)
-        sides = min(r.x, r.y, r.width, r.height, shown.stride, shown.offset) >= 0
+        positive = min(r.x, r.y, r.width, r.height, shown.stride, shown.offset) >= 0
         if image is not None:
             fits = r.x + r.width <= image.width and r.y + r.height <= image.height
         else:
             end = shown.offset + (r.y + r.height - 1) * shown.stride + (r.x + r.width) * 4
             fits = blob is not None and end <= blob.size
-        _require(sides and fits, f"a scanout cannot show resource {shown.resource_id}")
+        _require(positive and fits, f"a scanout cannot show resource {shown.resource_id}")
 
 
 def _check_mappings(device: Device, blobs: Iterable[BlobState]) -> None:
@@ -174,6 +183,16 @@ def _check_mappings(device: Device, blobs: Iterable[BlobState]) -> None:
         fits = inside and blob.map_info is not None and blob.blob_mem is BlobMem.HOST3D
         _require(fits, f"resource {blob.resource_id} cannot be mapped at {offset:#x}")
         end = offset + blob.size
+
+
+def _check_fences(device: Device, snapshot: Snapshot) -> None:
+    _require(len(snapshot.fences) <= device.limits.fences, f"{len(snapshot.fences)} fences")
+    for state in snapshot.fences:
+        _require(0 <= state.fence_id < 1 << 64, f"fence {state.fence_id} out of range")
+        _require(state.queue in (CONTROLQ, CURSORQ), f"fence {state.fence_id} on queue {state.queue}")
+    for ctx_id, ring_idx in [*snapshot.busy, *((state.ctx_id, state.ring_idx) for state in snapshot.fences)]:
+        ring = 0 <= ctx_id < 1 << 32 and 0 <= ring_idx < RING_COUNT
+        _require(ring or (ctx_id, ring_idx) == GLOBAL, f"no timeline ({ctx_id}, {ring_idx})")
 
 
 def _resources(snapshot: Snapshot) -> list[ResourceState]:
