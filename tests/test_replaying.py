@@ -96,6 +96,19 @@ def test_lost_fence_is_a_difference() -> None:
     assert [(d.what, d.expected, d.actual) for d in outcome.differences] == [("fence", "None", "9")]
 
 
+def test_other_fence_is_a_difference() -> None:
+    fenced = GetEdid(flags=CtrlFlag.FENCE.value, fence_id=9)
+    recorded = HeaderOnly(type=UNSPEC.type, flags=CtrlFlag.FENCE.value, fence_id=8)
+    outcome = replay_capture([exchange(1, fenced, recorded)], PROFILES["strict"])
+    assert [(d.what, d.expected, d.actual) for d in outcome.differences] == [("fence", "8", "9")]
+
+
+def test_panic_is_the_reason_of_all_that_follows() -> None:
+    differences = replay_capture(load("2d"), PROFILES["libkrun"]).differences
+    assert differences
+    assert all(each.because == ["the VMM panicked at UPDATE_CURSOR"] for each in differences)
+
+
 def test_features_can_be_said() -> None:
     outcome = replay_capture(load("2d"), PROFILES["strict"], features=frozenset())
     assert [d.command for d in outcome.differences] == ["GET_EDID"]

@@ -60,6 +60,7 @@ def test_conflicts_name_who_and_a_step_that_the_ladder_has(demo: Any) -> None:
     out = demo("--platform intel")
     ladders = re.split(r"^A kernel ", out.split("The attribute, party by party")[0], flags=re.M)[1:]
     stacks = out.split("intel, SeaBIOS, BAR above 4 GiB, ")[1:]
+    assert len(ladders) == 2
     for ladder, stack in zip(ladders, stacks, strict=True):
         steps = {line.split()[0]: line for line in ladder.splitlines() if line[:1].isdigit()}
         named = re.findall(r"step\s+(\d+): (\w+)", stack.partition("What is written")[0].replace("\n", " "))

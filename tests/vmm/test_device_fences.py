@@ -6,6 +6,7 @@ import pytest
 from device_kit import FENCE, PAGE, RING, Rig, host_blob, submit, work
 
 from vgpu_emu.link.chain import Used
+from vgpu_emu.vmm.fences import GLOBAL, Fences
 from vgpu_wire.blob import ResourceMapBlob, RespMapInfo
 from vgpu_wire.context_stream import StreamAlloc, StreamWork
 from vgpu_wire.control import CtrlHdr, CtrlType, HeaderOnly
@@ -309,3 +310,22 @@ def test_no_fence_is_answered_by_a_device_that_needs_reset_or_is_dead(end: str) 
         assert rig.send(work(1, 1000, ring_idx=0, fence_id=7)) is None
         setattr(rig.device, end, "for this test")
         assert passed(rig, 1000) == []
+
+
+def test_complete_fence_waits_for_the_last_one_before_it() -> None:
+    fences, ring = Fences(), (1, 0)
+    chains = {number: Used(number, 0, b"") for number in (5, 6, 7)}
+    fences.park(ring, 5, chains[5])
+    fences.park(ring, 6, chains[6])
+    assert fences.follow(ring, chains[7])
+    assert fences.signal(ring, 5) == [chains[5]]
+    assert fences.signal(ring, 6) == [chains[6], chains[7]]
+
+
+def test_nothing_left_to_do_anywhere_is_nothing_left_on_any_ring() -> None:
+    fences = Fences()
+    fences.busy = {(1, 0), (1, 1), GLOBAL}
+    fences.idle((1, 1))
+    assert (fences.waits((1, 0)), fences.waits((1, 1)), fences.waits(GLOBAL)) == (True, False, True)
+    fences.idle(GLOBAL)
+    assert not any(fences.waits(timeline) for timeline in ((1, 0), (1, 1), GLOBAL))

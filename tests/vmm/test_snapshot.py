@@ -8,6 +8,7 @@ import pytest
 
 from vgpu_emu.assembly import Config, assemble
 from vgpu_emu.guest.file import DrmFile
+from vgpu_emu.ids import ResourceId
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.lockstep import Lockstep
 from vgpu_emu.trace.log import Log
@@ -16,14 +17,15 @@ from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.displays import Displays
 from vgpu_emu.vmm.picture import scanout_picture
 from vgpu_emu.vmm.snapshot import restore, take
-from vgpu_emu.vmm.snapshot_state import SnapshotError
-from vgpu_wire.blob import MapCache
+from vgpu_emu.vmm.snapshot_state import SnapshotError, check, parse
+from vgpu_emu.vmm.state import DeviceLimits, Image
+from vgpu_wire.blob import MapCache, ResourceCreateBlob
 from vgpu_wire.context_stream import ExporterKind, StreamAlloc, StreamWork
 from vgpu_wire.control import CtrlFlag, CtrlType
-from vgpu_wire.display import Rect, SetScanout
+from vgpu_wire.display import Rect, SetScanout, SetScanoutBlob
 from vgpu_wire.layout import Record
 from vgpu_wire.messages import parse_message
-from vgpu_wire.render import CmdSubmit, CtxCreate
+from vgpu_wire.render import CmdSubmit, CtxCreate, ResourceCreate3D
 from vgpu_wire.resource import Format, MemEntry, ResourceAttachBacking, ResourceCreate2D, TransferToHost2D
 
 FENCED = int(CtrlFlag.FENCE | CtrlFlag.INFO_RING_IDX)
@@ -104,6 +106,79 @@ def test_picture_survives(machine: Lockstep) -> None:
     machine.carry(restore(device, saved))
     assert scanout_picture(device, 0) == before
     assert device.image_bytes == 4096
+
+
+def test_everything_that_a_device_knows_is_the_same_afterwards(machine: Lockstep) -> None:
+    mapped_blob(machine)
+    old = machine.parts.device
+    for ctx_id in (5, 6):
+        ok(machine, CtxCreate(ctx_id=ctx_id))
+    ok(
+        machine,
+        ResourceCreate3D(resource_id=40, target=8, format=1, width=8, height=8, depth=1, array_size=2, last_level=2),
+    )
+    entries = [MemEntry(addr=0x3000, length=4096)]
+    ok(machine, ResourceCreateBlob(resource_id=41, blob_mem=1, size=4096, nr_entries=1, entries=entries))
+    old.displays.events = 1
+    saved = take(old)
+    counts = old.image_bytes, old.blob_bytes
+    device = restart(machine)
+    machine.carry(restore(device, saved))
+    assert json.loads(take(device)) == json.loads(saved)
+    assert (device.image_bytes, device.blob_bytes, device.displays.events) == (*counts, 1)
+    assert counts[1] == 8192 + 4096
+    image = device.resources[ResourceId(40)]
+    assert isinstance(image, Image)
+    assert (image.array_size, image.last_level) == (2, 2)
+    machine.carry(device.reset())
+
+
+def test_blobs_that_overlap_in_the_region_are_refused(machine: Lockstep) -> None:
+    mapped_blob(machine)
+    saved = json.loads(take(machine.parts.device))
+    (blob,) = saved["blobs"]
+    device = restart(machine)
+    for behind, fits in ((4096, False), (8192, True)):
+        blobs = [blob, blob | {"resource_id": 99, "offset": blob["offset"] + behind}]
+        snapshot = parse(json.dumps(saved | {"blobs": blobs}).encode())
+        if fits:
+            check(device, snapshot)
+            continue
+        with pytest.raises(SnapshotError, match="cannot be mapped"):
+            check(device, snapshot)
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_as_many_fences_as_the_limit_says(machine: Lockstep, over: int) -> None:
+    saved = take(machine.parts.device)
+    device = restart(machine)
+    device.limits = DeviceLimits(fences=3)
+    snapshot = parse(edited(saved, {"fences": [fence_state(head=n) for n in range(3 + over)]}))
+    if over <= 0:
+        check(device, snapshot)
+        return
+    with pytest.raises(SnapshotError, match="4 fences"):
+        check(device, snapshot)
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_scanout_of_a_blob_ends_with_it(machine: Lockstep, over: int) -> None:
+    """16 x 8 pixels, 64 bytes a line: 512 bytes."""
+    entries = [MemEntry(addr=0x3000, length=4096)]
+    ok(machine, ResourceCreateBlob(resource_id=41, blob_mem=1, size=4096, nr_entries=1, entries=entries))
+    shown = SetScanoutBlob(
+        resource_id=41, r=Rect(width=16, height=8), width=16, height=8, format=1, strides=(64, 0, 0, 0)
+    )
+    ok(machine, shown)
+    saved = json.loads(take(machine.parts.device))
+    saved["scanouts"][0]["shown"]["offset"] = 4096 - 512 + over
+    device = restart(machine)
+    snapshot = parse(json.dumps(saved).encode())
+    if over <= 0:
+        check(device, snapshot)
+        return
+    with pytest.raises(SnapshotError, match="cannot show resource 41"):
+        check(device, snapshot)
 
 
 def submit_work(machine: Lockstep, microseconds: int, fence_id: int) -> Used | None:
