@@ -18,7 +18,8 @@ FLOORS: list[list[set[str]]] = [
     [{"ids", "vocabulary", "memory", "trace"}],
     [{"host"}, {"link"}, {"attributes"}],
     [{"vmm"}, {"guest"}],
-    [{"machine", "lockstep", "assembly", "recording", "aliasing"}, {"peers"}, {"fuzz"}],
+    [{"machine", "shell", "lockstep", "assembly", "recording", "aliasing"}, {"fuzz"}],
+    [{"peers"}],
     [{"propagation", "matrix", "explanation", "replaying"}, {"scenario"}, {"report"}],
     [{"cli", "__main__", "vgpu_emu"}],
 ]

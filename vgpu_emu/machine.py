@@ -13,14 +13,13 @@ import trio
 import trio.lowlevel
 
 from vgpu_emu.assembly import Config, Conflict, Parts, assemble
-from vgpu_emu.guest.probe import config_interrupt
-from vgpu_emu.guest.waiting import Op, Wait
 from vgpu_emu.host.renderer import Renderer
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Parcel, Port, Tap, open_link
 from vgpu_emu.link.vring import VringError
 from vgpu_emu.memory import let_go
 from vgpu_emu.recording import replay
+from vgpu_emu.shell import DriverShell
 from vgpu_emu.trace.log import CONTROLQ, CURSORQ, FENCES, GUEST, HOST, RENDERER, VMM, Event, Log
 from vgpu_emu.vmm.asking import Steps, parse_reply
 from vgpu_emu.vmm.device import Device
@@ -30,85 +29,17 @@ from vgpu_wire.renderer_link import Signal
 T = TypeVar("T")
 
 
-class Machine:
-    """What `open_machine` gives. parts: the three parties' insides, for a look; log: all that happened.
-
-    port: the guest's end of the virtqueues, for requests that no driver sends.
-    """
+class Machine(DriverShell):
+    """What `open_machine` gives. parts: the three parties' insides, for a look."""
 
     def __init__(self, parts: Parts, port: Port[list[Chain], list[Used]]) -> None:
+        super().__init__(parts.driver, port)
         #: recorded party -> set when it has said all it has to say
         self.replayed: dict[str, trio.Event] = {}
         self.parts = parts
-        self.log = parts.log
-        self.driver = parts.driver
-        self.port = port
-        self._receiving = False
-        self._completed = trio.lowlevel.ParkingLot()
-
-    async def run(self, op: Op[T]) -> T:
-        """Carry out a call of the guest: what it returns, or the OSError that it raises. A checkpoint."""
-        waited = False
-        value: T
-        try:
-            wait = next(op)
-            while True:
-                self._kick()
-                waited = waited or not wait.ready()
-                if wait.timeout is None:
-                    await self._until(wait)
-                    wait = op.send(True)
-                else:
-                    wait = op.send(await self._in_time(wait, wait.timeout))
-        except StopIteration as done:
-            value = done.value
-        finally:
-            self._kick()
-        if not waited:
-            await trio.lowlevel.checkpoint()
-        return value
-
-    async def _in_time(self, wait: Wait, seconds: float) -> bool:
-        """Whether what the guest waits for came true in time."""
-        with trio.move_on_after(seconds):
-            await self._until(wait)
-        return bool(wait.ready())
-
-    async def _until(self, wait: Wait) -> None:
-        while not wait.ready():
-            await self._interrupt()
-            # workers may have queued something
-            self._kick()
-
-    async def _interrupt(self) -> None:
-        """Wait until used chains arrive. One of the waiting calls receives them for all, which saves a task switch."""
-        if self._receiving:
-            await self._completed.park()
-            return
-        self._receiving = True
-        try:
-            for used in await self.port.receive():
-                self.driver.complete(used)
-        finally:
-            self._receiving = False
-            if self._completed:
-                self._completed.unpark_all()
-
-    async def settle(self) -> None:
-        """Until the device has answered everything."""
-        await self.run(self.driver.settle())
-
-    def config_interrupt(self) -> None:
-        """The device tells the guest that its configuration space has changed."""
-        config_interrupt(self.driver)
-        self._kick()
 
     def conflicts(self) -> list[Conflict]:
         return self.parts.conflicts()
-
-    def _kick(self) -> None:
-        if self.driver.available:
-            self.port.send(self.driver.take_available())
 
     async def replay(self, party: str, events: Iterable[Event], ports: Mapping[str, Port[Any, Any]]) -> None:
         """The task of a recorded party."""

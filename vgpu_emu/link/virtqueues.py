@@ -5,15 +5,14 @@ that the driver gave them. Only who writes what into the rings is the other end'
 """
 
 import mmap
-from collections import deque
 from collections.abc import Iterable
-from errno import ENOSPC
 
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Port
 from vgpu_emu.link.device_queue import DeviceQueue
 from vgpu_emu.link.dma_arena import DmaArena
 from vgpu_emu.link.driver_queue import DriverQueue
+from vgpu_emu.link.driver_queues import DriverQueues
 from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.link.vring import Vring
 from vgpu_wire.device import CONTROLQ, CURSORQ
@@ -32,38 +31,22 @@ class Virtqueues:
     def __init__(self, memory: GuestMemory) -> None:
         memory.add(BASE, mmap.mmap(-1, len(QUEUE_SIZES) * _RINGS + _ARENA))
         arena = DmaArena(BASE + len(QUEUE_SIZES) * _RINGS, _ARENA)
-        self.driver: dict[int, DriverQueue] = {}
+        queues: dict[int, DriverQueue] = {}
         self.device: dict[int, DeviceQueue] = {}
         for queue, size in QUEUE_SIZES.items():
             vring = Vring.at(BASE + queue * _RINGS, size)
-            self.driver[queue] = DriverQueue(memory, vring, arena, queue=queue, indirect_desc=True, event_idx=True)
+            queues[queue] = DriverQueue(memory, vring, arena, queue=queue, indirect_desc=True, event_idx=True)
             self.device[queue] = DeviceQueue(memory, vring, queue=queue, indirect_desc=True, event_idx=True)
-        #: chains that found no free descriptor
-        self._backlog: deque[Chain] = deque()
-        #: (queue, head in the ring) <-> (queue, head of the driver)
-        self._heads: dict[tuple[int, int], int] = {}
-        self._in_ring: dict[tuple[int, int], int] = {}
+        self.driver = DriverQueues(queues)
 
     def add(self, chains: Iterable[Chain]) -> bool:
         """The driver makes chains available. True: the device wants a kick."""
-        self._backlog.extend(chains)
-        while self._backlog:
-            chain = self._backlog[0]
-            try:
-                head = self.driver[chain.queue].add([chain.readable], [chain.capacity] if chain.capacity else [])
-            except OSError as full:
-                if full.errno != ENOSPC:
-                    raise
-                break
-            self._backlog.popleft()
-            self._heads[chain.queue, head], self._in_ring[chain.queue, chain.head] = chain.head, head
-        kicks = [queue.kick() for queue in self.driver.values()]
-        return any(kicks)
+        return bool(self.driver.add(chains))
 
     def pop(self) -> list[Chain]:
         """The device takes what is available. Raises VringError: the rings are broken, the device needs a reset."""
         return [
-            Chain(self._heads.get((number, chain.head), chain.head), number, chain.readable, chain.capacity)
+            Chain(self.driver.name_of(number, chain.head), number, chain.readable, chain.capacity)
             for number, queue in self.device.items()
             for chain in queue.pop_all()
         ]
@@ -72,19 +55,13 @@ class Virtqueues:
         """The device gives chains back. True: the driver wants an interrupt. Raises VringError."""
         wanted = False
         for used in completed:
-            head = self._in_ring.get((used.queue, used.head), used.head)
+            head = self.driver.in_ring(used.queue, used.head)
             wanted = self.device[used.queue].push(Used(head, used.queue, used.written)) or wanted
         return wanted
 
     def used(self) -> list[Used]:
         """The driver takes what is used; what waited for descriptors is added. Raises VringError."""
-        found = []
-        for number, queue in self.driver.items():
-            for used in queue.get_used():
-                head = self._heads.pop((number, used.head))
-                del self._in_ring[number, head]
-                found.append(Used(head, number, used.written))
-        return found
+        return self.driver.used()
 
 
 class DriverEnd:

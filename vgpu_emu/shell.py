@@ -1,0 +1,90 @@
+"""The driver's shell: carries out calls of a guest on trio, whatever device is at the other end of its virtqueues."""
+
+from typing import TypeVar
+
+import trio
+import trio.lowlevel
+
+from vgpu_emu.guest.driver import Driver
+from vgpu_emu.guest.probe import config_interrupt
+from vgpu_emu.guest.waiting import Op, Wait
+from vgpu_emu.link.chain import Chain, Used
+from vgpu_emu.link.channel import Port
+from vgpu_emu.trace.log import Log
+
+T = TypeVar("T")
+
+
+class DriverShell:
+    """driver: what it runs. port: the guest's end of the virtqueues, also for requests that no driver sends.
+
+    log: all that happened.
+    """
+
+    def __init__(self, driver: Driver, port: Port[list[Chain], list[Used]]) -> None:
+        self.log: Log = driver.log
+        self.driver = driver
+        self.port = port
+        self._receiving = False
+        self._completed = trio.lowlevel.ParkingLot()
+
+    async def run(self, op: Op[T]) -> T:
+        """Carry out a call of the guest: what it returns, or the OSError that it raises. A checkpoint."""
+        waited = False
+        value: T
+        try:
+            wait = next(op)
+            while True:
+                self._kick()
+                waited = waited or not wait.ready()
+                if wait.timeout is None:
+                    await self._until(wait)
+                    wait = op.send(True)
+                else:
+                    wait = op.send(await self._in_time(wait, wait.timeout))
+        except StopIteration as done:
+            value = done.value
+        finally:
+            self._kick()
+        if not waited:
+            await trio.lowlevel.checkpoint()
+        return value
+
+    async def _in_time(self, wait: Wait, seconds: float) -> bool:
+        """Whether what the guest waits for came true in time."""
+        with trio.move_on_after(seconds):
+            await self._until(wait)
+        return bool(wait.ready())
+
+    async def _until(self, wait: Wait) -> None:
+        while not wait.ready():
+            await self._interrupt()
+            # workers may have queued something
+            self._kick()
+
+    async def _interrupt(self) -> None:
+        """Wait until used chains arrive. One of the waiting calls receives them for all, which saves a task switch."""
+        if self._receiving:
+            await self._completed.park()
+            return
+        self._receiving = True
+        try:
+            for used in await self.port.receive():
+                self.driver.complete(used)
+        finally:
+            self._receiving = False
+            if self._completed:
+                self._completed.unpark_all()
+
+    async def settle(self) -> None:
+        """Until the device has answered everything."""
+        await self.run(self.driver.settle())
+
+    def config_interrupt(self) -> None:
+        """The device tells the guest that its configuration space has changed."""
+        config_interrupt(self.driver)
+        self._kick()
+
+    def _kick(self) -> None:
+        if self.driver.available:
+            self.port.send(self.driver.take_available())
