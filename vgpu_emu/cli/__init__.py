@@ -28,6 +28,9 @@ app.command("vgpu_emu.cli.explain:group", name="explain")
 app.command("vgpu_emu.cli.replay:replay", name="replay")
 app.command("vgpu_emu.cli.profiles:group", name="profiles")
 app.command("vgpu_emu.cli.matrix:matrix", name="matrix")
+schema = App(name="schema", help="JSON schemas of the files that are read and written.")
+schema.command("vgpu_emu.cli.schema:event", name="event")
+app.command(schema)
 
 
 def main(arguments: list[str] | None = None) -> int:

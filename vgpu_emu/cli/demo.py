@@ -16,7 +16,7 @@ from vgpu_emu.assembly import Config
 from vgpu_emu.attributes.platform import Platform
 from vgpu_emu.cli.cache_view import show
 from vgpu_emu.cli.choices import BarName, DialectName, ExporterName, FirmwareName, config_of, one_platform
-from vgpu_emu.cli.output import write_file, write_html, write_perfetto
+from vgpu_emu.cli.output import write_file, write_html, write_log, write_perfetto
 from vgpu_emu.cli.stories import demo_story
 from vgpu_emu.cli.usage import UsageError
 from vgpu_emu.explanation import explain, fields
@@ -38,6 +38,7 @@ def cache(
     svg: Path | None = None,
     html: Path | None = None,
     perfetto: Path | None = None,
+    log: Path | None = None,
     mermaid: Annotated[bool, Parameter(negative=())] = False,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
@@ -83,6 +84,8 @@ def cache(
         the attribute stack and the cache lines where data goes wrong. Without --platform it is that of amd.
     perfetto
         Also write a trace to this file, for ui.perfetto.dev.
+    log
+        Also write the event log of both runs to this file; vgpu-emu convert makes other formats of it.
     mermaid
         A Mermaid sequenceDiagram instead of the tables.
     json_
@@ -112,6 +115,8 @@ def cache(
         write_html(html, demo_story(runs if hardware else _runs(kind, configs, one_platform("amd", None, None))))
     if perfetto is not None:
         write_perfetto(perfetto, _named(runs))
+    if log is not None:
+        write_log(log, _named(runs))
     return 0
 
 

@@ -9,6 +9,7 @@ from vgpu_emu.report.page import html
 from vgpu_emu.report.perfetto import perfetto_of_runs
 from vgpu_emu.report.story import Story
 from vgpu_emu.trace.log import Event
+from vgpu_emu.trace.logfile import log_lines
 
 
 def write_html(file: Path, story: Story) -> None:
@@ -19,6 +20,11 @@ def write_html(file: Path, story: Story) -> None:
 def write_perfetto(file: Path, runs: Mapping[str, Sequence[Event]]) -> None:
     """runs: name -> events. Raises UsageError if it cannot be written, or the package perfetto is missing."""
     _write(file, "perfetto", lambda: perfetto_of_runs(runs))
+
+
+def write_log(file: Path, runs: Mapping[str, Sequence[Event]]) -> None:
+    """An event log. runs: name -> events. Raises UsageError if it cannot be written."""
+    write_file(file, b"".join(log_lines(runs)))
 
 
 def write_file(file: Path, data: bytes) -> None:

@@ -7,7 +7,7 @@ import msgspec
 from cyclopts import Parameter
 
 from vgpu_emu.cli.inputs import InputFile, input_name, read_input
-from vgpu_emu.cli.output import write_html
+from vgpu_emu.cli.output import write_html, write_log
 from vgpu_emu.cli.profiles import named_profile
 from vgpu_emu.cli.stories import replay_story
 from vgpu_emu.cli.style import printable
@@ -30,6 +30,7 @@ def replay(
     features: str | None = None,
     blob_id: Annotated[tuple[str, ...], Parameter(name="--blob-id", negative=())] = (),
     html: Path | None = None,
+    log: Path | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
     """Send a capture's requests to the device and compare its answers with the recorded ones.
@@ -62,6 +63,8 @@ def replay(
     html
         Also write a page to this file, for any browser: the differences, every message with its bytes, and the host
         visible region.
+    log
+        Also write the event log of our device's run to this file; see: vgpu-emu convert.
     json_
         One JSON object instead of text.
     """
@@ -81,6 +84,8 @@ def replay(
         _show(outcome)
     if html is not None:
         write_html(html, replay_story(input_name(capture), profile, outcome, features))
+    if log is not None:
+        write_log(log, {profile: outcome.events})
     return FOUND if outcome.differences else 0
 
 
