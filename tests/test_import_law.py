@@ -20,7 +20,7 @@ FLOORS: list[list[set[str]]] = [
     [{"vmm"}, {"guest"}],
     [{"machine", "shell", "lockstep", "assembly", "recording", "aliasing"}, {"fuzz"}],
     [{"peers"}],
-    [{"propagation", "matrix", "explanation", "replaying"}, {"scenario"}, {"report"}],
+    [{"propagation", "matrix", "explanation", "replaying"}, {"scenario"}, {"report"}, {"drive"}],
     [{"cli", "__main__", "vgpu_emu"}],
 ]
 #: whoever stands on which floor, these never import each other

@@ -2,8 +2,7 @@
 
 from random import Random
 
-from device_kit import FENCE, PAGE, RING
-
+from vgpu_emu.drive.requests import FENCE, PAGE, RING
 from vgpu_wire.context_stream import StreamAlloc, StreamFree, StreamWork
 from vgpu_wire.control import CtrlType
 from vgpu_wire.layout import Record, leaves

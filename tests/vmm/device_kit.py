@@ -4,29 +4,25 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from vgpu_emu.assembly import Config
-from vgpu_emu.ids import BlobId
+from vgpu_emu.drive.requests import MAPPABLE, PAGE, attach, host_blob, submit
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.lockstep import Lockstep
 from vgpu_emu.vmm.asking import Reply, Steps, parse_reply
 from vgpu_emu.vmm.state import Image
-from vgpu_wire.blob import BlobFlag, BlobMem, ResourceCreateBlob
-from vgpu_wire.context_stream import ExporterKind, StreamAlloc, StreamWork
-from vgpu_wire.control import FIRST_ERROR, CtrlFlag, CtrlHdr
+from vgpu_wire.blob import BlobMem
+from vgpu_wire.context_stream import ExporterKind, StreamAlloc
+from vgpu_wire.control import FIRST_ERROR, CtrlHdr
 from vgpu_wire.device import CONTROLQ, CURSORQ
-from vgpu_wire.layout import Record
 from vgpu_wire.messages import parse_message
-from vgpu_wire.render import CmdSubmit, CtxCreate
+from vgpu_wire.render import CtxCreate
 from vgpu_wire.renderer_link import Answer, Question
-from vgpu_wire.resource import Format, MemEntry, ResourceAttachBacking, ResourceCreate2D
+from vgpu_wire.resource import Format, ResourceCreate2D
 
 T = TypeVar("T")
-FENCE, RING = CtrlFlag.FENCE.value, CtrlFlag.INFO_RING_IDX.value
 #: device-writable bytes of a request: more than any answer but a long capset's
 ROOM = 4096
-PAGE = 4096
 BGRA = Format.B8G8R8A8_UNORM.value
-MAPPABLE = BlobFlag.USE_MAPPABLE.value
-GUEST, HOST3D, HOST3D_GUEST = BlobMem.GUEST.value, BlobMem.HOST3D.value, BlobMem.HOST3D_GUEST.value
+HOST3D_GUEST = BlobMem.HOST3D_GUEST.value
 
 
 class Rig(Lockstep):
@@ -120,48 +116,6 @@ class Rig(Lockstep):
             self.ok(CtxCreate(ctx_id=1))
         self.ok(submit(1, StreamAlloc(exporter=exporter.value, blob_id=resource_id, size=size)))
         self.ok(host_blob(resource_id, size, flags=flags))
-
-
-def attach(resource_id: int, *entries: tuple[int, int]) -> ResourceAttachBacking:
-    """entries: (guest physical address, bytes)."""
-    return ResourceAttachBacking(resource_id=resource_id, nr_entries=len(entries), entries=mem_entries(*entries))
-
-
-def mem_entries(*entries: tuple[int, int]) -> list[MemEntry]:
-    return [MemEntry(addr=addr, length=length) for addr, length in entries]
-
-
-def host_blob(
-    resource_id: int, size: int = PAGE, *, flags: int = MAPPABLE, blob_mem: int = HOST3D
-) -> ResourceCreateBlob:
-    return ResourceCreateBlob(
-        ctx_id=1, resource_id=resource_id, blob_mem=blob_mem, blob_flags=flags, blob_id=BlobId(resource_id), size=size
-    )
-
-
-def guest_blob(resource_id: int, size: int, *entries: tuple[int, int], flags: int = MAPPABLE) -> ResourceCreateBlob:
-    return ResourceCreateBlob(
-        resource_id=resource_id,
-        blob_mem=GUEST,
-        blob_flags=flags,
-        size=size,
-        nr_entries=len(entries),
-        entries=mem_entries(*entries),
-    )
-
-
-def submit(ctx_id: int, *commands: Record, flags: int = 0, fence_id: int = 0, ring_idx: int = 0) -> CmdSubmit:
-    stream = b"".join(command.build() for command in commands)
-    return CmdSubmit(
-        ctx_id=ctx_id, flags=flags, fence_id=fence_id, ring_idx=ring_idx, size=len(stream), commands=stream
-    )
-
-
-def work(ctx_id: int, milliseconds: int, ring_idx: int | None = None, fence_id: int | None = None) -> CmdSubmit:
-    """Keep a ring busy; of no ring_idx, the context's first, and a fence is then a global one."""
-    flags = (RING if ring_idx is not None else 0) | (FENCE if fence_id is not None else 0)
-    busy = StreamWork(microseconds=milliseconds * 1000)
-    return submit(ctx_id, busy, flags=flags, fence_id=fence_id or 0, ring_idx=ring_idx or 0)
 
 
 Prepare = Callable[[Rig], object]

@@ -2,8 +2,9 @@
 
 from errno import EIO, EMFILE
 
-from device_kit import BGRA, PAGE, Prepare, Rig, attach, guest_blob, submit, work
+from device_kit import BGRA, Prepare, Rig
 
+from vgpu_emu.drive.requests import PAGE, attach, guest_blob, submit, work
 from vgpu_emu.vmm.state import DeviceLimits
 from vgpu_wire.blob import BlobFlag, ResourceMapBlob
 from vgpu_wire.context_stream import ExporterKind, StreamAlloc

@@ -2,24 +2,20 @@
 
 from typing import Any
 
-from device_kit import MAPPABLE, PAGE, ROOM, Rig, attach, guest_blob, host_blob, submit
+from device_kit import ROOM, Rig
 
 from vgpu_emu.assembly import Config
+from vgpu_emu.drive.requests import MAPPABLE, PAGE, SHAREABLE, attach, create_2d, guest_blob, host_blob, submit
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_emu.vmm.profiles import Profile
 from vgpu_wire.context_stream import ExporterKind, StreamAlloc
-from vgpu_wire.control import FIRST_ERROR, CtrlHdr, CtrlType
+from vgpu_wire.control import FIRST_ERROR, CtrlHdr
 from vgpu_wire.device import CONTROLQ, CURSORQ, Feature
-from vgpu_wire.display import CursorPos, Rect, ResourceFlush, SetScanout, UpdateCursor
-from vgpu_wire.render import CtxCreate, CtxResource, ResourceCreate3D
-from vgpu_wire.resource import ResourceCreate2D, TransferToHost2D
+from vgpu_wire.render import CtxCreate
 
-SHAREABLE = 2
 MEMORY = 1 << 20
 REGION = 16 * PAGE
-ATTACH, DETACH = CtrlType.CTX_ATTACH_RESOURCE.value, CtrlType.CTX_DETACH_RESOURCE.value
-FULL = Rect(width=64, height=64)
 
 
 class Probe(Rig):
@@ -73,35 +69,3 @@ class Probe(Rig):
 
     def guest_blob_7(self) -> None:
         self.before(guest_blob(7, PAGE, (0, PAGE), flags=SHAREABLE))
-
-
-def create_2d(resource_id: int, pixel_format: int = 2, width: int = 64, height: int = 64) -> ResourceCreate2D:
-    return ResourceCreate2D(resource_id=resource_id, format=pixel_format, width=width, height=height)
-
-
-def create_3d(resource_id: int) -> ResourceCreate3D:
-    return ResourceCreate3D(
-        resource_id=resource_id, target=2, format=1, bind=2, width=64, height=64, depth=1, array_size=1
-    )
-
-
-def scanout(scanout_id: int = 0, resource_id: int = 1, r: Rect = FULL) -> SetScanout:
-    return SetScanout(r=r, scanout_id=scanout_id, resource_id=resource_id)
-
-
-def flush(resource_id: int = 1, r: Rect = FULL) -> ResourceFlush:
-    return ResourceFlush(r=r, resource_id=resource_id)
-
-
-def transfer(resource_id: int = 1, r: Rect = FULL) -> TransferToHost2D:
-    return TransferToHost2D(r=r, resource_id=resource_id)
-
-
-def ctx_resource(command: int, ctx_id: int = 1, resource_id: int = 1) -> CtxResource:
-    return CtxResource(type=command, ctx_id=ctx_id, resource_id=resource_id)
-
-
-def cursor(resource_id: int = 1, scanout_id: int = 0) -> UpdateCursor:
-    return UpdateCursor(
-        type=CtrlType.UPDATE_CURSOR.value, pos=CursorPos(scanout_id=scanout_id), resource_id=resource_id
-    )

@@ -3,7 +3,7 @@
 from errno import EINVAL, EIO, ENOENT, ENOMEM
 from typing import NamedTuple
 
-from device_kit import BGRA, FENCE, HOST3D, PAGE, RING, Prepare, attach, guest_blob, host_blob, submit
+from device_kit import BGRA, Prepare
 from furnished import (
     BARE_BLOB,
     BARE_IMAGE,
@@ -28,6 +28,7 @@ from furnished import (
     without_memory,
 )
 
+from vgpu_emu.drive.requests import FENCE, HOST3D, PAGE, RING, attach, guest_blob, host_blob, submit
 from vgpu_emu.vmm.rules import Rule
 from vgpu_wire.blob import ResourceCreateBlob, ResourceMapBlob, ResourceUnmapBlob
 from vgpu_wire.control import CtrlHdr, CtrlType, HeaderOnly

@@ -3,13 +3,14 @@
 from random import Random
 
 import pytest
-from device_kit import BGRA, PAGE, Rig, attach, guest_blob
+from device_kit import BGRA, Rig
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from pixels import noise
 
 from vgpu_emu.assembly import Config
+from vgpu_emu.drive.requests import PAGE, attach, guest_blob
 from vgpu_wire.control import CtrlHdr, CtrlType
 from vgpu_wire.render import Box, ResourceCreate3D, TransferHost3D
 from vgpu_wire.resource import ResourceDetachBacking, ResourceUnref

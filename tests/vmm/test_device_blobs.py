@@ -3,10 +3,11 @@
 from math import lcm
 
 import pytest
-from device_kit import GUEST, HOST3D_GUEST, MAPPABLE, PAGE, Rig, attach, guest_blob, host_blob, submit
+from device_kit import HOST3D_GUEST, Rig
 from msgspec.structs import replace
 
 from vgpu_emu.assembly import Config
+from vgpu_emu.drive.requests import GUEST, MAPPABLE, PAGE, attach, guest_blob, host_blob, submit
 from vgpu_emu.ids import BlobId, ContextId, ResourceId
 from vgpu_emu.vmm.state import Blob
 from vgpu_wire.blob import MapCache, ResourceCreateBlob, ResourceMapBlob, ResourceUnmapBlob, RespMapInfo

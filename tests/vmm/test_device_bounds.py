@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from device_kit import BGRA, FENCE, PAGE, RING, Rig, attach, guest_blob, host_blob, submit, work
+from device_kit import BGRA, Rig
 
 from vgpu_emu.assembly import Config
+from vgpu_emu.drive.requests import FENCE, PAGE, RING, attach, guest_blob, host_blob, submit, work
 from vgpu_emu.host.renderer import RendererLimits
 from vgpu_emu.vmm.command import Capset
 from vgpu_emu.vmm.displays import Displays

@@ -5,9 +5,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 import pytest
-from device_kit import PAGE, Prepare, Rig, attach, guest_blob, submit
+from device_kit import Prepare, Rig
 
 from vgpu_emu.assembly import Config
+from vgpu_emu.drive.requests import PAGE, attach, guest_blob, submit
 from vgpu_emu.vmm.command import Capset
 from vgpu_wire.context_stream import ExporterKind, StreamAlloc
 from vgpu_wire.control import CtrlType

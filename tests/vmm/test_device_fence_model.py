@@ -6,11 +6,12 @@ Time is counted in 64ths of a second, which floats hold exactly.
 from dataclasses import dataclass, field
 from random import Random
 
-from device_kit import FENCE, RING, Rig, submit
+from device_kit import Rig
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from vgpu_emu.drive.requests import FENCE, RING, submit
 from vgpu_wire.context_stream import StreamWork
 from vgpu_wire.control import CtrlHdr
 from vgpu_wire.display import ResourceFlush

@@ -3,8 +3,9 @@
 from errno import EIO
 
 import pytest
-from device_kit import FENCE, PAGE, RING, Rig, host_blob, submit, work
+from device_kit import Rig
 
+from vgpu_emu.drive.requests import FENCE, PAGE, RING, host_blob, submit, work
 from vgpu_emu.link.chain import Used
 from vgpu_emu.vmm.fences import GLOBAL, Fences
 from vgpu_wire.blob import ResourceMapBlob, RespMapInfo

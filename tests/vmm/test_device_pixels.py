@@ -3,12 +3,13 @@
 from random import Random
 
 import pytest
-from device_kit import PAGE, Rig, attach
+from device_kit import Rig
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pixels import Guest, Host, noise
 
 from vgpu_emu.assembly import Config
+from vgpu_emu.drive.requests import PAGE, attach
 from vgpu_emu.ids import ResourceId
 from vgpu_emu.vmm.state import Image
 from vgpu_wire.control import CtrlType

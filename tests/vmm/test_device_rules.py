@@ -1,7 +1,7 @@
 """Every rule broken once under `strict`: exactly its answer, its name in the log, and nothing changed."""
 
 import pytest
-from device_kit import FENCE, Rig
+from device_kit import Rig
 from furnished import MEMORY, furnish
 from rule_cases import (
     CASES,
@@ -16,6 +16,7 @@ from rule_cases import (
 )
 
 from vgpu_emu.assembly import Config
+from vgpu_emu.drive.requests import FENCE
 from vgpu_emu.vmm.rules import UNCHECKED, Rule
 from vgpu_wire.control import CtrlHdr
 

@@ -1,10 +1,11 @@
 """What a scanout shows, compared with a picture computed pixel by pixel and read back from its PNG."""
 
 import pytest
-from device_kit import BGRA, PAGE, Rig, attach, guest_blob, work
+from device_kit import BGRA, Rig
 from pixels import channels, colour, noise, read_png
 
 from vgpu_emu.assembly import Config
+from vgpu_emu.drive.requests import PAGE, attach, guest_blob, work
 from vgpu_emu.vmm.picture import Picture, scanout_picture
 from vgpu_wire.blob import ResourceMapBlob
 from vgpu_wire.control import CtrlHdr

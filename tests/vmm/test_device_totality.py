@@ -6,11 +6,12 @@ from random import Random
 
 import pytest
 from any_request import CONTEXTS, MEMORY, RESOURCES, any_request
-from device_kit import BGRA, PAGE, Rig, attach, guest_blob
+from device_kit import BGRA, Rig
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vgpu_emu.assembly import Config
+from vgpu_emu.drive.requests import PAGE, attach, guest_blob
 from vgpu_emu.host.renderer import RendererLimits
 from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_emu.vmm.picture import scanout_picture

@@ -5,11 +5,11 @@ from errno import EIO
 from pathlib import Path
 
 import pytest
-from device_kit import FENCE, PAGE, RING, attach, host_blob, work
 from msgspec.structs import replace
-from profile_probe import Probe, create_2d, scanout, transfer
+from profile_probe import Probe
 from provocations import PROVOCATIONS
 
+from vgpu_emu.drive.requests import FENCE, PAGE, RING, attach, create_2d, host_blob, scanout, transfer, work
 from vgpu_emu.ids import ResourceId
 from vgpu_emu.link.chain import Used
 from vgpu_emu.vmm.catalogue import PROFILES

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from profile_probe import Probe
 from profiles_table import COLUMNS, LIBKRUN, cells
-from provocations import FEATURES, OPTIONS, PROVOCATIONS
+from provocations import PROVOCATIONS, features, options
 
 from vgpu_emu.link.chain import Used
 from vgpu_emu.trace.log import Note
@@ -54,7 +54,7 @@ MEANINGS: dict[str, Callable[[Probe, Used], bool]] = {
 
 @pytest.mark.parametrize(("condition", "profile", "answer"), cells())
 def test_vmm_answers_the_condition_as_the_table_says(condition: str, profile: str, answer: str) -> None:
-    with Probe(profile, FEATURES.get(condition, ALL), **OPTIONS[condition]) as probe:
+    with Probe(profile, features(condition), **options(condition)) as probe:
         used = PROVOCATIONS[condition](probe)
         word, _, meaning = answer.rstrip("?").partition(":")
         if word == "dead":
@@ -113,7 +113,7 @@ def test_every_rule_of_the_table_is_broken_by_a_condition() -> None:
     seen: set[str] = set()
     for condition, provocation in PROVOCATIONS.items():
         for profile in PROFILES:
-            with Probe(profile, FEATURES.get(condition, ALL), **OPTIONS[condition]) as probe:
+            with Probe(profile, features(condition), **options(condition)) as probe:
                 provocation(probe)
                 seen |= {note.values["rule"] for name in ("refused", "ignored") for note in probe.log.notes(name)}
                 seen |= {note.values["at"] for note in probe.log.notes("device_dead")}

@@ -3,11 +3,24 @@
 from random import Random
 
 import pytest
-from device_kit import FENCE, MAPPABLE, PAGE, RING, Rig, attach, guest_blob, host_blob, submit, work
-from profile_probe import SHAREABLE, Probe, create_2d
-from provocations import FEATURES, OPTIONS, PROVOCATIONS
+from device_kit import Rig
+from profile_probe import Probe
+from provocations import PROVOCATIONS, features, options
 
 from vgpu_emu.assembly import Config, size_only
+from vgpu_emu.drive.requests import (
+    FENCE,
+    MAPPABLE,
+    PAGE,
+    RING,
+    SHAREABLE,
+    attach,
+    create_2d,
+    guest_blob,
+    host_blob,
+    submit,
+    work,
+)
 from vgpu_emu.link.chain import Chain
 from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_emu.vmm.profiles import DEAD, Profile, Verdict
@@ -139,7 +152,7 @@ def test_whatever_refuses_can_be_left_unchecked(condition: str) -> None:
     unchecked: dict[Rule, Verdict] = {}
     while True:
         profile = Profile(name="careless", models="nobody", differs=unchecked)
-        with Probe(profile, FEATURES.get(condition, frozenset(Feature)), **OPTIONS[condition]) as probe:
+        with Probe(profile, features(condition), **options(condition)) as probe:
             used = PROVOCATIONS[condition](probe)
             refused = {Rule[name] for name in probe.refused_rules()}
             probe.carry(probe.device.reset())

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pytest
-from device_kit import PAGE, Rig, submit
+from device_kit import Rig
 
+from vgpu_emu.drive.requests import PAGE, submit
 from vgpu_wire.context_stream import StreamAlloc
 from vgpu_wire.control import CtrlType
 from vgpu_wire.device import ShmId
