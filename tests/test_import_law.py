@@ -18,7 +18,7 @@ FLOORS: list[list[set[str]]] = [
     [{"ids", "vocabulary", "memory", "trace"}],
     [{"host"}, {"link"}, {"attributes"}],
     [{"vmm"}, {"guest"}],
-    [{"machine", "shell", "lockstep", "assembly", "recording", "aliasing"}, {"fuzz"}],
+    [{"machine", "shell", "lockstep", "parties", "assembly", "recording", "aliasing", "simulation"}, {"fuzz"}],
     [{"peers"}],
     [{"propagation", "matrix", "explanation", "replaying"}, {"scenario"}, {"report"}, {"drive"}],
     [{"cli", "__main__", "vgpu_emu"}],

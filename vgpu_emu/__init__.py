@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from vgpu_emu.guest.file import DrmFile
     from vgpu_emu.lockstep import Lockstep, WouldHangError
     from vgpu_emu.machine import Machine, open_machine
+    from vgpu_emu.simulation import HangError, Simulation
+    from vgpu_emu.trace.hashing import trace_hash
     from vgpu_emu.vmm.catalogue import PROFILES, find_profile
     from vgpu_emu.vmm.profiles import Profile
     from vgpu_emu.vocabulary import Dialect, HostAttribute, Pgprot
@@ -25,14 +27,17 @@ __all__ = [
     "Conflict",
     "Dialect",
     "DrmFile",
+    "HangError",
     "HostAttribute",
     "Lockstep",
     "Machine",
     "Pgprot",
     "Profile",
+    "Simulation",
     "WouldHangError",
     "find_profile",
     "open_machine",
+    "trace_hash",
 ]
 
 #: where each name is; it is imported when it is first used, as the three parties are some eighty modules
@@ -42,14 +47,17 @@ _HOMES = {
     "Conflict": "assembly",
     "Dialect": "vocabulary",
     "DrmFile": "guest.file",
+    "HangError": "simulation",
     "HostAttribute": "vocabulary",
     "Lockstep": "lockstep",
     "Machine": "machine",
     "Pgprot": "vocabulary",
     "Profile": "vmm.profiles",
+    "Simulation": "simulation",
     "WouldHangError": "lockstep",
     "find_profile": "vmm.catalogue",
     "open_machine": "machine",
+    "trace_hash": "trace.hashing",
 }
 
 

@@ -5,7 +5,7 @@ be replaced by a recording of itself, which says the same bytes at the same plac
 """
 
 import itertools
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -13,20 +13,22 @@ import trio
 import trio.lowlevel
 
 from vgpu_emu.assembly import Config, Conflict, Parts, assemble
-from vgpu_emu.host.renderer import Renderer
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Parcel, Port, Tap, open_link
-from vgpu_emu.link.vring import VringError
 from vgpu_emu.memory import let_go
+from vgpu_emu.parties import Vmm, run_host
 from vgpu_emu.recording import replay
 from vgpu_emu.shell import DriverShell
 from vgpu_emu.trace.log import CONTROLQ, CURSORQ, FENCES, GUEST, HOST, RENDERER, VMM, Event, Log
-from vgpu_emu.vmm.asking import Steps, parse_reply
-from vgpu_emu.vmm.device import Device
-from vgpu_emu.vmm.fences import timeline_of
-from vgpu_wire.renderer_link import Signal
+from vgpu_wire.renderer_link import Op as Call
 
 T = TypeVar("T")
+_OPEN: trio.lowlevel.RunVar[list["Machine"]] = trio.lowlevel.RunVar("machines")
+
+
+def open_machines() -> list["Machine"]:
+    """The machines of this run that are not closed yet, oldest first."""
+    return _OPEN.get([])
 
 
 class Machine(DriverShell):
@@ -37,69 +39,27 @@ class Machine(DriverShell):
         #: recorded party -> set when it has said all it has to say
         self.replayed: dict[str, trio.Event] = {}
         self.parts = parts
+        self.vmm = Vmm(parts.device)
 
     def conflicts(self) -> list[Conflict]:
         return self.parts.conflicts()
+
+    def waits(self) -> Iterator[str]:
+        """As of a shell, and what VMM and host are at."""
+        yield from super().waits()
+        device = self.vmm.device
+        for (ctx_id, ring_idx), fence_id, _used in device.fences:
+            ring = "of the device" if ring_idx < 0 else f"of context {ctx_id}, ring {ring_idx}"
+            yield f"the VMM waits for the signal of fence {fence_id} {ring}"
+        if self.vmm.asked is not None:
+            yield f"the VMM waits for the host's answer to {Call(self.vmm.asked.op).name}"
+        if device.silent:
+            yield f"the device answers nothing: {device.needs_reset or device.dead}"
 
     async def replay(self, party: str, events: Iterable[Event], ports: Mapping[str, Port[Any, Any]]) -> None:
         """The task of a recorded party."""
         await replay(party, events, ports)
         self.replayed[party].set()
-
-
-async def run_vmm(device: Device, guest: Port[list[Used], list[Chain]], host: Port[Parcel, Parcel]) -> None:
-    """The VMM's task: carry out every chain of a kick, then interrupt once. Broken rings end it: DEVICE_NEEDS_RESET."""
-    try:
-        while True:
-            completed = []
-            for chain in await guest.receive():
-                used = device.handle(chain)
-                if used is not None and not isinstance(used, Used):
-                    used = await _carry(used, host)
-                if used is not None:
-                    completed.append(used)
-            if completed:
-                guest.send(completed)
-    except VringError as broken:
-        device.fail(str(broken))
-
-
-async def run_fences(device: Device, guest: Port[list[Used], list[Chain]], host: Port[bytes, bytes]) -> None:
-    """The VMM's other task: fences that the host signals complete what waits for them."""
-    while True:
-        signal = Signal.parse(await host.receive())
-        if completed := device.signal(timeline_of(signal), signal.fence_id):
-            try:
-                guest.send(completed)
-            except VringError as broken:
-                device.fail(str(broken))
-
-
-async def _carry(steps: Steps[T], host: Port[Parcel, Parcel]) -> T:
-    try:
-        question = next(steps)
-        while True:
-            host.send((question.build(), ()))
-            question = steps.send(parse_reply(*await host.receive()))
-    except StopIteration as done:
-        value: T = done.value
-        return value
-
-
-async def run_host(renderer: Renderer, vmm: Port[Parcel, Parcel], fences: Port[bytes, bytes]) -> None:
-    """The host's task: answer questions, and signal fences when their work is done."""
-    while True:
-        question: Parcel | None = None
-        if renderer.rings.next_due is None:
-            question = await vmm.receive()
-        else:
-            with trio.move_on_at(renderer.rings.next_due):
-                question = await vmm.receive()
-        now = trio.current_time()
-        for signal in renderer.rings.due(now):
-            fences.send(signal.build())
-        if question is not None:
-            vmm.send(renderer.handle(question[0], now))
 
 
 @asynccontextmanager
@@ -113,7 +73,7 @@ async def open_machine(
     that is over. A recorded guest takes no calls.
     """
     parts = assemble(config or Config(), Log(trio.lowlevel.current_clock().current_time))
-    log, device, renderer = parts.log, parts.device, parts.renderer
+    log, renderer = parts.log, parts.renderer
     guest_end, vmm_front = _queue_ends(parts)
     vmm_back, host_end = open_link(tuple, tuple)
     fences_end, signals_end = open_link(bytes, bytes)
@@ -125,7 +85,7 @@ async def open_machine(
     machine = Machine(parts, guest)
     parties: dict[str, list[tuple[Callable[..., Coroutine[Any, Any, None]], tuple[Any, ...]]]] = {
         GUEST: [],
-        VMM: [(run_vmm, (device, front, back)), (run_fences, (device, front, fences_end))],
+        VMM: [(machine.vmm.run, (front, back)), (machine.vmm.run_fences, (front, fences_end))],
         HOST: [(run_host, (renderer, host, signals))],
     }
     ports: dict[str, dict[str, Port[Any, Any]]] = {
@@ -137,6 +97,7 @@ async def open_machine(
         machine.replayed[party] = trio.Event()
         parties[party] = [(machine.replay, (party, events, ports[party]))]
     failure: BaseException | None = None
+    _OPEN.set([*open_machines(), machine])
     try:
         async with trio.open_nursery() as nursery:
             for task, arguments in itertools.chain.from_iterable(parties.values()):
@@ -146,6 +107,7 @@ async def open_machine(
     except BaseExceptionGroup as group:
         failure = _sole(group)
     finally:
+        _OPEN.set([other for other in open_machines() if other is not machine])
         for _, fds in vmm_back.undelivered():
             let_go(fds)
         parts.close()

@@ -1,5 +1,6 @@
 """The driver's shell: carries out calls of a guest on trio, whatever device is at the other end of its virtqueues."""
 
+from collections.abc import Iterator
 from typing import TypeVar
 
 import trio
@@ -10,7 +11,8 @@ from vgpu_emu.guest.probe import config_interrupt
 from vgpu_emu.guest.waiting import Op, Wait
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Port
-from vgpu_emu.trace.log import Log
+from vgpu_emu.trace.log import QUEUE_NAMES, Log
+from vgpu_wire.messages import type_name
 
 T = TypeVar("T")
 
@@ -27,6 +29,8 @@ class DriverShell:
         self.port = port
         self._receiving = False
         self._completed = trio.lowlevel.ParkingLot()
+        #: what calls of the guest wait for
+        self._waits: list[Wait] = []
 
     async def run(self, op: Op[T]) -> T:
         """Carry out a call of the guest: what it returns, or the OSError that it raises. A checkpoint."""
@@ -57,10 +61,16 @@ class DriverShell:
         return bool(wait.ready())
 
     async def _until(self, wait: Wait) -> None:
-        while not wait.ready():
-            await self._interrupt()
-            # workers may have queued something
-            self._kick()
+        if wait.ready():
+            return
+        self._waits.append(wait)
+        try:
+            while not wait.ready():
+                await self._interrupt()
+                # workers may have queued something
+                self._kick()
+        finally:
+            self._waits.remove(wait)
 
     async def _interrupt(self) -> None:
         """Wait until used chains arrive. One of the waiting calls receives them for all, which saves a task switch."""
@@ -84,6 +94,12 @@ class DriverShell:
         """The device tells the guest that its configuration space has changed."""
         config_interrupt(self.driver)
         self._kick()
+
+    def waits(self) -> Iterator[str]:
+        """Who waits for what now, a sentence each; of a guest at rest, nothing."""
+        yield from (f"the guest waits for {wait.why}" for wait in self._waits)
+        for queue, head, command in self.driver.unanswered:
+            yield f"the VMM has not answered {type_name(command)} (chain {head} of the {QUEUE_NAMES[queue]})"
 
     def _kick(self) -> None:
         if self.driver.available:

@@ -210,6 +210,11 @@ class Driver:
     def in_flight(self) -> int:
         return len(self._pending)
 
+    @property
+    def unanswered(self) -> list[tuple[int, int, int]]:
+        """(queue, head, command) of every request in flight, oldest first."""
+        return [(queue, head, pending.command) for (queue, head), pending in self._pending.items()]
+
     def command(self, request: CtrlHdr, capacity: int = _RESPONSE) -> Op[bytes]:
         """Send any request and wait for its answer: the `capacity` bytes of the response buffer."""
         answer: list[bytes] = []
