@@ -19,8 +19,9 @@ le64 = Annotated[int, construct.Int64ul]
 #: Declared ``u32``, not ``le32``, by both the spec and the UAPI header: the device's own byte order. Every device that
 #: sends one is little endian (Linux builds the code that reads it only there), so this is the same layout as le32.
 u32 = Annotated[int, construct.Int32ul]
-#: ``__u32``, ``__s32`` and ``__u64`` of an ioctl argument: the host kernel's own byte order, little endian on all
-#: modelled here.
+#: ``__u32``, ``__s32`` and ``__u64`` of an ioctl argument, and what else two processes of one host exchange: the host's
+#: own byte order, little endian on all modelled here.
+native16 = Annotated[int, construct.Int16ul]
 native32 = Annotated[int, construct.Int32ul]
 native_s32 = Annotated[int, construct.Int32sl]
 native64 = Annotated[int, construct.Int64ul]
