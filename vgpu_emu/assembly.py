@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from vgpu_emu.guest.driver import Driver
 from vgpu_emu.guest.probe import VERSION_1, accept_features
@@ -58,6 +58,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     sparse_memory: bytes of other guest memory that may be touched, and then reads as zero. virtqueues: requests go
     through split virtqueues in guest memory (the trio machine), not through channels. capsets: by id.
     backing: makes the memory of a host buffer. opaque_renderer, map_infos: for guests of another renderer, see there.
+    tagged_blobs: every new blob starts with a BlobTag, which says which one it is.
     platform: the hardware for which every mapping is checked against every other of its buffer; None: nobody looks.
     """
 
@@ -79,6 +80,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     device_limits: DeviceLimits = msgspec.field(default_factory=DeviceLimits)
     renderer_limits: RendererLimits = msgspec.field(default_factory=RendererLimits)
     opaque_renderer: bool = False
+    tagged_blobs: bool = False
     map_infos: Mapping[BlobId, MapCache] = msgspec.field(default_factory=dict)
 
 
@@ -93,8 +95,9 @@ class Conflict(msgspec.Struct, frozen=True):
         return f"resource {self.resource_id}: the host maps it {self.host.value}, the guest {self.guest.value}"
 
 
-class Parts(msgspec.Struct, frozen=True):
-    """kernel and renderer are the host; device and region the VMM; memory and driver the guest.
+class HostParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a real guest's driver meets. kernel and renderer are the host; device and region the VMM; memory: the
+    guest's.
 
     aliases: whoever looks at all their mappings; None without a platform.
     """
@@ -104,20 +107,9 @@ class Parts(msgspec.Struct, frozen=True):
     region: HostVisibleRegion
     memory: GuestMemory
     device: Device
-    driver: Driver
     log: Log
     config: Config
     aliases: "AliasWatch | None" = None
-
-    def conflicts(self) -> list[Conflict]:
-        """Every mapping that the guest made of a resource that still exists and that contradicts the host's."""
-        found = []
-        for note in self.log.notes("pgprot"):
-            resource_id, guest = ResourceId(note.values["resource_id"]), Pgprot(note.values["pgprot"])
-            if resource_id in self.renderer.resources:
-                host = self.renderer.attribute_of(resource_id)
-                found += [Conflict(resource_id, host, guest)] if conflicts(host, guest) else []
-        return found
 
     def close(self) -> None:
         """The end of VMM and renderer: nothing stays mapped, no descriptor open."""
@@ -132,6 +124,22 @@ class Parts(msgspec.Struct, frozen=True):
         """What is left, in words; after `close` it must be nothing."""
         left = [f"dma-buf {buf.inode} ({buf.memory!r})" for buf in self.kernel.live.values()]
         return left + [f"mapping at {slot.offset:#x} ({slot.memory!r})" for slot in self.region]
+
+
+class Parts(HostParts, frozen=True, kw_only=True):
+    """All three parties: the guest's driver, too, is ours."""
+
+    driver: Driver
+
+    def conflicts(self) -> list[Conflict]:
+        """Every mapping that the guest made of a resource that still exists and that contradicts the host's."""
+        found = []
+        for note in self.log.notes("pgprot"):
+            resource_id, guest = ResourceId(note.values["resource_id"]), Pgprot(note.values["pgprot"])
+            if resource_id in self.renderer.resources:
+                host = self.renderer.attribute_of(resource_id)
+                found += [Conflict(resource_id, host, guest)] if conflicts(host, guest) else []
+        return found
 
 
 class DeviceConfig:
@@ -159,21 +167,42 @@ def offered(config: Config) -> int:
 
 def assemble(config: Config, log: Log) -> Parts:
     """Raises ValueError if the VMM does not offer the features, or they lack what they need."""
+    host = assemble_host(config, log)
+    if config.guest_memory:
+        host.memory.add(0, mmap.mmap(-1, config.guest_memory))
+    features = accept_features(offered(config))
+    if not host.device.negotiate(features):
+        raise ValueError(f"the device refuses these features: {', '.join(f.name for f in sorted(features))}")
+    driver = Driver(
+        host.region if config.host_visible else None,
+        features=features,
+        log=log,
+        config=DeviceConfig(host.device, features),
+        memory=host.memory,
+        memory_size=config.guest_memory,
+    )
+    return Parts(driver=driver, **asdict(host))
+
+
+def assemble_host(config: Config, log: Log, region: HostVisibleRegion | None = None) -> HostParts:
+    """Host and VMM, to be driven by a guest that is not ours: nothing is negotiated, and there is no guest memory yet.
+
+    region: the VMM's own kind of host visible region.
+    """
     log.note("machine", "assembled", dialect=config.dialect.value, ioctl=config.ioctl, profile=config.profile.name)
-    kernel, region, aliases = _kernel_and_region(config, log)
+    kernel, own_region, aliases = _kernel_and_region(config, log)
     renderer = Renderer(
         kernel,
         guess=config.guess,
         backing=config.backing,
         limits=config.renderer_limits,
         opaque=config.opaque_renderer,
+        tagged=config.tagged_blobs,
     )
     memory = GuestMemory(sparse=config.sparse_memory)
-    if config.guest_memory:
-        memory.add(0, mmap.mmap(-1, config.guest_memory))
     device = Device(
         config.profile,
-        region,
+        region or own_region,
         memory,
         dialect=config.dialect,
         log=log,
@@ -184,20 +213,18 @@ def assemble(config: Config, log: Log) -> Parts:
         map_infos=config.map_infos,
         limits=config.device_limits,
     )
-    features = accept_features(offered(config))
-    if not device.negotiate(features):
-        raise ValueError(f"the device refuses these features: {', '.join(f.name for f in sorted(features))}")
-    driver = Driver(
-        region if config.host_visible else None,
-        features=features,
-        log=log,
-        config=DeviceConfig(device, features),
-        memory=memory,
-        memory_size=config.guest_memory,
-    )
     if aliases is not None:
         aliases.follow(device.resources)
-    return Parts(kernel, renderer, region, memory, device, driver, log, config, aliases)
+    return HostParts(
+        kernel=kernel,
+        renderer=renderer,
+        region=device.region,
+        memory=memory,
+        device=device,
+        log=log,
+        config=config,
+        aliases=aliases,
+    )
 
 
 def _kernel_and_region(config: Config, log: Log) -> "tuple[Kernel, HostVisibleRegion, AliasWatch | None]":

@@ -7,6 +7,9 @@ time (WORK). A stream is a sequence of commands; each starts with its opcode and
 
 from collections.abc import Iterator
 from enum import IntEnum
+from typing import Annotated
+
+import construct
 
 from vgpu_wire.derive import wire
 from vgpu_wire.errors import WireError
@@ -71,6 +74,17 @@ class StreamWork(StreamHdr, frozen=True):
     opcode: le16 = StreamOp.WORK.value
     length: le16 = 2
     microseconds: le32 = 0
+
+
+@wire("vgpu_emu_blob_tag", 16)
+class BlobTag(Record, frozen=True):
+    """How new memory starts if the renderer tags it, so that a guest sees which blob it has mapped.
+
+    magic: ``VGPUBLOB`` in ASCII.
+    """
+
+    magic: Annotated[bytes, construct.Bytes(8)] = b"VGPUBLOB"
+    blob_id: le64 = 0
 
 
 _COMMANDS: dict[int, type[StreamAlloc] | type[StreamFree] | type[StreamWork]] = {

@@ -4,7 +4,7 @@
 that are no question get EPROTO, a call that fails its errno.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from errno import EBUSY, EEXIST, EINVAL, ENOENT, ENOMEM, EPROTO
 from typing import Any
 
@@ -17,7 +17,7 @@ from vgpu_emu.ids import BlobId, ContextId, Fd, ResourceId
 from vgpu_emu.memory import PAGE_SIZE, Memory, PassedFd
 from vgpu_emu.vocabulary import HostAttribute
 from vgpu_wire.blob import BlobMem, MapCache
-from vgpu_wire.context_stream import ExporterKind, StreamAlloc, StreamWork, stream_commands
+from vgpu_wire.context_stream import BlobTag, ExporterKind, StreamAlloc, StreamFree, StreamWork, stream_commands
 from vgpu_wire.errors import WireError
 from vgpu_wire.renderer_link import (
     Answer,
@@ -55,8 +55,9 @@ class Context(msgspec.Struct):
 class Renderer:
     """guess: what get_map_info answers, which no real renderer knows either. backing: makes the memory of an object.
 
-    opaque: take any command stream, and let any blob_id stand for cached memory of the size that is asked for: for
-    guests that speak to another renderer.
+    opaque: take a command stream that is not ours without a look, and let a blob_id that nothing was allocated under
+    stand for cached memory of the size that is asked for: for guests that speak to another renderer.
+    tagged: new memory starts with a BlobTag.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Renderer:
         backing: Callable[[int, str], Memory] = Memory.memfd,
         limits: RendererLimits | None = None,
         opaque: bool = False,
+        tagged: bool = False,
     ) -> None:
         self.process = Process(kernel, "renderer")
         #: the descriptors of the VMM, whose system calls come as questions
@@ -76,6 +78,7 @@ class Renderer:
         self.limits = limits or RendererLimits()
         self.contexts: dict[ContextId, Context] = {}
         self.opaque = opaque
+        self.tagged = tagged
         self.resources: dict[ResourceId, Fd] = {}
         self.rings = Rings()
         self.now = 0.0
@@ -141,9 +144,7 @@ class Renderer:
 
     def submit(self, question: Submit) -> Reply:
         context = self._context(question.ctx_id)
-        if self.opaque:
-            return _OK
-        for command in stream_commands(question.commands):
+        for command in self._commands(question.commands):
             if isinstance(command, StreamAlloc):
                 self._alloc(context, BlobId(command.blob_id), command)
             elif isinstance(command, StreamWork):
@@ -153,6 +154,15 @@ class Renderer:
             else:
                 raise OSError(ENOENT, f"no object {command.blob_id}")
         return _OK
+
+    def _commands(self, stream: bytes) -> Iterable[StreamAlloc | StreamFree | StreamWork]:
+        """Raises WireError; of a stream for another renderer, if that is taken, nothing is known."""
+        if not self.opaque:
+            return stream_commands(stream)
+        try:
+            return list(stream_commands(stream))
+        except WireError:
+            return ()
 
     def fence(self, question: Fence) -> Reply:
         pending = self.rings.fence(question, self.now)
@@ -171,6 +181,8 @@ class Renderer:
         memory = self.backing(size, f"blob {blob_id}")
         buf = kernel.dma_buf_export(memory, EXPORTERS[ExporterKind(command.exporter)])
         try:
+            if self.tagged:
+                memory.write(0, BlobTag(blob_id=blob_id).build())
             context.objects[blob_id] = self.process.install(buf)
         finally:
             kernel.put(buf)
@@ -190,7 +202,7 @@ class Renderer:
             raise OSError(EBUSY, f"resource {question.resource_id} exists")
         if question.blob_mem == BlobMem.GUEST:
             raise OSError(EINVAL, "a guest blob has no memory on the host")
-        if self.opaque:
+        if self.opaque and BlobId(question.blob_id) not in context.objects:
             alloc = StreamAlloc(exporter=ExporterKind.CACHED.value, blob_id=question.blob_id, size=question.size)
             self._alloc(context, BlobId(question.blob_id), alloc)
         fd = context.objects.get(BlobId(question.blob_id))

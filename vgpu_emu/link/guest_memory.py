@@ -57,16 +57,25 @@ class GuestMemory:
         fit into 64 bits, EEXIST where there is memory, touched sparse memory included.
         """
         view = memoryview(backing).cast("B")
-        if not len(view) or not 0 <= address < address + len(view) <= END:
-            raise OSError(EINVAL, f"{len(view):#x} bytes at {address:#x}")
-        index = bisect_right(self._starts, address)
-        region = Region(address, view)
-        for neighbour in self._regions[max(index - 1, 0) : index + 1]:
-            if neighbour.start < region.end and address < neighbour.end:
-                raise OSError(EEXIST, f"{region} overlaps {neighbour}")
+        try:
+            index = self._room(address, address + len(view))
+        except OSError:
+            # nothing here refers to what was not taken
+            view.release()
+            raise
         self._starts.insert(index, address)
-        self._regions.insert(index, region)
+        self._regions.insert(index, Region(address, view))
         self.version += 1
+
+    def _room(self, start: int, end: int) -> int:
+        """Where in the list of regions this one belongs. Raises OSError like `add`."""
+        if not 0 <= start < end <= END:
+            raise OSError(EINVAL, f"{end - start:#x} bytes at {start:#x}")
+        index = bisect_right(self._starts, start)
+        for neighbour in self._regions[max(index - 1, 0) : index + 1]:
+            if neighbour.start < end and start < neighbour.end:
+                raise OSError(EEXIST, f"[{start:#x}, {end:#x}) overlaps {neighbour}")
+        return index
 
     def remove(self, address: int, size: int) -> None:
         """Take a region away. Raises OSError: EINVAL if none is exactly that.

@@ -66,7 +66,7 @@ class UsedChain(Protocol):
     def written(self) -> bytes: ...
 
 
-def _message(seconds: float, chain: Any) -> Message:
+def message_of(seconds: float, chain: Any) -> Message:
     """What crosses a virtqueue."""
     link = QUEUE_NAMES[chain.queue]
     if hasattr(chain, "readable"):
@@ -109,7 +109,7 @@ class Log:
         """All of them so far. Not to be changed: `clear` forgets them."""
         for row in self._rows:
             known = isinstance(row, Event)
-            self._events.append(row if known else _message(*(row if type(row) is tuple else (0.0, row))))
+            self._events.append(row if known else message_of(*(row if type(row) is tuple else (0.0, row))))
         self._rows.clear()
         return self._events
 

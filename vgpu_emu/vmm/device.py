@@ -26,7 +26,7 @@ from vgpu_emu.vmm.profiles import Profile
 from vgpu_emu.vmm.rules import UNCHECKED, Rule
 from vgpu_emu.vmm.state import Blob, Context, DeviceLimits, Image, Resource
 from vgpu_emu.vocabulary import Dialect
-from vgpu_wire.blob import BlobMem, MapCache
+from vgpu_wire.blob import BlobMem, MapCache, ResourceMapBlob
 from vgpu_wire.control import FIRST_ERROR, RING_COUNT, CtrlFlag, CtrlHdr, CtrlType
 from vgpu_wire.device import CURSORQ, FEATURE_NEEDS, Config, Feature
 from vgpu_wire.errors import WireError
@@ -324,6 +324,13 @@ class Device:
         if fits > 0:
             self.region.map(offset, fits, memory)
         blob.offset = offset
+
+    def take_back(self, chain: Chain) -> Used | Steps[Used | None] | None:
+        """The VMM could not show the guest what this chain, a RESOURCE_MAP_BLOB, has mapped: the answer."""
+        blob = self.find(ResourceMapBlob.parse(chain.readable[: ResourceMapBlob.layout.size]).resource_id)
+        if isinstance(blob, Blob):
+            self.unmap(blob)
+        return self._end(chain, self.broken(Rule.RENDERER_WORKS))
 
     def unmap(self, blob: Blob) -> None:
         """Take a blob out of the region, if it is there, and whatever was mapped over it."""

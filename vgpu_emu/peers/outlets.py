@@ -1,0 +1,141 @@
+"""What a server writes about its guests while they run: the trace, captures, screenshots. What fails is given up."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import trio
+
+from vgpu_emu.assembly import Config
+from vgpu_emu.link.region import HostVisibleRegion
+from vgpu_emu.peers.backend import Backend, Transport
+from vgpu_emu.peers.screenshots import Screenshots
+from vgpu_emu.trace.ladder import Rung
+from vgpu_emu.trace.live import LiveLog, Sink, ladder
+from vgpu_emu.trace.log import VMM, Event, Message, Note
+from vgpu_emu.trace.recorder import Recorder
+
+#: notes after which nothing is as it was: the driver, or the VMM, has reset the device; the connection has ended
+RESET, GONE = "reset", "disconnected"
+
+Say = Callable[[str], None]
+
+
+class Captures:
+    """A sink that writes a file for each life of the device, from a reset to the next: to be replayed by itself.
+
+    The first has the name that was asked for, the others a number in it: ``run.jsonl``, ``run.2.jsonl``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError if it cannot be written."""
+        self._path = path
+        self._lives = 1
+        self._file: BinaryIO | None = path.open("wb")
+        self._recorder: Recorder | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Raises OSError."""
+        if isinstance(event, Message):
+            if self._recorder is None:
+                self._recorder = Recorder(self._open())
+            self._recorder(event)
+        elif event.name in {RESET, GONE} and self._recorder is not None:
+            self.finish()
+
+    def _open(self) -> BinaryIO:
+        if self._file is None:
+            self._lives += 1
+            self._file = self._path.with_suffix(f".{self._lives}{self._path.suffix}").open("wb")
+        return self._file
+
+    def finish(self) -> None:
+        """The end of a life: what was not answered will not be. Raises OSError."""
+        if self._recorder is not None:
+            self._recorder.finish()
+        if self._file is not None:
+            self._file.close()
+        self._file = self._recorder = None
+
+
+class Outlets:
+    """For all guests of a server. A context manager: files are complete at its end.
+
+    say: a line for the user. trace: takes the ladder's rungs. screenshots: a directory that exists.
+    """
+
+    def __init__(
+        self,
+        say: Say,
+        *,
+        trace: Callable[[Rung], None] | None = None,
+        capture: Path | None = None,
+        screenshots: Path | None = None,
+    ) -> None:
+        """Raises OSError if the capture cannot be written."""
+        self.say = say
+        self.screenshots = screenshots
+        self._captures = Captures(capture) if capture is not None else None
+        self.log = LiveLog(trio.current_time)
+        if trace is not None:
+            self._add("the trace", ladder(trace))
+        if self._captures is not None:
+            self._add("the capture", self._captures)
+
+    def __enter__(self) -> "Outlets":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._captures is not None:
+            try:
+                self._captures.finish()
+            except OSError as error:
+                self.failed("the capture", error)
+
+    def _add(self, name: str, write: Sink) -> None:
+        def sink(event: Event) -> None:
+            try:
+                write(event)
+            except OSError as error:
+                self.log.sinks.remove(sink)
+                self.failed(name, error)
+
+        self.log.sinks.append(sink)
+
+    def failed(self, name: str, error: OSError) -> None:
+        self.say(f"cannot write {name} any more: {error.strerror}")
+
+
+@asynccontextmanager
+async def open_backend(
+    config: Config, outlets: Outlets, transport: Transport, region: HostVisibleRegion | None = None
+) -> AsyncGenerator[Backend, None]:
+    """A guest's device, with all the tasks that belong to it."""
+    log = outlets.log
+    backend = Backend(config, log, transport, region)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(backend.run)
+            if outlets.screenshots is not None:
+                _take_pictures(outlets, outlets.screenshots, backend, nursery)
+            try:
+                yield backend
+            finally:
+                nursery.cancel_scope.cancel()
+    finally:
+        log.note(VMM, GONE)
+        log.listeners.clear()
+        backend.close()
+
+
+def _take_pictures(outlets: Outlets, directory: Path, backend: Backend, nursery: trio.Nursery) -> None:
+    pictures = Screenshots(directory, backend.device, partial(outlets.failed, "a screenshot"))
+
+    def last_chance(note: Note) -> None:
+        if note.name in {RESET, GONE}:
+            pictures.flush()
+
+    outlets.log.listeners.append(last_chance)
+    nursery.start_soon(pictures.run)
