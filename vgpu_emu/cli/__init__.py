@@ -34,6 +34,11 @@ app.command(schema)
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """``vgpu-emu`` with these arguments, or the process's own; the exit code."""
+    return run(app, arguments)
+
+
+def run(commands: App, arguments: list[str] | None = None) -> int:
     """Run a command line; the exit code. A user's mistake is one line on stderr, never a traceback."""
     code = 0
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -41,8 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if _shows_a_list(sys.argv[1:] if arguments is None else arguments):
-            _import_commands(app)
-        answer = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+            _import_commands(commands)
+        answer = commands(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         code = answer if isinstance(answer, int) else 0
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -50,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         complain(str(mistake))
         return USAGE
     except CycloptsError as mistake:
-        complain(_in_one_line(mistake))
+        complain(_in_one_line(mistake, commands.name[0]))
         return USAGE
     except KeyboardInterrupt:
         return 130
@@ -81,10 +86,10 @@ def _import_commands(group: App) -> None:
             _import_commands(group[name])
 
 
-def _in_one_line(mistake: CycloptsError) -> str:
+def _in_one_line(mistake: CycloptsError, program: str) -> str:
     """What is wrong with the command line, and where to look."""
     if isinstance(mistake, UnusedCliTokensError):
         what = f"unexpected argument: {' '.join(mistake.unused_tokens or [])}"
     else:
         what = " ".join(str(mistake).split()).rstrip(".")
-    return f"{printable(what)} (see: {' '.join(['vgpu-emu', *(mistake.command_chain or ())])} --help)"
+    return f"{printable(what)} (see: {' '.join([program, *(mistake.command_chain or ())])} --help)"

@@ -20,3 +20,17 @@ def progress(what: str, total: int, items: Iterable[T], clock: Callable[[], floa
         if now - spoke > PATIENCE:
             spoke = now
             complain(f"{what}: {done} of {total}")
+
+
+def teller(what: str, clock: Callable[[], float] = time.monotonic) -> Callable[[str], None]:
+    """To be told what is going on; it passes on what ends two seconds of silence: ``parts: downloading: 12 %``."""
+    spoke = clock()
+
+    def tell(text: str) -> None:
+        nonlocal spoke
+        now = clock()
+        if now - spoke > PATIENCE:
+            spoke = now
+            complain(f"{what}: {text}")
+
+    return tell

@@ -1,4 +1,4 @@
-"""An initramfs: a cpio archive in the "newc" format that the kernel unpacks (Documentation/driver-api/early-userspace)."""
+"""An initramfs: a cpio archive in the "newc" format (Documentation/driver-api/early-userspace/buffer-format.rst)."""
 
 import stat
 from dataclasses import dataclass, field

@@ -7,7 +7,7 @@ import subprocess
 
 from vgpu_emu.peers.parts.errors import PartsError
 
-#: where a bzImage says how long its set-up code is, in sectors, and where the payload is (Documentation/arch/x86/boot.rst)
+#: where a bzImage says how long its set-up code is, and where the payload is (Documentation/arch/x86/boot.rst)
 _SETUP_SECTORS, _MAGIC, _PAYLOAD = 0x1F1, 0x202, 0x248
 _SECTOR = 512
 

@@ -105,11 +105,13 @@ class Apt:
         """What the tool prints, as it comes. Raises PartsError with its complaint if it fails."""
         command = [tool, "-c", str(self.home / "apt.conf"), *arguments]
         complaints = self.home / "complaints"
-        with complaints.open("w+b") as errors:
-            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, cwd=cwd, text=True) as process:
-                assert process.stdout is not None
-                for line in process.stdout:
-                    yield line.rstrip("\n")
+        with (
+            complaints.open("wb") as errors,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, cwd=cwd, text=True) as process,
+        ):
+            assert process.stdout is not None
+            for line in process.stdout:
+                yield line.rstrip("\n")
         if process.returncode != 0:
             raise PartsError(f"{tool} {self.suite}: {_complaint(complaints.read_text(errors='replace'))}")
 

@@ -47,7 +47,7 @@ def manifest(prefix: Path) -> list[Package]:
 
 
 def check(archive: Path, package: Package) -> None:
-    """Raises PartsError unless the file has the size and the hash that the signed index says; a wrong one is removed."""
+    """Raises PartsError unless the file has the size and the hash that the index says; a wrong one is removed."""
     try:
         size = archive.stat().st_size
         with archive.open("rb") as stream:

@@ -1,0 +1,8 @@
+"""``python -m peers COMMAND``, from a checkout: real programs beside ours. The code is in vgpu_emu/peers."""
+
+import sys
+
+from vgpu_emu.cli import run
+from vgpu_emu.cli.peers import app
+
+sys.exit(run(app))
