@@ -14,6 +14,7 @@ from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.trace.log import FENCES, HOST, QUEUE_NAMES, RENDERER, VMM, Log
 from vgpu_emu.vmm.asking import Steps, parse_reply
 from vgpu_emu.vmm.fences import timeline_of
+from vgpu_wire.renderer_link import numbered
 
 T = TypeVar("T")
 
@@ -30,6 +31,7 @@ class Lockstep:
         self.log = self.parts.log
         #: seconds; passes only by `advance`
         self.now = 0.0
+        self._serial = 0
         self.driver = self.parts.driver
 
     def __enter__(self) -> Self:
@@ -120,7 +122,8 @@ class Lockstep:
         try:
             question = next(steps)
             while True:
-                data = question.build()
+                self._serial += 1
+                data = numbered(question.build(), self._serial)
                 self.log.message(RENDERER, VMM, HOST, data)
                 answer, fds = self.parts.renderer.handle(data, self.now)
                 self.log.message(RENDERER, HOST, VMM, answer, fds=tuple(passed.fd for passed in fds))

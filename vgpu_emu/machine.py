@@ -34,12 +34,12 @@ def open_machines() -> list["Machine"]:
 class Machine(DriverShell):
     """What `open_machine` gives. parts: the three parties' insides, for a look."""
 
-    def __init__(self, parts: Parts, port: Port[list[Chain], list[Used]]) -> None:
+    def __init__(self, parts: Parts, port: Port[list[Chain], list[Used]], vmm: Vmm) -> None:
         super().__init__(parts.driver, port)
         #: recorded party -> set when it has said all it has to say
         self.replayed: dict[str, trio.Event] = {}
         self.parts = parts
-        self.vmm = Vmm(parts.device)
+        self.vmm = vmm
 
     def conflicts(self) -> list[Conflict]:
         return self.parts.conflicts()
@@ -53,6 +53,8 @@ class Machine(DriverShell):
             yield f"the VMM waits for the signal of fence {fence_id} {ring}"
         if self.vmm.asked is not None:
             yield f"the VMM waits for the host's answer to {Call(self.vmm.asked.op).name}"
+        if self.vmm.lost is not None:
+            yield f"the VMM has given up the host: {self.vmm.lost}"
         if device.silent:
             yield f"the device answers nothing: {device.needs_reset or device.dead}"
 
@@ -82,10 +84,10 @@ async def open_machine(
     back = Tap(vmm_back, _parcels_into(log, VMM, HOST))
     host = Tap(host_end, _parcels_into(log, HOST, VMM))
     signals = Tap(signals_end, lambda data: log.message(FENCES, HOST, VMM, data))
-    machine = Machine(parts, guest)
+    machine = Machine(parts, guest, Vmm(parts.device, front, back, fences_end))
     parties: dict[str, list[tuple[Callable[..., Coroutine[Any, Any, None]], tuple[Any, ...]]]] = {
         GUEST: [],
-        VMM: [(machine.vmm.run, (front, back)), (machine.vmm.run_fences, (front, fences_end))],
+        VMM: [(machine.vmm.run, ()), (machine.vmm.run_fences, ())],
         HOST: [(run_host, (renderer, host, signals))],
     }
     ports: dict[str, dict[str, Port[Any, Any]]] = {

@@ -1,5 +1,8 @@
 """The VMM's and the host's tasks: what carries the bytes between a core and its links."""
 
+from contextlib import suppress
+from errno import EPIPE
+from math import inf
 from typing import TypeVar
 
 import trio
@@ -8,73 +11,170 @@ from vgpu_emu.host.renderer import Renderer
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Parcel, Port
 from vgpu_emu.link.vring import VringError
-from vgpu_emu.vmm.asking import Steps, parse_reply
+from vgpu_emu.memory import PassedFd, let_go
+from vgpu_emu.trace.log import VMM
+from vgpu_emu.vmm.asking import Reply, Steps, parse_reply
 from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.fences import timeline_of
-from vgpu_wire.renderer_link import Question, Signal
+from vgpu_wire.errors import WireError
+from vgpu_wire.renderer_link import Answer, Close, Op, Question, Signal, numbered
 
 T = TypeVar("T")
+#: how long the VMM waits for an answer of the host, in seconds; a host that needs longer is given up
+PATIENCE = 5.0
+#: what a port raises when the other party, or its own, is gone
+GONE = (trio.BrokenResourceError, trio.ClosedResourceError, trio.EndOfChannel)
+_BROKEN_PIPE = Reply(Answer(errno=EPIPE))
 
 
 class Vmm:
-    """The VMM around a device. asked: the question that the host has not answered yet."""
+    """The VMM around a device. guest, host, fences: its ends of the virtqueues, the renderer link and the signals.
 
-    def __init__(self, device: Device) -> None:
+    asked: the question that the host has not answered yet. lost: why the host is given up: it is gone, or did not
+    answer in time. Then the links to it are closed, and every question is answered EPIPE.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        guest: Port[list[Used], list[Chain]],
+        host: Port[Parcel, Parcel],
+        fences: Port[bytes, bytes],
+    ) -> None:
         self.device = device
+        self.guest, self.host, self.fences = guest, host, fences
         self.asked: Question | None = None
+        self.lost: str | None = None
+        self._serial = 0
+        #: when the other task is to look whether the question asked then is still open
+        self._look_at = inf
+        self._asked_at = 0.0
+        self._patience = trio.CancelScope()
+        #: descriptors of answers that nobody waited for
+        self._surplus: list[PassedFd] = []
 
-    async def run(self, guest: Port[list[Used], list[Chain]], host: Port[Parcel, Parcel]) -> None:
+    async def run(self) -> None:
         """Carry out every chain of a kick, then interrupt once. Broken rings end it: DEVICE_NEEDS_RESET."""
         try:
             while True:
                 completed = []
-                for chain in await guest.receive():
+                for chain in await self.guest.receive():
                     used = self.device.handle(chain)
                     if used is not None and not isinstance(used, Used):
-                        used = await self.carry(used, host)
+                        used = await self.carry(used)
                     if used is not None:
                         completed.append(used)
                 if completed:
-                    guest.send(completed)
+                    self.guest.send(completed)
         except VringError as broken:
             self.device.fail(str(broken))
 
-    async def run_fences(self, guest: Port[list[Used], list[Chain]], host: Port[bytes, bytes]) -> None:
-        """The other task: fences that the host signals complete what waits for them."""
-        while True:
-            signal = Signal.parse(await host.receive())
-            if completed := self.device.signal(timeline_of(signal), signal.fence_id):
-                try:
-                    guest.send(completed)
-                except VringError as broken:
-                    self.device.fail(str(broken))
+    async def run_fences(self) -> None:
+        """The other task: fences that the host signals complete what waits for them. It ends with the host."""
+        try:
+            while not self._is_late():
+                with trio.CancelScope(deadline=self._look_at) as self._patience:
+                    while True:
+                        self._interrupt(self._signalled(await self.fences.receive()))
+            question = Op(self.asked.op).name if self.asked is not None else ""
+            self._lose(f"it did not answer {question} in {PATIENCE:g} seconds")
+        except GONE:
+            self._lose("it is gone")
 
-    async def carry(self, steps: Steps[T], host: Port[Parcel, Parcel]) -> T:
+    def _is_late(self) -> bool:
+        """Whether the host is to be given up; if not, when to look again."""
+        due = self._asked_at + PATIENCE
+        if self.asked is not None and trio.current_time() >= due:
+            return True
+        self._look_at = inf if self.asked is None else due
+        return False
+
+    def _signalled(self, data: bytes) -> list[Used]:
+        try:
+            signal = Signal.parse(data)
+        except WireError as error:
+            self.device.log.note(VMM, "no_signal", detail=str(error))
+            return []
+        return self.device.signal(timeline_of(signal), signal.fence_id)
+
+    def _interrupt(self, completed: list[Used]) -> None:
+        if not completed:
+            return
+        try:
+            self.guest.send(completed)
+        except VringError as broken:
+            self.device.fail(str(broken))
+
+    async def carry(self, steps: Steps[T]) -> T:
         """Have the host answer every question of these steps: what they return."""
+        value: T
         try:
             question = next(steps)
             while True:
-                self.asked = question
-                host.send((question.build(), ()))
-                reply = parse_reply(*await host.receive())
-                self.asked = None
-                question = steps.send(reply)
+                question = steps.send(await self._ask(question))
         except StopIteration as done:
-            value: T = done.value
-            return value
+            value = done.value
+        while self._surplus:
+            await self._ask(Close(fd=self._surplus.pop().fd))
+        return value
+
+    async def _ask(self, question: Question) -> Reply:
+        if self.lost is not None:
+            return _BROKEN_PIPE
+        self._serial += 1
+        self.asked = question
+        self._asked_at = trio.current_time()
+        if self._look_at == inf:
+            # not with every question: a deadline costs as much as all else here
+            self._patience.deadline = self._look_at = self._asked_at + PATIENCE
+        try:
+            self.host.send((numbered(question.build(), self._serial), ()))
+            return await self._reply()
+        except GONE:
+            self._lose("it is gone")
+            return _BROKEN_PIPE
+        finally:
+            self.asked = None
+
+    async def _reply(self) -> Reply:
+        """The answer to the last question. Those to earlier ones are late, or came twice."""
+        while True:
+            data, fds = await self.host.receive()
+            reply = parse_reply(data, fds)
+            if reply.answer.serial == self._serial:
+                return reply
+            self.device.log.note(VMM, "unasked", serial=reply.answer.serial)
+            let_go(fds)
+            self._surplus += fds
+
+    def _lose(self, why: str) -> None:
+        """The host is given up: what waits for its fences is answered RESP_ERR_UNSPEC."""
+        if self.lost is not None:
+            return
+        self.lost = why
+        self.device.log.note(VMM, "host_lost", reason=why)
+        self.host.close()
+        self.fences.close()
+        if not self.device.silent:
+            self._interrupt(self.device.fences.fail())
 
 
 async def run_host(renderer: Renderer, vmm: Port[Parcel, Parcel], fences: Port[bytes, bytes]) -> None:
-    """The host's task: answer questions, and signal fences when their work is done."""
-    while True:
-        question: Parcel | None = None
-        if renderer.rings.next_due is None:
-            question = await vmm.receive()
-        else:
-            with trio.move_on_at(renderer.rings.next_due):
+    """The host's task: answer questions, and signal fences when their work is done. It ends when a link does."""
+    with suppress(*GONE):
+        while True:
+            question: Parcel | None = None
+            if renderer.rings.next_due is None:
                 question = await vmm.receive()
-        now = trio.current_time()
-        for signal in renderer.rings.due(now):
-            fences.send(signal.build())
-        if question is not None:
-            vmm.send(renderer.handle(question[0], now))
+            else:
+                with trio.move_on_at(renderer.rings.next_due):
+                    question = await vmm.receive()
+            now = trio.current_time()
+            for signal in renderer.rings.due(now):
+                fences.send(signal.build())
+            if question is not None:
+                vmm.send(renderer.handle(question[0], now))
+    # the end of its process
+    vmm.close()
+    fences.close()
+    renderer.die()

@@ -49,10 +49,13 @@ class Op(IntEnum):
 
 @wire("vgpu_emu_question", 8)
 class Question(Record, frozen=True):
-    """op: an Op. RESET has nothing else: contexts, resources and pending fences are gone, the VMM's fds are not."""
+    """op: an Op. RESET has nothing else: contexts, resources and pending fences are gone, the VMM's fds are not.
+
+    serial: tells the answer to this question from answers that come late or twice.
+    """
 
     op: le32 = 0
-    padding: le32 = 0
+    serial: le32 = 0
 
 
 @wire("vgpu_emu_question_context", 16)
@@ -140,13 +143,15 @@ class Signal(Record, frozen=True):
     fence_id: le64 = 0
 
 
-@wire("vgpu_emu_answer", 16)
+@wire("vgpu_emu_answer", 24)
 class Answer(Record, frozen=True):
-    """errno: 0, or why not. value: what was asked for. data: `size` bytes."""
+    """errno: 0, or why not. serial: the question's. value: what was asked for. data: `size` bytes."""
 
     errno: le32 = 0
-    size: le32 = 0
+    serial: le32 = 0
     value: le64 = 0
+    size: le32 = 0
+    padding: le32 = 0
     data: Annotated[bytes, construct.Bytes(construct.this.size)] = b""
 
 
@@ -168,6 +173,12 @@ QUESTIONS: MappingProxyType[Op, type[Question]] = MappingProxyType(
         Op.RESET: Question,
     }
 )
+
+
+def numbered(data: bytes, serial: int) -> bytes:
+    """A question or an answer that is built, with this serial in it."""
+    return data[:4] + serial.to_bytes(4, "little") + data[8:]
+
 
 # plain ints as keys: to look for an enum member among enum members runs Python code
 _STRUCTURE = {op.value: structure for op, structure in QUESTIONS.items()}

@@ -74,10 +74,10 @@ def test_refused_errno_is_in_the_log() -> None:
     assert next(device.log.notes("renderer_refused")).values == {"errno": EIO}
 
 
-@pytest.mark.parametrize("data", [b"", b"\0" * 15, b"\0" * 17, bytes(4) + b"\1" + bytes(11), b"\xff" * 40])
+@pytest.mark.parametrize("data", [b"", b"\0" * 23, b"\0" * 25, bytes(16) + b"\1" + bytes(7), b"\xff" * 40])
 def test_bytes_that_are_no_answer_count_as_eproto(data: bytes) -> None:
     reply = parse_reply(data)
-    assert reply == no(EPROTO)
+    assert reply == Reply(Answer(errno=EPROTO, serial=int.from_bytes(data[4:8], "little")))
     assert talk(make(), CONTEXT, [reply])[0].type == UNSPEC
 
 

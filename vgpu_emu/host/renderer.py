@@ -30,6 +30,7 @@ from vgpu_wire.renderer_link import (
     Question,
     ResourceQuestion,
     Submit,
+    numbered,
     parse_question,
 )
 
@@ -88,19 +89,24 @@ class Renderer:
         self.now = now
         try:
             question = parse_question(data)
-            return _CALLS[question.op](self, question)
+            answer, fds = _CALLS[question.op](self, question)
         except WireError:
-            return Answer(errno=EPROTO).build(), ()
+            answer, fds = Answer(errno=EPROTO).build(), ()
         except OSError as refused:
-            return Answer(errno=refused.errno or EINVAL).build(), ()
+            answer, fds = Answer(errno=refused.errno or EINVAL).build(), ()
+        return numbered(answer, int.from_bytes(data[4:8], "little")), fds
 
     def reset(self, _question: Question) -> Reply:
         """virgl_renderer_reset: everything but the VMM's own descriptors. No fence is signalled any more."""
+        self.die()
+        return _OK
+
+    def die(self) -> None:
+        """The end of the renderer's process. The VMM's descriptors are still open."""
         self.process.exit()
         self.contexts.clear()
         self.resources.clear()
         self.rings = Rings()
-        return _OK
 
     def exit(self) -> None:
         """The end of both processes: every descriptor is closed."""

@@ -42,16 +42,18 @@ class ChannelPort(Generic[A, B]):
         self._incoming = incoming
         self.send = outgoing.send_nowait
         self.receive = incoming.receive
+        self._left: list[B] = []
 
     def undelivered(self) -> list[B]:
-        """Take what was sent to this port and not received."""
-        left: list[B] = []
-        with suppress(trio.WouldBlock, trio.EndOfChannel):
+        """Take what was sent to this port and not received, before it was closed or since."""
+        left, self._left = self._left, []
+        with suppress(trio.WouldBlock, trio.EndOfChannel, trio.ClosedResourceError):
             while True:
                 left.append(self._incoming.receive_nowait())
         return left
 
     def close(self) -> None:
+        self._left = self.undelivered()
         self._outgoing.close()
         self._incoming.close()
 

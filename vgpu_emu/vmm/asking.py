@@ -28,11 +28,11 @@ Steps = Generator[Question, Reply, T]
 
 
 def parse_reply(data: bytes, fds: tuple[PassedFd, ...] = ()) -> Reply:
-    """The reply in these bytes; of bytes that are none, one that says EPROTO."""
+    """The reply in these bytes; of bytes that are none, one that says EPROTO, with the serial that is in its place."""
     try:
         return Reply(Answer.parse(data), fds)
     except WireError:
-        return Reply(Answer(errno=EPROTO), fds)
+        return Reply(Answer(errno=EPROTO, serial=int.from_bytes(data[4:8], "little")), fds)
 
 
 def ask(question: Question) -> Steps[Answer]:

@@ -6,12 +6,16 @@ Without INFO_RING_IDX there is one timeline for the whole device; with it, one f
 from collections import deque
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from vgpu_emu.link.chain import Used
+from vgpu_wire.control import CtrlType
 from vgpu_wire.renderer_link import Fence, Signal
 
 #: (ctx_id, ring_idx), or GLOBAL
 Timeline = tuple[int, int]
 GLOBAL: Timeline = (0, -1)
+_UNSPEC = CtrlType.RESP_ERR_UNSPEC.value.to_bytes(4, "little")
 
 
 def timeline_of(signal: Signal) -> Timeline:
@@ -67,6 +71,12 @@ class Fences:
         if not parked:
             del self._parked[timeline]
         return released
+
+    def fail(self) -> list[Used]:
+        """No fence will be signalled any more: everything that waits, with RESP_ERR_UNSPEC for an answer."""
+        failed = [replace(used, written=(_UNSPEC + used.written[4:])[: len(used.written)]) for *_, used in self]
+        self.clear()
+        return failed
 
     def idle(self, timeline: Timeline) -> None:
         """The renderer says that nothing is left to do on this timeline."""
