@@ -155,3 +155,9 @@ def _info(data: bytes, dialect: Dialect | None) -> str:
 
 def _pairs(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def line(rung: Rung) -> str:
+    """The rung in one line, without columns: ``vmm -> guest RESP_OK_MAP_INFO to RESOURCE_MAP_BLOB, map_info 3 (WC)``."""
+    way = f"{rung.sender} -> {rung.receiver}" if rung.receiver else rung.sender
+    return " ".join(filter(None, [way, rung.says, rung.detail]))

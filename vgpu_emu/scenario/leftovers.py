@@ -1,0 +1,77 @@
+"""The end of a scenario: its programs exit, and then nobody may hold anything any more."""
+
+import gc
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import trio
+
+from vgpu_emu.guest.waiting import Op
+from vgpu_emu.scenario.insides import device_state, held_by_the_guest, held_for_the_guest
+from vgpu_emu.scenario.world import FOREVER, World
+
+
+async def exit_programs(world: World) -> list[str]:
+    """The guest's programs end, as the kernel ends them: mappings, dma-bufs, files. What is left then, in words.
+
+    Of a device that is dead or needs a reset nobody can say more.
+    """
+    if device_state(world.machine.parts) != "works":
+        return []
+    with trio.move_on_after(FOREVER) as scope:
+        await world.run(_exit(world))
+        await world.machine.settle()
+    stuck = ["a program cannot exit: the device does not answer"] if scope.cancelled_caught else []
+    await world.quiet()
+    parts = world.machine.parts
+    left = held_for_the_guest(parts, world.raw_resources, world.raw_contexts)
+    return stuck + left + held_by_the_guest(parts, world.free_bytes)
+
+
+def _exit(world: World) -> Op[None]:
+    for vma in world.mappings:
+        yield from vma.munmap()
+    for dma_buf in world.dma_bufs:
+        yield from dma_buf.close()
+    for file in world.files:
+        yield from file.close()
+
+
+def unexpected(left: Iterable[str], expected: Iterable[str]) -> tuple[list[str], list[str]]:
+    """What is left and was not expected; what was expected and is not left. Each expectation stands for one thing."""
+    surplus, missing = list(left), []
+    for words in expected:
+        found = next((thing for thing in surplus if words in thing), None)
+        if found is None:
+            missing.append(words)
+        else:
+            surplus.remove(found)
+    return surplus, missing
+
+
+class Process:
+    """What this process has open, counted before a run and after it."""
+
+    def __init__(self) -> None:
+        self._before = self._open()
+
+    def left(self) -> list[str]:
+        if self._open() != self._before:
+            # an exception that was caught may still hold a frame in a cycle
+            gc.collect()
+        after = self._open()
+        files = [f"an open file: {file}" for number, file in after[0].items() if self._before[0].get(number) != file]
+        mapped = after[1] - self._before[1]
+        return files + ([f"{mapped} mappings of memfds"] if mapped > 0 else [])
+
+    @staticmethod
+    def _open() -> tuple[dict[str, str], int]:
+        links = {}
+        for number in os.listdir("/proc/self/fd"):
+            try:
+                links[number] = os.readlink(f"/proc/self/fd/{number}")
+            except FileNotFoundError:
+                continue
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8")
+        return links, maps.count("/memfd:")

@@ -1,0 +1,41 @@
+"""How a scenario ended."""
+
+from collections.abc import Sequence
+from enum import Enum
+
+import msgspec
+
+from vgpu_emu.scenario.expect import Mismatch
+from vgpu_emu.trace.log import Event
+
+
+class Result(Enum):
+    """As IGT's runner has it."""
+
+    SUCCESS = "SUCCESS"
+    FAIL = "FAIL"
+    SKIP = "SKIP"
+    #: a bug of the emulator: an exception that no scenario can expect
+    CRASH = "CRASH"
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """path: in the file, such as ``step[3]``; ``end`` for what is left. title: the step in words."""
+
+    path: str
+    title: str
+    mismatches: Sequence[Mismatch]
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """steps: how many were carried out. detail: of a crash, where; of what was skipped, why."""
+
+    id: str
+    file: str
+    result: Result
+    steps: int
+    failure: Failure | None = None
+    detail: str = ""
+    events: Sequence[Event] = ()
+    trace_hash: str = ""
+    seconds: float = 0.0

@@ -1,0 +1,109 @@
+"""What all steps have in common: a name for their result, what they expect, and the names that they refer to."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from vgpu_emu.guest.waiting import Op
+from vgpu_emu.scenario.expect import Expect
+from vgpu_emu.scenario.seen import Given
+from vgpu_emu.scenario.things import Object
+from vgpu_emu.trace.hextext import bytes_from_hex
+
+if TYPE_CHECKING:
+    from vgpu_emu.guest.file import DrmFile
+    from vgpu_emu.scenario.world import World
+
+#: a count of bytes or pixels; TOML has hex literals for it
+Size = Annotated[int, Meta(ge=0)]
+Name = Annotated[str, Meta(pattern="^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+
+
+class StepError(Exception):
+    """The scenario asks for what cannot be done, as the decoder could not know. member: of the step."""
+
+    def __init__(self, member: str, detail: str) -> None:
+        super().__init__(detail)
+        self.member = member
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", forbid_unknown_fields=True):
+    """gives: the kind of thing that `as` names. takes: member -> the kind of thing that it must name.
+
+    commands: what the step is about, for ``expect.response``; nothing, if that is no command.
+    """
+
+    gives: ClassVar[str] = ""
+    takes: ClassVar[dict[str, str]] = {}
+    commands: ClassVar[tuple[int, ...]] = ()
+
+    as_: Annotated[Name | None, Meta(description="A name for the result.")] = msgspec.field(default=None, name="as")
+    comment: Annotated[str, Meta(description="Why this step; it is shown in the ladder.")] = ""
+    expect: Expect = Expect()
+
+    async def act(self, world: "World") -> Given:
+        """Do it. Raises OSError as the guest's call does, StepError for what makes no sense."""
+        raise NotImplementedError
+
+    def inner(self) -> "Iterator[tuple[str, Step]]":
+        """Steps inside of this one, with their paths."""
+        yield from ()
+
+    def references(self) -> "Iterator[tuple[str, str, str]]":
+        """Every name that the step refers to: (member, name, the kind of thing that it must be)."""
+        for member, kind in self.takes.items():
+            names = getattr(self, member)
+            for name in [names] if isinstance(names, str) else names or ():
+                yield member, name, kind
+
+    def about(self, world: "World") -> int | None:
+        """The resource that the step is about, if it names one."""
+        members = [member for member, kind in self.takes.items() if kind == "object" and getattr(self, member)]
+        return world.find(getattr(self, members[0]), Object).resource_id if members else None
+
+    @property
+    def title(self) -> str:
+        """``mmap of blob as view``"""
+        words = [str(type(self).__struct_config__.tag)]
+        words += [f"{member} {getattr(self, member)}" for member in self.takes if getattr(self, member)]
+        return " ".join(words + ([f"as {self.as_}"] if self.as_ else []))
+
+
+class GuestStep(Step, frozen=True, kw_only=True):
+    """A call of the guest's kernel."""
+
+    async def act(self, world: "World") -> Given:
+        return await world.run(self.call(world))
+
+    def call(self, world: "World") -> Op[Given]:
+        raise NotImplementedError
+
+
+class FileStep(GuestStep, frozen=True, kw_only=True):
+    """A call on an open file."""
+
+    takes: ClassVar[dict[str, str]] = {"file": "file"}
+
+    file: Annotated[Name | None, Meta(description="The open file; without it, the one that is always there.")] = None
+
+    def opened(self, world: "World") -> "DrmFile":
+        return world.file(self.file)
+
+
+def stored(text: str | None, in_hex: str | None) -> bytes:
+    """The bytes that a step writes."""
+    if (text is None) == (in_hex is None):
+        raise StepError("text", "a step that writes has either text or bytes")
+    return text.encode() if text is not None else bytes_from_hex(in_hex or "")
+
+
+def wanted_length(step: "Step", length: int | None) -> int:
+    """How much a step reads: what it says, else as much as it expects."""
+    if length is not None:
+        return length
+    expected = step.expect.text.encode() if step.expect.text is not None else bytes_from_hex(step.expect.bytes_ or "")
+    if not expected:
+        raise StepError("length", "a step that reads has a length, or expects bytes or text")
+    return len(expected)

@@ -1,0 +1,39 @@
+"""What names stand for in a running scenario."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from vgpu_emu.guest.file import DrmFile
+from vgpu_emu.ids import BlobId, GemHandle
+
+if TYPE_CHECKING:
+    from vgpu_emu.guest.gem import GemObject
+
+
+class Allocation(msgspec.Struct, frozen=True):
+    """Memory that a context's command stream allocated: an object of the context, not yet a resource."""
+
+    file: DrmFile
+    blob_id: BlobId
+    size: int
+
+
+class Object(msgspec.Struct, frozen=True, eq=False):
+    """A GEM object, by a handle of a file."""
+
+    file: DrmFile
+    handle: GemHandle
+    gem: "GemObject"
+    pitch: int = 0
+
+    @property
+    def resource_id(self) -> int:
+        return self.gem.resource_id
+
+
+class Sync(msgspec.Struct, frozen=True):
+    """A sync object, by a handle of a file."""
+
+    file: DrmFile
+    handle: int
