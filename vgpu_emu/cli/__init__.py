@@ -1,6 +1,6 @@
 """The command line: ``vgpu-emu COMMAND``. stdout is data, stderr is progress and complaints.
 
-Exit codes: 0 ok, 1 an expectation failed or something was found, 2 usage, 130 interrupted.
+Exit codes: 0 ok, 1 an expectation failed or something was found, 2 usage, 77 all was skipped, 130 interrupted.
 """
 
 import errno
@@ -23,6 +23,8 @@ demo = App(name="demo", help="See what the emulator is about.")
 demo.command("vgpu_emu.cli.demo:cache", name="cache")
 demo.command("vgpu_emu.cli.bug_report:report", name="report")
 app.command(demo)
+app.command("vgpu_emu.cli.run:run", name="run")
+app.command("vgpu_emu.cli.list:list_", name="list")
 app.command("vgpu_emu.cli.decode:decode", name="decode")
 app.command("vgpu_emu.cli.explain:group", name="explain")
 app.command("vgpu_emu.cli.replay:replay", name="replay")
@@ -30,6 +32,7 @@ app.command("vgpu_emu.cli.profiles:group", name="profiles")
 app.command("vgpu_emu.cli.matrix:matrix", name="matrix")
 schema = App(name="schema", help="JSON schemas of the files that are read and written.")
 schema.command("vgpu_emu.cli.schema:event", name="event")
+schema.command("vgpu_emu.cli.schema:scenario", name="scenario")
 app.command(schema)
 
 

@@ -2,6 +2,9 @@
 
 import json
 
+import msgspec
+
+from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.trace import logfile
 
 
@@ -16,4 +19,20 @@ def event() -> int:
         vgpu-emu schema event > event.schema.json
     """
     print(json.dumps(logfile.schema(), indent=2))
+    return 0
+
+
+def scenario() -> int:
+    """The JSON schema of a scenario file (*.vgpu.toml).
+
+    Editors that know TOML schemas (taplo, Even Better TOML) then complete members and words as you type, and mark
+    mistakes: begin the file with a line that names it.
+
+    Examples:
+
+        vgpu-emu schema scenario > scenario.schema.json
+
+        echo '#:schema scenario.schema.json' > my.vgpu.toml
+    """
+    print(json.dumps(msgspec.json.schema(Scenario), indent=2))
     return 0

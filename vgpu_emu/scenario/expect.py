@@ -44,16 +44,18 @@ class Expect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ring: Annotated[int | None, Meta(description="ring_idx of an answer with FLAG_INFO_RING_IDX.")] = None
     conflict: Annotated[
         _Says,
-        Meta(description="Mappings contradict each other: true, or words that the conflict is told with; several: all."),
+        Meta(
+            description="Mappings contradict each other: true, or words that the conflict is told with; several: all."
+        ),
     ] = False
     trace: Annotated[
         Sequence[str],
         Meta(description="Lines of the ladder, in this order, others between them; * stands for anything."),
     ] = ()
     never: Annotated[Sequence[str], Meta(description="Lines that the ladder of this step does not have.")] = ()
-    hangs: Annotated[
-        bool | str, Meta(description="The call never returns: true, or words of what it waits for.")
-    ] = False
+    hangs: Annotated[bool | str, Meta(description="The call never returns: true, or words of what it waits for.")] = (
+        False
+    )
     seconds: Annotated[float | None, Meta(description="How much time passes meanwhile.")] = None
     device: Annotated[
         Literal["works", "dead", "needs-reset"] | None, Meta(description="What the device is afterwards.")

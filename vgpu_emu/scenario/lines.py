@@ -20,8 +20,12 @@ def lines_of(text: str) -> dict[str, int]:
         if header := _HEADER.match(line):
             table = _table(header[2], counts, repeated=header[1] == "[[")
             places.setdefault(table, number)
+            places.setdefault(table.removesuffix("[0]"), number)
         elif key := _KEY.match(line):
-            places.setdefault(f"{table}.{_plain(key[1])}".lstrip("."), number)
+            path = table
+            for part in _plain(key[1]).split("."):
+                path = f"{path}.{part}".lstrip(".")
+                places.setdefault(path, number)
     return places
 
 

@@ -114,10 +114,10 @@ class _File:
         for member, name, kind in step.references():
             if name not in known:
                 names = [each for each, its in known.items() if its == kind]
-                detail = nearest(name, names) if names else f"; no step before has made a {kind}"
+                detail = nearest(name, names) if names else f"; no step before has made {a(kind)}"
                 raise self.mistake(f"{path}.{member}", f"nothing is called {name}{detail}")
             if known[name] != kind:
-                raise self.mistake(f"{path}.{member}", f"{name} is a {known[name]}, and a {kind} is needed")
+                raise self.mistake(f"{path}.{member}", f"{name} is {a(known[name])}, and {a(kind)} is needed")
         for inside, inner in step.inner():
             self._check_names(inner, f"{path}.{inside}", known)
         if step.as_ is not None:
@@ -127,6 +127,11 @@ class _File:
 
     def mistake(self, path: str, detail: str) -> ScenarioMistake:
         return ScenarioMistake(self.name, line_of(lines_of(self.text), path), path, detail)
+
+
+def a(kind: str) -> str:
+    """The kind with its article."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def _row_name(number: int, row: Mapping[str, Any]) -> str:

@@ -8,16 +8,23 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+from vgpu_emu.scenario.words import ID_PATTERN, NAME_PATTERN
+
 _PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
 _SEGMENT = re.compile(r"\.?([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _NAMED = re.compile(r"`(.*?)`")
 _QUOTED = re.compile(r"^Invalid (?:enum )?value (.*)$")
+#: pattern that a string does not match -> what that means
+_PATTERNS = {
+    ID_PATTERN: "an id is group@subtest, of small letters, digits, - and _, such as map-blob@wc-is-kept",
+    NAME_PATTERN: "a name is of letters, digits, -, _ and .",
+}
 #: words that are listed; of more, only the nearest
 _MANY = 16
 
 
 class ScenarioMistake(ValueError):  # noqa: N818 - the writer's, not ours
-    """A file that is no scenario. line: where, if that is known. path: the member, such as ``step[3].expect.pgprot``."""
+    """A file that is no scenario. line: where, if that is known. path: the member: ``step[3].expect.pgprot``."""
 
     def __init__(self, file: str, line: int | None, path: str, detail: str) -> None:
         place = f"{file}:{line}" if line is not None else file
@@ -39,11 +46,14 @@ def explain(error: msgspec.ValidationError, root: type, data: Any) -> tuple[str,
     if what.startswith("Object missing required field"):
         name = _named(what)
         words = f"; it is one of {', '.join(_tags(node))}" if name == "do" and len(_tags(node)) <= _MANY else ""
-        return path, f"{owner or 'the file'} needs {name}{words}"
+        return path, f"{'a step' if name == 'do' else owner} needs {name}{words}"
     if bad := _QUOTED.match(what):
         word = bad[1].strip("'\"")
         return path, f"{word!r} is not a word for it{nearest(word, _words(node))}"
-    return path, what[:1].lower() + what[1:]
+    for pattern, says in _PATTERNS.items():
+        if pattern in what:
+            return path, says
+    return path, (what[:1].lower() + what[1:]).replace(" | null", "")
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
@@ -96,7 +106,9 @@ def _walk(node: Any, data: Any, path: Sequence[str | int]) -> tuple[Any, str]:
 def _owner(node: Any, outer: str) -> str:
     if not isinstance(node, inspect.StructType):
         return outer
-    return f"a step {node.tag}" if node.tag is not None else {"Scenario": "the file"}.get(node.cls.__name__, _kebab(node))
+    return (
+        f"a step {node.tag}" if node.tag is not None else {"Scenario": "the file"}.get(node.cls.__name__, _kebab(node))
+    )
 
 
 def _kebab(node: inspect.StructType) -> str:
@@ -121,7 +133,8 @@ def _chosen(node: Any, data: Any) -> Any:
     if isinstance(data, dict):
         tagged = [member for member in structs if member.tag is not None and member.tag == data.get(member.tag_field)]
         untagged = [member for member in structs if member.tag is None]
-        return (tagged or untagged or [node])[0]
+        chosen: Any = tagged or untagged or [node]
+        return chosen[0]
     if isinstance(data, list):
         return next((member for member in members if hasattr(member, "item_type")), node)
     return node

@@ -28,14 +28,22 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """steps: how many were carried out. detail: of a crash, where; of what was skipped, why."""
+    """steps: how many were carried out. line: of the file, where it went wrong, if that is known. detail: of a crash,
+    where; of what was skipped, why."""
 
     id: str
-    file: str
+    file: str = ""
+    seed: int = 0
     result: Result
-    steps: int
+    steps: int = 0
     failure: Failure | None = None
+    line: int | None = None
     detail: str = ""
     events: Sequence[Event] = ()
     trace_hash: str = ""
     seconds: float = 0.0
+
+    @property
+    def place(self) -> str:
+        """``scenarios/x.vgpu.toml:27``"""
+        return self.file if self.line is None else f"{self.file}:{self.line}"

@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from vgpu_emu.scenario.catalogue import AnyStep
 from vgpu_emu.scenario.words import (
+    ID_PATTERN,
     CapsetName,
     DialectName,
     FeatureName,
@@ -14,7 +15,7 @@ from vgpu_emu.scenario.words import (
     PlatformName,
 )
 
-_Id = Annotated[str, Meta(pattern=r"^[a-z0-9_-]+@[a-z0-9_-]+$", description="group@subtest, such as map-blob@wc.")]
+_Id = Annotated[str, Meta(pattern=ID_PATTERN, description="group@subtest, such as map-blob@wc.")]
 _Count = Annotated[int, Meta(ge=0)]
 
 
@@ -25,7 +26,9 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Hardware(_Table, frozen=True, kw_only=True):
     """What the guest sees of its computer. Sizes in bytes, of scanouts in pixels."""
 
-    scanouts: Annotated[tuple[tuple[int, int], ...], Meta(description="[width, height] of each display.")] = ((1024, 768),)
+    scanouts: Annotated[tuple[tuple[int, int], ...], Meta(description="[width, height] of each display.")] = (
+        (1024, 768),
+    )
     capsets: Annotated[
         list[CapsetName] | None, Meta(description="Of those that the renderer has; without it, all of them.")
     ] = None
@@ -88,7 +91,9 @@ class Scenario(_Table, frozen=True, kw_only=True):
 
     id: _Id
     why: Annotated[str, Meta(min_length=1, description="What is shown, and why anybody cares; a sentence or two.")]
-    source: Annotated[str, Meta(description="Where that is written: a specification, a bug report, a kernel's file.")] = ""
+    source: Annotated[
+        str, Meta(description="Where that is written: a specification, a bug report, a kernel's file.")
+    ] = ""
     profile: Annotated[str, Meta(description="Whose VMM it is; vgpu-emu profiles lists them.")] = "strict"
     platform: Annotated[
         PlatformName | Platform | None,

@@ -48,7 +48,6 @@ async def play(scenario: Scenario, *, opener: Opener = open_machine, until: int 
         player.end([*left, *machine.parts.leaks(), *process.left()], [])
     return Outcome(
         id=scenario.id,
-        file="",
         result=Result.FAIL if player.failure else Result.SUCCESS,
         steps=player.steps,
         failure=player.failure,

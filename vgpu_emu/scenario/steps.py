@@ -1,7 +1,7 @@
 """What all steps have in common: a name for their result, what they expect, and the names that they refer to."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -10,6 +10,7 @@ from vgpu_emu.guest.waiting import Op
 from vgpu_emu.scenario.expect import Expect
 from vgpu_emu.scenario.seen import Given
 from vgpu_emu.scenario.things import Object
+from vgpu_emu.scenario.words import NAME_PATTERN
 from vgpu_emu.trace.hextext import bytes_from_hex
 
 if TYPE_CHECKING:
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
 #: a count of bytes or pixels; TOML has hex literals for it
 Size = Annotated[int, Meta(ge=0)]
-Name = Annotated[str, Meta(pattern="^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
+
+
+#: members that are no part of what a step does
+_BESIDE = {"as", "comment", "expect"}
 
 
 class StepError(Exception):
@@ -65,10 +70,18 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", forbid_unk
 
     @property
     def title(self) -> str:
-        """``mmap of blob as view``"""
-        words = [str(type(self).__struct_config__.tag)]
-        words += [f"{member} {getattr(self, member)}" for member in self.takes if getattr(self, member)]
-        return " ".join(words + ([f"as {self.as_}"] if self.as_ else []))
+        """``mmap of blob, length 4096, as view``"""
+        said = [f"{name} {_shown(value)}" for name, value in self._said() if name not in _BESIDE]
+        return " ".join([str(type(self).__struct_config__.tag), ", ".join(said)]).strip() + (
+            f" as {self.as_}" if self.as_ else ""
+        )
+
+    def _said(self) -> Iterator[tuple[str, Any]]:
+        """The members that are not as by default, by the names that they have in the file."""
+        for member in msgspec.structs.fields(self):
+            value = getattr(self, member.name)
+            if value != member.default and value not in ((), [], {}, None):
+                yield member.encode_name, value
 
 
 class GuestStep(Step, frozen=True, kw_only=True):
@@ -90,6 +103,12 @@ class FileStep(GuestStep, frozen=True, kw_only=True):
 
     def opened(self, world: "World") -> "DrmFile":
         return world.file(self.file)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0x1000:
+        return hex(value)
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def stored(text: str | None, in_hex: str | None) -> bytes:

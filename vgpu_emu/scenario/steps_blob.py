@@ -55,7 +55,7 @@ class Free(GuestStep, frozen=True, kw_only=True, tag="free"):
 
 
 class CreateBlob(FileStep, frozen=True, kw_only=True, tag="create-blob"):
-    """DRM_IOCTL_VIRTGPU_RESOURCE_CREATE_BLOB: of an allocation (`of`), or of memory that `exporter` allocates on the way."""
+    """DRM_IOCTL_VIRTGPU_RESOURCE_CREATE_BLOB, of an allocation (`of`) or of memory that `exporter` allocates."""
 
     gives: ClassVar[str] = "object"
     takes: ClassVar[dict[str, str]] = {"file": "file", "of": "allocation"}

@@ -18,14 +18,31 @@ from vgpu_wire.render import CapsetId
 from vgpu_wire.resource import Format
 from vgpu_wire.virtgpu_drm import Param
 
+#: of a scenario, and of what a step gives
+ID_PATTERN = "^[a-z0-9_-]+@[a-z0-9_-]+$"
+NAME_PATTERN = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+
 
 def _one_of(words: Iterable[str]) -> Any:
     return Literal[tuple(words)]
 
 
 if TYPE_CHECKING:
-    CommandName = ResponseName = MapInfoName = PgprotName = ExporterName = MemName = str
-    FlagName = FeatureName = CapsetName = FormatName = ParamName = PlatformName = DialectName = ErrnoName = RuleName = str
+    CommandName = str
+    ResponseName = str
+    MapInfoName = str
+    PgprotName = str
+    ExporterName = str
+    MemName = str
+    FlagName = str
+    FeatureName = str
+    CapsetName = str
+    FormatName = str
+    ParamName = str
+    PlatformName = str
+    DialectName = str
+    ErrnoName = str
+    RuleName = str
 else:
     CommandName = _one_of(t.name for t in CtrlType if 0 < t < FIRST_RESPONSE)
     ResponseName = _one_of([*(t.name for t in CtrlType if t >= FIRST_RESPONSE), "nothing"])

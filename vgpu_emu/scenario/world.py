@@ -118,4 +118,3 @@ class World:
             yield Wait(lambda: False, "interrupts")
 
         await self.machine.run(never())
-

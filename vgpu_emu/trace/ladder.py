@@ -158,6 +158,15 @@ def _pairs(values: Mapping[str, Any]) -> str:
 
 
 def line(rung: Rung) -> str:
-    """The rung in one line, without columns: ``vmm -> guest RESP_OK_MAP_INFO to RESOURCE_MAP_BLOB, map_info 3 (WC)``."""
+    """The rung without columns: ``vmm -> guest RESP_OK_MAP_INFO to RESOURCE_MAP_BLOB, map_info 3 (WC)``."""
     way = f"{rung.sender} -> {rung.receiver}" if rung.receiver else rung.sender
     return " ".join(filter(None, [way, rung.says, rung.detail]))
+
+
+def text(events: Iterable[Event]) -> str:
+    """The ladder for a terminal or a file: a line an event, the parties in columns, nothing cut off."""
+    return "".join(f"{_way(rung):16} {rung.says:28} {rung.detail}".rstrip() + "\n" for rung in rungs(events))
+
+
+def _way(rung: Rung) -> str:
+    return f"{rung.sender:5} -> {rung.receiver}" if rung.receiver else rung.sender

@@ -1,0 +1,120 @@
+"""``vgpu-emu run``: carry out scenarios, and say which of them end as they should."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from vgpu_emu.cli.jobs import Job, outcomes
+from vgpu_emu.cli.output import write_file
+from vgpu_emu.cli.progress import progress
+from vgpu_emu.cli.run_formats import as_json, as_junit, as_tap
+from vgpu_emu.cli.run_text import show, summary
+from vgpu_emu.cli.scenario_files import find_scenarios
+from vgpu_emu.cli.usage import FOUND, UsageError
+from vgpu_emu.cli.verdicts import Judged, Verdict, judge, read_baseline
+
+#: every scenario was skipped
+SKIPPED = 77
+
+
+def run(
+    path: Annotated[list[str], Parameter(negative=())],
+    /,
+    *,
+    subtest: str | None = None,
+    seed: int = 0,
+    until: int | None = None,
+    jobs: int = 1,
+    baseline: Path | None = None,
+    tap: Annotated[bool, Parameter(negative=())] = False,
+    junit: Path | None = None,
+    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Run scenarios: each on a machine of its own, in virtual time, step by step.
+
+    A scenario says what must be seen; what was seen instead is shown under the messages that led to it. What nobody
+    may leave behind is always looked for, and so are mappings that contradict each other. Exit code 1: one of them did
+    not end as it should; 77: all were skipped.
+
+    A scenario is a file like this (docs/scenarios.md tells all of it, vgpu-emu schema scenario is for editors):
+
+        id = "map-blob@wc-is-kept"
+
+        why = "The guest has to map a write-combined buffer write-combined."
+
+        [[step]]
+
+        do = "create-blob"
+
+        exporter = "wc"
+
+        as = "blob"
+
+        [[step]]
+
+        do = "mmap"
+
+        of = "blob"
+
+        expect = { map_info = "wc", pgprot = "writecombine" }
+
+    Examples:
+
+        vgpu-emu run scenarios
+
+        vgpu-emu run --jobs 2 --junit results.xml scenarios
+
+        vgpu-emu run --until 2 scenarios/map-blob/attribute.vgpu.toml
+
+        vgpu-emu run --subtest 'map-blob@*' 'scenarios/**/*.vgpu.toml'
+
+    Parameters
+    ----------
+    path
+        Files, directories with *.vgpu.toml files below, or patterns.
+    subtest
+        Only scenarios with this id, or whose id matches this pattern.
+    seed
+        Chooses the order of what happens at the same time. The same seed gives the same run.
+    until
+        Stop after so many steps, and show the messages so far.
+    jobs
+        How many processes share the work.
+    baseline
+        A file with the ids, or patterns of ids, of scenarios that are known to fail, one a line. Of these a success is
+        an error.
+    tap
+        The Test Anything Protocol instead of text.
+    junit
+        Also write JUnit's XML to this file.
+    json_
+        One JSON object instead of text.
+    """
+    if until is not None and until < 1:
+        raise UsageError("--until counts steps from 1 on")
+    if json_ and tap:
+        raise UsageError("--json and --tap are both for stdout: take one of them")
+    expected = read_baseline(baseline)
+    chosen = find_scenarios(path, subtest)
+    work = [Job(str(found.path), found.scenario.id, seed, until) for found in chosen]
+    done: list[Judged] = []
+    for outcome in progress("run", len(work), outcomes(work, jobs)):
+        done.append(judge(outcome, expected))
+        if not (json_ or tap):
+            show(done[-1], ladder=until is not None)
+    if json_:
+        print(as_json(done))
+    elif tap:
+        print(as_tap(done), end="")
+    else:
+        summary(done)
+    if junit is not None:
+        write_file(junit, as_junit(done).encode())
+    return _exit_code(done)
+
+
+def _exit_code(done: list[Judged]) -> int:
+    if not all(each.verdict.is_good for each in done):
+        return FOUND
+    return SKIPPED if all(each.verdict is Verdict.SKIPPED for each in done) else 0

@@ -1,0 +1,51 @@
+"""One scenario in an event loop of its own, in virtual time, under a seed."""
+
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from vgpu_emu.scenario.lines import line_of, lines_of
+from vgpu_emu.scenario.outcome import Failure, Outcome, Result
+from vgpu_emu.scenario.records import Scenario
+from vgpu_emu.scenario.running import Opener, play
+from vgpu_emu.simulation import Simulation
+from vgpu_emu.trace.hashing import trace_hash
+
+
+def run(
+    scenario: Scenario, *, file: str = "", seed: int = 0, until: int | None = None, opener: Opener | None = None
+) -> Outcome:
+    """How the scenario ends. What it does depends on nothing but its file and the seed.
+
+    file: where it is from; of a failure, the outcome has the line in it. Whatever goes wrong inside of the emulator is
+    an outcome too.
+    """
+    began = time.perf_counter()
+    try:
+        outcome = Simulation(seed).run(_play, scenario, until, opener)
+    except Exception:
+        outcome = Outcome(id=scenario.id, result=Result.CRASH, detail=traceback.format_exc())
+    return replace(
+        outcome,
+        file=file,
+        line=_line(file, outcome.failure),
+        seed=seed,
+        trace_hash=trace_hash(outcome.events),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _line(file: str, failure: Failure | None) -> int | None:
+    """Where in the file the step is that failed."""
+    if failure is None or not file:
+        return None
+    with suppress(OSError, UnicodeDecodeError):
+        return line_of(lines_of(Path(file).read_text(encoding="utf-8")), failure.path)
+    return None
+
+
+async def _play(scenario: Scenario, until: int | None, opener: Opener | None) -> Outcome:
+    return await (play(scenario, until=until) if opener is None else play(scenario, until=until, opener=opener))
