@@ -18,7 +18,7 @@ from vgpu_emu.link.channel import Parcel, Port, Tap, open_link
 from vgpu_emu.memory import let_go
 from vgpu_emu.parties import Vmm, run_host
 from vgpu_emu.recording import replay
-from vgpu_emu.shell import DriverShell
+from vgpu_emu.shell import DriverShell, sole
 from vgpu_emu.trace.log import CONTROLQ, CURSORQ, FENCES, GUEST, HOST, RENDERER, VMM, Event, Log
 from vgpu_wire.renderer_link import Op as Call
 
@@ -107,7 +107,7 @@ async def open_machine(
             yield machine
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        failure = _sole(group)
+        failure = sole(group)
     finally:
         _OPEN.set([other for other in open_machines() if other is not machine])
         for _, fds in vmm_back.undelivered():
@@ -116,12 +116,6 @@ async def open_machine(
     if failure is not None:
         # not where the group is handled: it would take the place of the exception's own context
         raise failure
-
-
-def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What happened, if one thing did: a nursery wraps it in a group, with the cancellations that followed from it."""
-    errors = [error for error in group.exceptions if not isinstance(error, trio.Cancelled)]
-    return group if len(errors) > 1 else (errors or group.exceptions)[0]
 
 
 def _queue_ends(parts: Parts) -> tuple[Port[list[Chain], list[Used]], Port[list[Used], list[Chain]]]:

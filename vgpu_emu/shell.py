@@ -104,3 +104,9 @@ class DriverShell:
     def _kick(self) -> None:
         if self.driver.available:
             self.port.send(self.driver.take_available())
+
+
+def sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What happened, if one thing did: a nursery wraps it in a group, with the cancellations that followed from it."""
+    errors = [error for error in group.exceptions if not isinstance(error, trio.Cancelled)]
+    return group if len(errors) > 1 else (errors or group.exceptions)[0]

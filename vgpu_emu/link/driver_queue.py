@@ -90,6 +90,11 @@ class DriverQueue:
     def in_flight(self) -> int:
         return len(self._sent)
 
+    @property
+    def is_used(self) -> bool:
+        """Whether the used ring has something that `get_used` has not returned yet."""
+        return self.rings.load(USED_IDX) != self._next_used
+
     def needs(self, buffers: int) -> int:
         """How many descriptors a chain of so many buffers takes: in an indirect table, one."""
         return 1 if self.indirect_desc and buffers > 1 else buffers

@@ -26,6 +26,11 @@ class DriverQueues:
         """(queue, the sender's head) of what the device has, in the order in which it was made available."""
         return list(self._in_ring)
 
+    @property
+    def is_used(self) -> bool:
+        """Whether the device has given something back that `used` has not returned yet."""
+        return any(queue.is_used for queue in self.queues.values())
+
     def name_of(self, queue: int, in_ring: int) -> int:
         """The sender's head of a chain in the ring; of one that is not there, the same."""
         return self._names.get((queue, in_ring), in_ring)

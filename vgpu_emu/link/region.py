@@ -47,19 +47,19 @@ class HostVisibleRegion:
         slot: Slot = self._slots.peekitem(index - 1)[1]
         return slot if slot.offset + slot.length > offset else None
 
-    def map(self, offset: int, length: int, memory: Memory) -> None:
-        """Show `memory`. The region holds it until unmapped. Raises OSError: EINVAL where it does not fit, is not
-        whole pages or the memory is shorter; EEXIST where a slot starts.
+    def map(self, offset: int, length: int, memory: Memory, start: int = 0) -> None:
+        """Show `memory` from its byte `start` on. The region holds it until unmapped. Raises OSError: EINVAL where it
+        does not fit, is not whole pages or the memory is shorter; EEXIST where a slot starts.
 
         Whether another slot is overlapped is for the VMM to ask before, or to `cut` it, as not every VMM asks.
         """
         if not 0 <= offset < offset + length <= self.size or offset % PAGE_SIZE or length % PAGE_SIZE:
             raise OSError(EINVAL, f"[{offset:#x}, +{length:#x}) in a region of {self.size:#x} bytes")
-        if length > memory.size:
-            raise OSError(EINVAL, f"{length:#x} bytes of a memory of {memory.size:#x}")
+        if start < 0 or start % PAGE_SIZE or start + length > memory.size:
+            raise OSError(EINVAL, f"{length:#x} bytes from {start:#x} on of a memory of {memory.size:#x}")
         if offset in self._slots:
             raise OSError(EEXIST, f"a slot starts at {offset:#x}")
-        self._add(Slot(offset, length, memory.hold()))
+        self._add(Slot(offset, length, memory.hold(), start))
 
     def unmap(self, offset: int) -> None:
         """Raises OSError: EINVAL where no slot starts."""

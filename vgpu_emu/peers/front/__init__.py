@@ -1,0 +1,1 @@
+"""A vhost-user front-end: our guest on somebody else's device."""
