@@ -12,6 +12,7 @@ from vgpu_emu.guest.driver import Driver
 from vgpu_emu.guest.probe import VERSION_1, accept_features
 from vgpu_emu.host.dmabuf import MAX_FDS, Kernel
 from vgpu_emu.host.renderer import Renderer, RendererLimits
+from vgpu_emu.host.setup import HostSetup
 from vgpu_emu.ids import BlobId, ResourceId
 from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.link.region import HostVisibleRegion
@@ -19,10 +20,9 @@ from vgpu_emu.memory import PAGE_SIZE, Memory
 from vgpu_emu.trace.log import Log
 from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_emu.vmm.command import Capset
-from vgpu_emu.vmm.commands import COMMANDS
 from vgpu_emu.vmm.device import Device
-from vgpu_emu.vmm.displays import Displays
 from vgpu_emu.vmm.profiles import Profile
+from vgpu_emu.vmm.setup import VmmSetup
 from vgpu_emu.vmm.state import Blob, DeviceLimits
 from vgpu_emu.vocabulary import Dialect, HostAttribute, Pgprot, conflicts
 from vgpu_wire.blob import MapCache
@@ -170,18 +170,22 @@ def assemble(config: Config, log: Log) -> Parts:
     host = assemble_host(config, log)
     if config.guest_memory:
         host.memory.add(0, mmap.mmap(-1, config.guest_memory))
-    features = accept_features(offered(config))
+    return Parts(driver=driver_for(host), **asdict(host))
+
+
+def driver_for(host: HostParts) -> Driver:
+    """A driver that has accepted the features of the configuration. Raises ValueError if the device does not agree."""
+    config, features = host.config, accept_features(offered(host.config))
     if not host.device.negotiate(features):
         raise ValueError(f"the device refuses these features: {', '.join(f.name for f in sorted(features))}")
-    driver = Driver(
+    return Driver(
         host.region if config.host_visible else None,
         features=features,
-        log=log,
+        log=host.log,
         config=DeviceConfig(host.device, features),
         memory=host.memory,
         memory_size=config.guest_memory,
     )
-    return Parts(driver=driver, **asdict(host))
 
 
 def assemble_host(config: Config, log: Log, region: HostVisibleRegion | None = None) -> HostParts:
@@ -191,33 +195,13 @@ def assemble_host(config: Config, log: Log, region: HostVisibleRegion | None = N
     """
     log.note("machine", "assembled", dialect=config.dialect.value, ioctl=config.ioctl, profile=config.profile.name)
     kernel, own_region, aliases = _kernel_and_region(config, log)
-    renderer = Renderer(
-        kernel,
-        guess=config.guess,
-        backing=config.backing,
-        limits=config.renderer_limits,
-        opaque=config.opaque_renderer,
-        tagged=config.tagged_blobs,
-    )
     memory = GuestMemory(sparse=config.sparse_memory)
-    device = Device(
-        config.profile,
-        region or own_region,
-        memory,
-        dialect=config.dialect,
-        log=log,
-        commands=COMMANDS,
-        displays=Displays(config.scanouts),
-        capsets=config.capsets,
-        blob_alignment=config.blob_alignment,
-        map_infos=config.map_infos,
-        limits=config.device_limits,
-    )
+    device = vmm_setup(config).device(config.profile, region or own_region, memory, log)
     if aliases is not None:
         aliases.follow(device.resources)
     return HostParts(
         kernel=kernel,
-        renderer=renderer,
+        renderer=host_setup(config).renderer(kernel, config.backing),
         region=device.region,
         memory=memory,
         device=device,
@@ -227,14 +211,36 @@ def assemble_host(config: Config, log: Log, region: HostVisibleRegion | None = N
     )
 
 
+def host_setup(config: Config) -> HostSetup:
+    return HostSetup(
+        posting=config.dialect if config.ioctl else None,
+        max_fds=config.max_fds,
+        guess=config.guess,
+        limits=config.renderer_limits,
+        opaque=config.opaque_renderer,
+        tagged=config.tagged_blobs,
+    )
+
+
+def vmm_setup(config: Config) -> VmmSetup:
+    return VmmSetup(
+        dialect=config.dialect,
+        scanouts=config.scanouts,
+        capsets=config.capsets,
+        blob_alignment=config.blob_alignment,
+        map_infos=config.map_infos,
+        limits=config.device_limits,
+    )
+
+
 def _kernel_and_region(config: Config, log: Log) -> "tuple[Kernel, HostVisibleRegion, AliasWatch | None]":
     """Those of the configuration; with a platform, watched ones."""
-    posting = config.dialect if config.ioctl else None
+    host = host_setup(config)
     if config.platform is None:
-        return Kernel(posting, max_fds=config.max_fds), HostVisibleRegion(config.host_visible), None
+        return host.kernel(), HostVisibleRegion(config.host_visible), None
     # the attribute models cost as much to import as all the rest
     from vgpu_emu.aliasing import AliasWatch, WatchedKernel, WatchedRegion
 
     aliases = AliasWatch(config.platform, log, config.profile.name)
-    kernel = WatchedKernel(aliases, posting, max_fds=config.max_fds)
+    kernel = WatchedKernel(aliases, host.posting, max_fds=config.max_fds)
     return kernel, WatchedRegion(aliases, config.host_visible), aliases

@@ -7,7 +7,7 @@ import fcntl
 import mmap
 import os
 from collections.abc import Iterable
-from errno import EFBIG, ENODEV, ENXIO
+from errno import EFBIG, EINVAL, ENODEV, ENXIO
 from typing import NamedTuple, Self
 
 from vgpu_emu.ids import Fd
@@ -37,6 +37,21 @@ class Memory:
             os.close(fileno)
             raise
         return cls(size, fileno)
+
+    @classmethod
+    def received(cls, fileno: int) -> Self:
+        """The memory of a descriptor from another process, which is taken over: closed here with the last holder, or
+        at once with OSError: EINVAL for anything but a memfd whose size is sealed against shrinking.
+
+        A file that can shrink kills who reads what is gone from it (SIGBUS).
+        """
+        try:
+            if not fcntl.fcntl(fileno, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK:
+                raise OSError(EINVAL, "a memfd that can shrink")
+            return cls(os.fstat(fileno).st_size, fileno)
+        except OSError:
+            os.close(fileno)
+            raise
 
     def hold(self) -> Self:
         if not self.holders:
@@ -70,6 +85,11 @@ class Memory:
     def _access(self, offset: int, length: int) -> mmap.mmap:
         if not 0 <= offset <= offset + length <= self.size:
             raise OSError(ENXIO, f"[{offset:#x}, +{length:#x}) is outside of {self.size:#x} bytes")
+        return self._pages or self.map()
+
+    def map(self) -> mmap.mmap:
+        """All of it in the address space of this process, until the last holder is gone; `read` and `write` do it when
+        they need it. Raises OSError: ENODEV for a size-only backing, ENOMEM."""
         if self._pages is None:
             if self.fileno is None:
                 raise OSError(ENODEV, "a size-only backing has no bytes")

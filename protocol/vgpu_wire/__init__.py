@@ -18,6 +18,7 @@ private        numbers that real stacks use and the specification does not have
 messages       message type -> structure; parse_message, type_name, OK_RESPONSE
 context_stream the command stream of the emulator's own renderer: the payload of SUBMIT_3D
 renderer_link  the emulator's own link between VMM and host: questions and answers
+process_link   packets between the processes of one machine
 errors         WireError: bytes that are no message, values that have no bytes
 layout         Record, the base of every structure; to_fields: a record as plain values under the names of C
 terms          le32 and the other words that layouts are written in; Records, a lazy array of structures
