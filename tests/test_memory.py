@@ -1,7 +1,7 @@
 """Memory: real pages or a size alone, and who holds it."""
 
 import os
-from errno import EFBIG, ENODEV, ENXIO
+from errno import EFBIG, EINVAL, ENODEV, ENXIO
 from pathlib import Path
 
 import pytest
@@ -87,3 +87,33 @@ def test_nobody_can_change_the_size_of_memory() -> None:
         with pytest.raises(PermissionError):
             os.truncate(memory.fileno, size)
     memory.release()
+
+
+def test_memory_that_another_process_passed_is_the_same() -> None:
+    made = Memory.memfd(4096, "made")
+    received = Memory.received(os.dup(made.fileno or -1))
+    made.write(7, b"seven")
+    assert (received.size, received.read(7, 5), received.identity) == (4096, b"seven", made.identity)
+    made.release()
+    received.write(0, b"still there")
+    received.release()
+
+
+def test_file_that_can_shrink_is_no_memory() -> None:
+    for fileno in (os.memfd_create("open", os.MFD_ALLOW_SEALING), os.open("/dev/null", os.O_RDWR)):
+        with pytest.raises(OSError, match=r"can shrink|Invalid argument") as refused:
+            Memory.received(fileno)
+        assert refused.value.errno == EINVAL
+        with pytest.raises(OSError, match="Bad file"):
+            os.fstat(fileno)
+
+
+def test_mapping_ahead_of_use_is_the_mapping_of_every_use() -> None:
+    memory = Memory.memfd(4096, "mapped")
+    pages = memory.map()
+    memory.write(0, b"here")
+    assert pages[:4] == b"here"
+    assert memory.map() is pages
+    memory.release()
+    with pytest.raises(OSError, match="no bytes"):
+        Memory(4096, None).map()

@@ -4,7 +4,7 @@ It looks on from outside: a kernel and a host visible region that tell what was 
 guest's notes. What crosses the links is the same with it and without; where no platform is chosen there is none of it.
 """
 
-from collections.abc import Mapping as ReadOnly
+from collections.abc import Callable
 
 import msgspec
 
@@ -16,7 +16,6 @@ from vgpu_emu.ids import ResourceId
 from vgpu_emu.link.region import HostVisibleRegion, Slot
 from vgpu_emu.memory import Memory
 from vgpu_emu.trace.log import GUEST, HOST, VMM, Log, Note
-from vgpu_emu.vmm.state import Blob, Resource
 from vgpu_emu.vocabulary import Dialect, Pgprot
 
 #: a part of a buffer: its first byte, and how many
@@ -49,24 +48,25 @@ class AliasWatch:
         self._log = log
         self._vmm = vmm
         self._guest_types = {pgprot: platform.derive(pgprot).effective for pgprot in Pgprot}
-        self._buffers: dict[Memory, _Buffer] = {}
+        #: by the identity of its memory
+        self._buffers: dict[tuple[int, int], _Buffer] = {}
         self._slots: dict[int, _Slot] = {}
 
-    def exported(self, buf: DmaBuf) -> None:
-        """A driver has a new buffer, which it maps, and so does its GPU."""
-        views = self.platform.host_views(buf.ops.attribute) or ()
-        buffer = _Buffer(f"dma-buf {buf.inode}", views[0] if views else None, [])
+    def exported(self, inode: int, ops: DmaBufOps, size: int, identity: tuple[int, int]) -> None:
+        """A driver has a new buffer of `size` bytes, which it maps, and so does its GPU."""
+        views = self.platform.host_views(ops.attribute) or ()
+        buffer = _Buffer(f"dma-buf {inode}", views[0] if views else None, [])
         for role, effective in zip((Role.EXPORTER, Role.GPU), views, strict=False):
-            buffer.own.append(self._map(HOST, "export", buffer, (0, buf.memory.size), effective, role, buf.ops.name))
-        self._buffers[buf.memory] = buffer
+            buffer.own.append(self._map(HOST, "export", buffer, (0, size), effective, role, ops.name))
+        self._buffers[identity] = buffer
 
-    def released(self, buf: DmaBuf) -> None:
-        for mapping in self._buffers.pop(buf.memory).own:
+    def released(self, identity: tuple[int, int]) -> None:
+        for mapping in self._buffers.pop(identity).own:
             self.checker.unmap(mapping)
 
     def slot_mapped(self, shown: Slot) -> None:
         """The VMM's mmap of a dma-buf has the page protection that the exporter's mmap gives it: the exporter's own."""
-        buffer = self._buffers.get(shown.memory)
+        buffer = self._buffers.get(shown.memory.identity)
         if buffer is None:
             return
         slot = self._slots[shown.offset] = _Slot(buffer, [], {})
@@ -84,18 +84,17 @@ class AliasWatch:
                 for mapping in mappings:
                     self.checker.unmap(mapping)
 
-    def follow(self, resources: ReadOnly[ResourceId, Resource]) -> None:
-        """Listen to the guest's notes. resources: the device's, which know where in the region a blob is."""
+    def follow(self, place: Callable[[ResourceId], tuple[int, int] | None]) -> None:
+        """Listen to the guest's notes. place: where in the region the device has mapped a blob, and its bytes."""
 
         def listen(note: Note) -> None:
             heard = {"pgprot": self._guest_mapped, "munmap": self._guest_unmapped}.get(note.name)
             if heard is not None:
-                blob = resources.get(note.values["resource_id"])
-                if not isinstance(blob, Blob) or blob.offset is None:
-                    return
-                slot = self._slots.get(blob.offset)
-                if slot is not None:
-                    heard(note, slot, (note.values.get("pgoff", 0), note.values.get("length", blob.mapped_length)))
+                there = place(note.values["resource_id"])
+                if there is not None and there[0] in self._slots:
+                    offset, length = there
+                    part = note.values.get("pgoff", 0), note.values.get("length", length)
+                    heard(note, self._slots[offset], part)
 
         self._log.listeners.append(listen)
 
@@ -132,13 +131,15 @@ class WatchedKernel(Kernel):
 
     def dma_buf_export(self, memory: Memory, ops: DmaBufOps) -> DmaBuf:
         buf = super().dma_buf_export(memory, ops)
-        self._watch.exported(buf)
+        self._watch.exported(buf.inode, ops, memory.size, memory.identity)
         return buf
 
     def put(self, buf: DmaBuf) -> None:
+        # the last reference closes the memory
+        identity = buf.memory.identity
         super().put(buf)
         if not buf.refs:
-            self._watch.released(buf)
+            self._watch.released(identity)
 
 
 class WatchedRegion(HostVisibleRegion):

@@ -2,6 +2,7 @@
 
 import mmap
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from vgpu_emu.vmm.command import Capset
 from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.profiles import Profile
 from vgpu_emu.vmm.setup import VmmSetup
-from vgpu_emu.vmm.state import Blob, DeviceLimits
+from vgpu_emu.vmm.state import Blob, DeviceLimits, place_of
 from vgpu_emu.vocabulary import Dialect, HostAttribute, Pgprot, conflicts
 from vgpu_wire.blob import MapCache
 from vgpu_wire.device import Config as DeviceConfiguration
@@ -198,7 +199,7 @@ def assemble_host(config: Config, log: Log, region: HostVisibleRegion | None = N
     memory = GuestMemory(sparse=config.sparse_memory)
     device = vmm_setup(config).device(config.profile, region or own_region, memory, log)
     if aliases is not None:
-        aliases.follow(device.resources)
+        aliases.follow(partial(place_of, device.resources))
     return HostParts(
         kernel=kernel,
         renderer=host_setup(config).renderer(kernel, config.backing),

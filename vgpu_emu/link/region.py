@@ -61,6 +61,10 @@ class HostVisibleRegion:
             raise OSError(EEXIST, f"a slot starts at {offset:#x}")
         self._add(Slot(offset, length, memory.hold(), start))
 
+    def place(self, slot: Slot) -> None:
+        """Show a slot just as another process has it. Its memory is taken over, not held once more."""
+        self._add(slot)
+
     def unmap(self, offset: int) -> None:
         """Raises OSError: EINVAL where no slot starts."""
         slot: Slot | None = self._slots.get(offset)

@@ -50,9 +50,12 @@ class Seqpacket:
         self.timeout = timeout
         self.max_message = max_message
         end.settimeout(timeout)
+        # Linux calls a socket writable while a quarter of this is in use; it may give less
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * PACKET_SIZE)
 
-    def fileno(self) -> int:
-        return self._socket.fileno()
+    def set_timeout(self, timeout: float | None) -> None:
+        self.timeout = timeout
+        self._socket.settimeout(timeout)
 
     def close(self) -> None:
         self._socket.close()

@@ -1,7 +1,7 @@
 """What the device knows: resources, contexts, limits."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from itertools import accumulate
 
@@ -136,6 +136,12 @@ class Blob(msgspec.Struct):
 
 
 Resource = Image | Blob
+
+
+def place_of(resources: Mapping[ResourceId, Resource], resource_id: ResourceId) -> tuple[int, int] | None:
+    """Where in the region a blob is mapped: offset and bytes. None: nowhere, or there is no such blob."""
+    blob = resources.get(resource_id)
+    return (blob.offset, blob.mapped_length) if isinstance(blob, Blob) and blob.offset is not None else None
 
 
 class Context(msgspec.Struct):
