@@ -1,7 +1,7 @@
 """The event log on disk: JSON lines, a header and then an event a line; every other header starts another run.
 
-Bytes are hex, so that grep finds a resource id in them. A file is somebody else's until it was read whole: every line has
-a type, nothing unknown is skipped, and size, lines and events have limits.
+Bytes are hex, so that grep finds a resource id in them. A file is somebody else's until it was read whole: every line
+has a type, nothing unknown is skipped, and size, lines and events have limits.
 """
 
 import re

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from enum import Enum, IntFlag
+from typing import NamedTuple
 
 from vgpu_wire.blob import MAP_CACHE_MASK, BlobFlag, BlobMem, MapCache
 from vgpu_wire.context_stream import ExporterKind, StreamOp
-from vgpu_wire.control import CtrlFlag
+from vgpu_wire.control import CtrlFlag, CtrlType
 from vgpu_wire.device import ConfigEvent
 from vgpu_wire.dmabuf import (
     DMA_BUF_IOCTL_EXPORT_SYNC_FILE,
@@ -32,50 +33,60 @@ _IOCTLS = {
 }
 
 
-def _one_of(members: type[Enum]) -> Words:
-    names = {member.value: member.name for member in members}
-    return lambda value: names.get(value, "unknown")
+class OneOf(NamedTuple):
+    """The words for one of several numbers. mask: the bits that they are in; others are shown beside: ``WC + 0x30``.
+
+    other: of a number that has no name.
+    """
+
+    names: Mapping[int, str]
+    mask: int = (1 << 64) - 1
+    other: Words = lambda _value: "unknown"
+
+    def __call__(self, value: int) -> str:
+        part, rest = value & self.mask, value & ~self.mask
+        name = self.names.get(part) or self.other(part)
+        return f"{name} + {rest:#x}" if rest else name
 
 
-def _bits_of(flags: type[IntFlag]) -> Words:
-    def words(value: int) -> str:
-        known = [flag for flag in flags if value & flag]
+class BitsOf(NamedTuple):
+    """The words for the bits of a number."""
+
+    flags: type[IntFlag]
+
+    def __call__(self, value: int) -> str:
+        known = [flag for flag in self.flags if value & flag]
         rest = value & ~sum(known)
         return "|".join([str(flag.name) for flag in known] + ([f"{rest:#x}"] if rest else [])) or "none"
 
-    return words
+
+def names_of(members: type[Enum]) -> dict[int, str]:
+    return {member.value: member.name for member in members}
 
 
-def map_info_words(value: int) -> str:
-    """``WC`` for 3; bits beyond the cache mask are shown beside it: ``WC + 0x30``."""
-    cache, rest = value & MAP_CACHE_MASK, value & ~MAP_CACHE_MASK
-    name = _one_of(MapCache)(cache)
-    return f"{name} + {rest:#x}" if rest else name
+def _one_of(members: type[Enum]) -> OneOf:
+    return OneOf(names_of(members))
 
 
-def _context_init_words(value: int) -> str:
-    capset = value & CONTEXT_INIT_CAPSET_ID_MASK
-    return _one_of(CapsetId)(capset) if capset else "default"
-
-
-_FLAGS = _bits_of(CtrlFlag)
+#: of map_info: bits beyond the cache mask are shown beside it
+map_info_words = OneOf(names_of(MapCache), MAP_CACHE_MASK)
 #: (C structure, member) -> the words for its value
-WORDS: Mapping[tuple[str, str], Words] = {
-    ("virtio_gpu_ctrl_hdr", "type"): type_name,
-    ("virtio_gpu_ctrl_hdr", "flags"): _FLAGS,
-    ("virtio_gpu_config", "events_read"): _bits_of(ConfigEvent),
-    ("virtio_gpu_config", "events_clear"): _bits_of(ConfigEvent),
+WORDS: Mapping[tuple[str, str], OneOf | BitsOf] = {
+    ("virtio_gpu_ctrl_hdr", "type"): OneOf(names_of(CtrlType), other=type_name),
+    ("virtio_gpu_ctrl_hdr", "flags"): BitsOf(CtrlFlag),
+    ("virtio_gpu_config", "events_read"): BitsOf(ConfigEvent),
+    ("virtio_gpu_config", "events_clear"): BitsOf(ConfigEvent),
     ("virtio_gpu_resource_create_2d", "format"): _one_of(Format),
     ("virtio_gpu_set_scanout_blob", "format"): _one_of(Format),
-    ("virtio_gpu_resource_create_3d", "flags"): _bits_of(ResourceFlag),
+    ("virtio_gpu_resource_create_3d", "flags"): BitsOf(ResourceFlag),
     ("virtio_gpu_resource_create_blob", "blob_mem"): _one_of(BlobMem),
-    ("virtio_gpu_resource_create_blob", "blob_flags"): _bits_of(BlobFlag),
+    ("virtio_gpu_resource_create_blob", "blob_flags"): BitsOf(BlobFlag),
     ("virtio_gpu_resp_map_info", "map_info"): map_info_words,
     ("virtio_gpu_resp_capset_info", "capset_id"): _one_of(CapsetId),
     ("virtio_gpu_get_capset", "capset_id"): _one_of(CapsetId),
-    ("virtio_gpu_ctx_create", "context_init"): _context_init_words,
+    ("virtio_gpu_ctx_create", "context_init"): OneOf({0: "default"} | names_of(CapsetId), CONTEXT_INIT_CAPSET_ID_MASK),
     ("vgpu_emu_stream_hdr", "opcode"): _one_of(StreamOp),
     ("vgpu_emu_stream_alloc", "exporter"): _one_of(ExporterKind),
     ("vgpu_emu_question", "op"): _one_of(Op),
-    ("vgpu_emu_question_ioctl", "request"): lambda value: _IOCTLS.get(value, "unknown"),
+    ("vgpu_emu_question_ioctl", "request"): OneOf(_IOCTLS),
 }
