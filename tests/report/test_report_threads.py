@@ -6,9 +6,9 @@ from support import create
 
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.lockstep import Lockstep
-from vgpu_emu.report.threads import is_question, threads
+from vgpu_emu.report.threads import threads
 from vgpu_emu.trace.ladder import rungs
-from vgpu_emu.trace.log import CONTROLQ, GUEST, VMM, Message, Note
+from vgpu_emu.trace.log import CONTROLQ, GUEST, VMM, Message, Note, is_question
 from vgpu_wire.control import CtrlType, HeaderOnly
 
 EVENTS = lockstep_run(ioctl=True)[0]

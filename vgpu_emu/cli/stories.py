@@ -1,6 +1,6 @@
 """What the commands have found, as stories for the page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vgpu_emu.attributes.alias_rules import Verdict
@@ -16,6 +16,7 @@ from vgpu_emu.replaying import HOST_VISIBLE, Difference
 from vgpu_emu.replaying import Outcome as Replayed
 from vgpu_emu.report.kinds import host_kind, map_info_kind, pgprot_kind
 from vgpu_emu.report.story import Fact, Outcome, Run, Story, Walk
+from vgpu_emu.trace.log import Event, Message
 from vgpu_emu.trace.words import map_info_words
 from vgpu_emu.vocabulary import HostAttribute, Pgprot
 
@@ -44,6 +45,7 @@ _REPLAY = (
     "The requests that a driver once sent, sent again to the emulated device, and its answers beside those that were "
     "recorded. Compared are the type of each answer, the fence in it, and map_info of blobs that were named."
 )
+_LOG = "Every message of an event log, byte by byte, what the parties noted, and the map of the host visible region."
 _CASE = "The guest writes, tells the GPU, and the GPU reads, some times over."
 _WALK = "Host, guest and GPU write the same bytes in turn, and the next one reads them."
 
@@ -89,6 +91,18 @@ def replay_story(name: str, profile: str, replayed: Replayed, features: str | No
         region_size=HOST_VISIBLE,
     )
     return Story(title="Does the device answer as recorded?", lede=_REPLAY, settings=settings, runs=[run])
+
+
+def log_story(name: str, runs: Mapping[str, Sequence[Event]]) -> Story:
+    """The events of a file of this name, and nothing that they do not say themselves. runs: name -> events."""
+    told = [_recorded(run, events) for run, events in runs.items()]
+    return Story(title="What crossed the links", lede=_LOG, settings=[("log", name)], runs=told)
+
+
+def _recorded(name: str, events: Sequence[Event]) -> Run:
+    messages = sum(isinstance(event, Message) for event in events)
+    says = f"{messages} messages, {len(events) - messages} notes."
+    return Run(name=name or "The run", outcome=Outcome.RECORDED, says=says, events=events, region_size=HOST_VISIBLE)
 
 
 def _difference(found: Difference) -> tuple[str, str]:

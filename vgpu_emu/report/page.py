@@ -32,6 +32,7 @@ SIGNS = {
     Outcome.DIFFERENT: "\N{NOT EQUAL TO}",
     Outcome.SAME: "\N{CHECK MARK}",
     Outcome.AGREE: "\N{CHECK MARK}",
+    Outcome.RECORDED: "\N{BULLET}",
 }
 
 

@@ -8,9 +8,9 @@ slice is on both tracks. What a party notes is an instant.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vgpu_emu.report.threads import Thread, is_question, threads
+from vgpu_emu.report.threads import Thread, threads
 from vgpu_emu.trace.ladder import Rung, rungs
-from vgpu_emu.trace.log import GUEST, HOST, RENDERER, VMM, Event, Message
+from vgpu_emu.trace.log import GUEST, HOST, RENDERER, VMM, Event, Message, is_question
 
 if TYPE_CHECKING:
     from perfetto.trace_builder.proto_builder import TraceProtoBuilder

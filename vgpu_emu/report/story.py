@@ -29,6 +29,8 @@ class Outcome(Enum):
     DIFFERENT = "answered differently"
     SAME = "answered as recorded"
     AGREE = "agree"
+    #: of a log: nobody judges it
+    RECORDED = "recorded"
 
 
 class Fact(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from vgpu_emu.trace.log import GUEST, RENDERER, VMM, Event, Message, Note
+from vgpu_emu.trace.log import RENDERER, Event, Message, Note, is_question
 from vgpu_wire.blob import ResourceCreateBlob
 from vgpu_wire.context_stream import StreamAlloc, stream_commands
 from vgpu_wire.errors import WireError
@@ -35,11 +35,6 @@ class Thread(msgspec.Struct):
     answers: int | None = None
     answered: int | None = None
     resource: int | None = None
-
-
-def is_question(event: Message) -> bool:
-    """Whether a message is a request or a question, not the answer to one."""
-    return event.sender == (VMM if event.link == RENDERER else GUEST)
 
 
 def threads(events: Iterable[Event]) -> list[Thread]:

@@ -17,6 +17,8 @@ from vgpu_wire.messages import is_response
 MAX_LINE = 1 << 26
 #: bytes of a message, however it is written
 MAX_MESSAGE = MAX_LINE // 2
+#: of a recorder's clock, 31 years; what is later is as good as not recorded
+MAX_SECONDS = 1e9
 
 Direction = Literal["request", "response"]
 REQUEST: Direction = "request"
@@ -31,7 +33,7 @@ class Exchange(msgspec.Struct, frozen=True):
     """A request and its response; one of them may be empty. order: its number in the capture, else its line's, from 1.
 
     queue: ``controlq``, ``cursorq``; None: not known. cmd: what the recorder called it. capacity: device-writable bytes
-    of the request; None: not recorded.
+    of the request; None: not recorded. seconds: when, by the recorder's clock; None: not recorded.
     """
 
     order: int
@@ -40,6 +42,7 @@ class Exchange(msgspec.Struct, frozen=True):
     request: bytes = b""
     response: bytes = b""
     capacity: int | None = None
+    seconds: float | None = None
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -69,8 +72,9 @@ class _Line(msgspec.Struct):
     cmd: str | None = None
     request: str | None = None
     response: str | None = None
-    #: lengths of the writable descriptors, if they are what they should be
+    #: lengths of the writable descriptors, and seconds, if they are what they should be
     inn: Any = None
+    t: Any = None
 
 
 #: how lines start of JSON that is no capture: of an array, of an object on many lines
@@ -156,12 +160,16 @@ def _capture_line(line: bytes, name: str, number: int) -> Iterator[Item]:
             yield Unreadable(order, read.queue, direction, "hex", path, error.offset, error.detail)
     if any(messages):
         request, response = messages
-        yield Exchange(order, read.queue, read.cmd, request, response, _capacity(read.inn))
+        yield Exchange(order, read.queue, read.cmd, request, response, _capacity(read.inn), _seconds(read.t))
 
 
 def _capacity(lengths: Any) -> int | None:
     plain = isinstance(lengths, list) and all(type(length) is int and 0 <= length <= MAX_MESSAGE for length in lengths)
     return min(sum(lengths), MAX_MESSAGE) if plain else None
+
+
+def _seconds(time: Any) -> float | None:
+    return float(time) if type(time) in {int, float} and 0 <= time <= MAX_SECONDS else None
 
 
 class _HexReader:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from vgpu_emu.trace.log import GUEST, RENDERER, VMM, Event, Message, Note
+from vgpu_emu.trace.log import FENCES, GUEST, RENDERER, VMM, Event, Message, Note
 from vgpu_emu.trace.words import WORDS, map_info_words
 from vgpu_emu.vocabulary import Dialect
 from vgpu_wire.context_stream import StreamHdr, stream_commands
@@ -20,7 +20,7 @@ from vgpu_wire.errors import WireError
 from vgpu_wire.layout import Record
 from vgpu_wire.messages import is_response, parse_message, type_name
 from vgpu_wire.render import CmdSubmit
-from vgpu_wire.renderer_link import Answer, Ioctl, Op, Question, parse_question
+from vgpu_wire.renderer_link import Answer, Ioctl, Op, Question, Signal, parse_question
 
 
 class Rung(msgspec.Struct, frozen=True):
@@ -33,6 +33,13 @@ class Rung(msgspec.Struct, frozen=True):
     detail: str
 
 
+def ladder_lines(events: Iterable[Event]) -> Iterator[str]:
+    """A line an event: seconds, from whom to whom, what, and its members in words."""
+    for rung in rungs(events):
+        ends = f"{rung.sender} -> {rung.receiver}" if rung.receiver else rung.sender
+        yield f"{rung.seconds:12.6f}  {ends:<13}  {rung.says} {rung.detail}".rstrip()
+
+
 def rungs(events: Iterable[Event]) -> Iterator[Rung]:
     """The ladder of these events. An answer is read by what was asked: on a virtqueue by the same chain before, on the
     renderer link by the question before."""
@@ -42,9 +49,11 @@ def rungs(events: Iterable[Event]) -> Iterator[Rung]:
     for event in events:
         if isinstance(event, Note):
             if event.name == "assembled":
-                dialect = Dialect(event.values["dialect"])
+                dialect = _dialect(event.values.get("dialect"))
             detail = _pairs({name: value for name, value in event.values.items() if value is not None})
             yield Rung(event.seconds, event.who, None, event.name, detail)
+        elif event.link == FENCES:
+            yield Rung(event.seconds, event.sender, event.receiver, *_signal(event.data))
         elif event.link != RENDERER:
             rung = _control_rung(event)
             if event.sender == GUEST:
@@ -57,6 +66,18 @@ def rungs(events: Iterable[Event]) -> Iterator[Rung]:
             yield Rung(event.seconds, event.sender, event.receiver, *_asks(asked))
         else:
             yield Rung(event.seconds, event.sender, event.receiver, *_answers(event, asked, dialect))
+
+
+def _dialect(value: Any) -> Dialect | None:
+    """None also for a word of a log that we have not written."""
+    return next((dialect for dialect in Dialect if dialect.value == value), None)
+
+
+def _signal(data: bytes) -> tuple[str, str]:
+    try:
+        return "signal", ", ".join(_members(Signal.parse(data)))
+    except WireError as unreadable:
+        return "?", str(unreadable)
 
 
 def _control_rung(event: Message) -> Rung:
@@ -134,7 +155,8 @@ def _answers(event: Message, asked: Question | None, dialect: Dialect | None) ->
     except WireError as unreadable:
         return "?", str(unreadable)
     if answer.errno:
-        return errorcode.get(answer.errno, str(answer.errno)), os.strerror(answer.errno)
+        name = errorcode.get(answer.errno)
+        return (name, os.strerror(answer.errno)) if name else (str(answer.errno), "no errno")
     if isinstance(asked, Ioctl) and asked.request == DMA_BUF_IOCTL_INFO:
         return "0", _info(answer.data, dialect)
     if asked is not None and asked.op == Op.GET_MAP_INFO:

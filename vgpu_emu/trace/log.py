@@ -44,6 +44,11 @@ class Note(msgspec.Struct, frozen=True, gc=False, tag=True):
 Event = Message | Note
 
 
+def is_question(event: Message) -> bool:
+    """Whether a message is a request or a question, not the answer to one."""
+    return event.sender == (VMM if event.link == RENDERER else GUEST)
+
+
 class RequestChain(Protocol):
     """What a descriptor chain has that is logged."""
 

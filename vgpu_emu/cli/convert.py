@@ -1,0 +1,157 @@
+"""``vgpu-emu convert``: an event log, or a capture, in another format."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, BinaryIO, Literal
+
+from cyclopts import Parameter
+
+from vgpu_emu.cli.inputs import InputFile, input_name, read_input
+from vgpu_emu.cli.output import write_file, write_html, write_perfetto
+from vgpu_emu.cli.stories import log_story
+from vgpu_emu.cli.style import printable
+from vgpu_emu.cli.usage import UsageError
+from vgpu_emu.report.mermaid import mermaid_of_runs
+from vgpu_emu.trace.capture import Exchange, Unreadable, read_messages
+from vgpu_emu.trace.exchanges import capture_lines, events_of
+from vgpu_emu.trace.ladder import ladder_lines
+from vgpu_emu.trace.log import Event
+from vgpu_emu.trace.logfile import LogError, Runs, is_log, read_log
+from vgpu_emu.trace.pcapng import pcapng
+from vgpu_emu.trace.qemu import qemu_lines
+
+FormatName = Literal["pcapng", "ladder", "capture", "qemu", "mermaid", "perfetto", "html"]
+_SUFFIXES: Mapping[str, FormatName] = {
+    ".pcapng": "pcapng",
+    ".txt": "ladder",
+    ".jsonl": "capture",
+    ".trace": "qemu",
+    ".mmd": "mermaid",
+    ".pftrace": "perfetto",
+    ".html": "html",
+}
+
+
+def convert(
+    log: InputFile,
+    out: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    /,
+    *,
+    format_: Annotated[FormatName | None, Parameter(name="--format")] = None,
+    run: int | None = None,
+) -> int:
+    """Write an event log in another format.
+
+    The format is that of OUT's suffix: .pcapng for Wireshark (see: vgpu-emu dissector), .txt the ladder, .jsonl a
+    capture, for decode and replay, .trace the lines of QEMU's -trace 'virtio_gpu*', .mmd a Mermaid diagram, .pftrace a
+    trace for ui.perfetto.dev, .html a page.
+
+    Examples:
+
+        vgpu-emu demo cache --log run.jsonl
+
+        vgpu-emu convert run.jsonl run.pcapng
+
+        vgpu-emu convert run.jsonl - --format ladder --run 2
+
+        vgpu-emu convert capture.jsonl capture.html
+
+    Parameters
+    ----------
+    log
+        An event log, as --log FILE writes it; or what decode reads, a capture or hex. - is standard input.
+    out
+        The file to write; - is standard output.
+    format_
+        The format, whatever the suffix.
+    run
+        Only this run of the log, from 1.
+    """
+    chosen = format_ or _format_of(out)
+    runs = _chosen(_read(log), run, input_name(log))
+    if chosen == "capture" and len(runs) > 1:
+        raise UsageError(f"a capture is one run, {input_name(log)} has {len(runs)}: {_listed(runs)}")
+    target = Path("/dev/stdout") if out == "-" else Path(out)
+    if chosen == "html":
+        write_html(target, log_story(input_name(log), runs))
+    elif chosen == "perfetto":
+        write_perfetto(target, runs)
+    elif out == "-":
+        _print(_WRITERS[chosen](runs))
+    else:
+        write_file(target, b"".join(_WRITERS[chosen](runs)))
+    return 0
+
+
+def _format_of(out: str) -> FormatName:
+    chosen = _SUFFIXES.get(Path(out).suffix)
+    if chosen is None:
+        known = ", ".join(f"{suffix} ({name})" for suffix, name in _SUFFIXES.items())
+        what = "standard output has no suffix" if out == "-" else f"no format has the suffix of {printable(out)}"
+        raise UsageError(f"{what}: use --format NAME, or one of {known}")
+    return chosen
+
+
+def _read(file: str) -> Runs:
+    """The runs of the file. Raises UsageError at the first line that is neither a log's nor a capture's."""
+    read: list[Runs | Exchange | Unreadable] = list(read_input(file, _either))
+    exchanges = []
+    for item in read:
+        if isinstance(item, Unreadable):
+            raise UsageError(f"{item.path}: {item.detail}")
+        if not isinstance(item, Exchange):
+            return item
+        exchanges.append(item)
+    if not exchanges:
+        raise UsageError(f"there is no event and no message in {input_name(file)}")
+    return {"": list(events_of(exchanges))}
+
+
+def _either(stream: BinaryIO, name: str) -> Iterator[Runs | Exchange | Unreadable]:
+    if not is_log(stream.peek(1)[:4096] if hasattr(stream, "peek") else b""):
+        yield from read_messages(stream, name)
+        return
+    try:
+        yield read_log(stream, name)
+    except LogError as error:
+        raise UsageError(printable(str(error))) from None
+
+
+def _chosen(runs: Runs, number: int | None, name: str) -> Runs:
+    if number is None:
+        return runs
+    if not 1 <= number <= len(runs):
+        raise UsageError(f"no run {number} in {name}: {_listed(runs)}")
+    return dict([list(runs.items())[number - 1]])
+
+
+def _listed(runs: Runs) -> str:
+    return ", ".join(f"--run {number} is {printable(name) or 'unnamed'}" for number, name in enumerate(runs, 1))
+
+
+def _print(parts: Iterable[bytes]) -> None:
+    sys.stdout.flush()
+    for part in parts:
+        sys.stdout.buffer.write(part)
+
+
+def _ladder(runs: Runs) -> Iterator[bytes]:
+    for name, events in runs.items():
+        if name:
+            yield f"{printable(name)}\n".encode()
+        yield from (f"{printable(line)}\n".encode() for line in ladder_lines(events))
+
+
+def _each(runs: Runs) -> Iterator[Event]:
+    for events in runs.values():
+        yield from events
+
+
+_WRITERS: Mapping[str, Callable[[Runs], Iterable[bytes]]] = {
+    "pcapng": pcapng,
+    "ladder": _ladder,
+    "capture": lambda runs: capture_lines(_each(runs)),
+    "qemu": lambda runs: (f"{line}\n".encode() for events in runs.values() for line in qemu_lines(events)),
+    "mermaid": lambda runs: [mermaid_of_runs(runs).encode()],
+}
