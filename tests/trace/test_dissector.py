@@ -1,7 +1,6 @@
 """The dissector in Debian's tshark: it shows of every message what our own decoder sees in the same bytes."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from vgpu_emu.trace.words import WORDS, BitsOf
 from vgpu_wire.blob import RespMapInfo
 from vgpu_wire.control import FIRST_ERROR, CtrlFlag, CtrlHdr, CtrlType
 from vgpu_wire.errors import WireError
-from vgpu_wire.layout import Record
 from vgpu_wire.messages import MESSAGES, parse_message, type_name
 
 CAPTURES = sorted((ROOT / "tests" / "data" / "captures").glob("*.jsonl"))
@@ -56,13 +54,13 @@ def test_every_message_and_every_question_is_in_it() -> None:
 
 
 @pytest.fixture(scope="module", params=CAPTURES, ids=lambda file: file.stem)
-def capture(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def capture(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A capture's messages, the pcapng file that convert makes of it, and what tshark shows."""
     file = tmp_path_factory.mktemp("tshark") / "capture.pcapng"
     assert main(["convert", str(request.param), str(file)]) == 0
     with request.param.open("rb") as stream:
         exchanges = [item for item in read_messages(stream, "") if isinstance(item, Exchange)]
-    yield list(events_of(exchanges)), file, packets(file)
+    return list(events_of(exchanges)), file, packets(file)
 
 
 @needs_tshark
@@ -96,8 +94,8 @@ def _check_words(record: CtrlHdr, packet: Packet) -> None:
         if words is not None and not member.inherited:
             value, name = getattr(record, member.attribute), f"virtio_gpu.{member.name}"
             if isinstance(words, BitsOf):
-                for flag in words.flags:
-                    assert packet.values(f"{name}.{flag.name}".lower()) == [str(int(bool(value & flag)))]
+                for bit in words.flags:
+                    assert packet.values(f"{name}.{bit.name}".lower()) == [str(int(bool(value & bit)))]
             elif value in words.names:
                 assert words.names[value] in next(field.line for field in packet.fields if field.name == name)
 
@@ -113,12 +111,20 @@ def test_requests_and_answers_of_a_capture_know_each_other(capture: Any) -> None
 
 
 @needs_tshark
-def test_a_filter_finds_exactly_the_messages_with_that_attribute(capture: Any) -> None:
-    messages, file, _ = capture
-    records = [parse_message(message.data) if message.data else None for message in messages]
-    for value in range(1, 4):
-        expected = [n for n, r in enumerate(records, 1) if isinstance(r, RespMapInfo) and r.map_info == value]
-        assert frames(file, f"virtio_gpu.map_info == {value}") == expected
+@pytest.mark.parametrize(("value", "count"), [(0, 1), (2, 1), (3, 201), (4, 0)])
+def test_a_filter_finds_exactly_the_messages_with_that_attribute(value: int, count: int, tmp_path: Path) -> None:
+    capture, file = next(file for file in CAPTURES if file.stem == "virgl64"), tmp_path / "f.pcapng"
+    assert main(["convert", str(capture), str(file)]) == 0
+    records = [parse_message(data) for line in capture.open() for data in _data_of(line)]
+    expected = [n for n, r in enumerate(records, 1) if isinstance(r, RespMapInfo) and r.map_info == value]
+    assert frames(file, f"virtio_gpu.map_info == {value}") == expected
+    assert len(expected) == count
+
+
+def _data_of(line: str) -> list[bytes]:
+    """The request and the answer of a line; the answer to a cursor's command has no bytes, so it has no type."""
+    exchange = json.loads(line)
+    return [bytes.fromhex(exchange[key]) or CtrlHdr().build() for key in ("request", "response")]
 
 
 @needs_tshark
@@ -131,14 +137,20 @@ def test_every_vector_is_shown_or_refused_as_we_do(tmp_path: Path) -> None:
 
 def _check(data: bytes, packet: Packet) -> None:
     """Shown whole, or with the complaint that we have; what is shown of it is right anyhow."""
-    try:
-        record: Record = parse_message(data)
-    except WireError as error:
-        assert f"{error.kind} at offset {error.offset}: {error.path}" in packet.said
+    parsed = _parsed(data)
+    if isinstance(parsed, WireError):
+        assert f"{parsed.kind} at offset {parsed.offset}: {parsed.path}" in packet.said
         assert all(leaf.data == data[leaf.offset : leaf.offset + leaf.size] for leaf in packet.shown())
-        return
-    assert packet.shown() == leaves_of(record, "virtio_gpu")
-    assert not any(text.startswith(("truncated", "trailing")) for text in packet.said)
+    else:
+        assert packet.shown() == leaves_of(parsed, "virtio_gpu")
+        assert not any(text.startswith(("truncated", "trailing")) for text in packet.said)
+
+
+def _parsed(data: bytes) -> CtrlHdr | WireError:
+    try:
+        return parse_message(data)
+    except WireError as error:
+        return error
 
 
 @needs_tshark

@@ -14,9 +14,8 @@ from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import UsageError
 from vgpu_emu.report.mermaid import mermaid_of_runs
 from vgpu_emu.trace.capture import Exchange, Unreadable, read_messages
-from vgpu_emu.trace.exchanges import capture_lines, events_of
-from vgpu_emu.trace.ladder import ladder_lines
-from vgpu_emu.trace.log import Event
+from vgpu_emu.trace.exchanges import capture_of, events_of
+from vgpu_emu.trace.ladder import timed_lines
 from vgpu_emu.trace.logfile import LogError, Runs, is_log, read_log
 from vgpu_emu.trace.pcapng import pcapng
 from vgpu_emu.trace.qemu import qemu_lines
@@ -140,18 +139,13 @@ def _ladder(runs: Runs) -> Iterator[bytes]:
     for name, events in runs.items():
         if name:
             yield f"{printable(name)}\n".encode()
-        yield from (f"{printable(line)}\n".encode() for line in ladder_lines(events))
-
-
-def _each(runs: Runs) -> Iterator[Event]:
-    for events in runs.values():
-        yield from events
+        yield from (f"{printable(line)}\n".encode() for line in timed_lines(events))
 
 
 _WRITERS: Mapping[str, Callable[[Runs], Iterable[bytes]]] = {
     "pcapng": pcapng,
     "ladder": _ladder,
-    "capture": lambda runs: capture_lines(_each(runs)),
+    "capture": lambda runs: [capture_of(events) for events in runs.values()],
     "qemu": lambda runs: (f"{line}\n".encode() for events in runs.values() for line in qemu_lines(events)),
     "mermaid": lambda runs: [mermaid_of_runs(runs).encode()],
 }

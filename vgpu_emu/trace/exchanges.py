@@ -1,15 +1,12 @@
-"""Captures and logs: the exchanges of a capture as events, and the virtqueues of a log as the lines of a capture."""
+"""Captures and logs: the exchanges of a capture as events, and the virtqueues of a log as a capture."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
-
-import msgspec
+from io import BytesIO
 
 from vgpu_emu.trace.capture import Exchange
-from vgpu_emu.trace.log import CONTROLQ, GUEST, QUEUE_NUMBERS, VMM, Event, Message, is_question
-from vgpu_wire.messages import type_name
+from vgpu_emu.trace.log import CONTROLQ, GUEST, VMM, Event, Message
+from vgpu_emu.trace.recorder import Recorder
 
-_encode = msgspec.json.Encoder().encode
 #: a chain's head in a log
 _HEADS = (1 << 63) - 1
 
@@ -29,24 +26,11 @@ def events_of(exchanges: Iterable[Exchange]) -> Iterator[Message]:
             yield Message(seconds, link, VMM, GUEST, exchange.response, head)
 
 
-def capture_lines(events: Iterable[Event]) -> Iterator[bytes]:
-    """A line of a capture for each request on a virtqueue, in order, and its answer; none yet: no ``response``."""
-    rows: list[dict[str, Any]] = []
-    asked: dict[tuple[str, int], list[dict[str, Any]]] = {}
+def capture_of(events: Iterable[Event]) -> bytes:
+    """The lines of a capture: every request on a virtqueue, in order, and its answer."""
+    lines = BytesIO()
+    recorder = Recorder(lines)
     for event in events:
-        if not isinstance(event, Message) or event.link not in QUEUE_NUMBERS:
-            continue
-        waiting = asked.setdefault((event.link, event.head), [])
-        if is_question(event):
-            rows.append(_row(len(rows), event))
-            waiting.append(rows[-1])
-        elif waiting:
-            waiting.pop(0)["response"] = event.data.hex()
-    return (_encode(row) + b"\n" for row in rows)
-
-
-def _row(order: int, request: Message) -> dict[str, Any]:
-    data = request.data
-    named = {"cmd": type_name(int.from_bytes(data[:4], "little"))} if len(data) >= 4 else {}
-    lengths = {"out": [len(data)], "inn": [request.capacity]}
-    return {"order": order, "t": request.seconds, "queue": request.link, **named, "request": data.hex(), **lengths}
+        recorder(event)
+    recorder.finish()
+    return lines.getvalue()

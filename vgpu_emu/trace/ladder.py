@@ -33,13 +33,6 @@ class Rung(msgspec.Struct, frozen=True):
     detail: str
 
 
-def ladder_lines(events: Iterable[Event]) -> Iterator[str]:
-    """A line an event: seconds, from whom to whom, what, and its members in words."""
-    for rung in rungs(events):
-        ends = f"{rung.sender} -> {rung.receiver}" if rung.receiver else rung.sender
-        yield f"{rung.seconds:12.6f}  {ends:<13}  {rung.says} {rung.detail}".rstrip()
-
-
 def rungs(events: Iterable[Event]) -> Iterator[Rung]:
     """The ladder of these events. An answer is read by what was asked: on a virtqueue by the same chain before, on the
     renderer link by the question before."""
@@ -187,7 +180,16 @@ def line(rung: Rung) -> str:
 
 def text(events: Iterable[Event]) -> str:
     """The ladder for a terminal or a file: a line an event, the parties in columns, nothing cut off."""
-    return "".join(f"{_way(rung):16} {rung.says:28} {rung.detail}".rstrip() + "\n" for rung in rungs(events))
+    return "".join(f"{_columns(rung)}\n" for rung in rungs(events))
+
+
+def timed_lines(events: Iterable[Event]) -> Iterator[str]:
+    """The same lines, each behind its seconds."""
+    return (f"{rung.seconds:12.6f}  {_columns(rung)}" for rung in rungs(events))
+
+
+def _columns(rung: Rung) -> str:
+    return f"{_way(rung):16} {rung.says:28} {rung.detail}".rstrip()
 
 
 def _way(rung: Rung) -> str:

@@ -87,9 +87,16 @@ def schema() -> dict[str, Any]:
 def log_lines(runs: Runs) -> Iterator[bytes]:
     """The lines of a file with these runs."""
     for name, events in runs.items():
-        yield _encode(Header(SCHEMA, name)) + b"\n"
-        for event in events:
-            yield _encode(_line(event)) + b"\n"
+        yield header_line(name)
+        yield from map(event_line, events)
+
+
+def header_line(run: str = "") -> bytes:
+    return _encode(Header(SCHEMA, run)) + b"\n"
+
+
+def event_line(event: Event) -> bytes:
+    return _encode(_line(event)) + b"\n"
 
 
 def _line(event: Event) -> Line:
