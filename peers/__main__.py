@@ -2,7 +2,7 @@
 
 import sys
 
-from vgpu_emu.cli import run
+from vgpu_emu.cli import run_commands
 from vgpu_emu.cli.peers import app
 
-sys.exit(run(app))
+sys.exit(run_commands(app))

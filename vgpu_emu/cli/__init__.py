@@ -40,10 +40,10 @@ app.command(schema)
 
 def main(arguments: list[str] | None = None) -> int:
     """``vgpu-emu`` with these arguments, or the process's own; the exit code."""
-    return run(app, arguments)
+    return run_commands(app, arguments)
 
 
-def run(commands: App, arguments: list[str] | None = None) -> int:
+def run_commands(commands: App, arguments: list[str] | None = None) -> int:
     """Run a command line; the exit code. A user's mistake is one line on stderr, never a traceback."""
     code = 0
     if isinstance(sys.stdout, io.TextIOWrapper):
