@@ -115,7 +115,7 @@ def test_requests_and_answers_of_a_capture_know_each_other(capture: Any) -> None
 def test_a_filter_finds_exactly_the_messages_with_that_attribute(value: int, count: int, tmp_path: Path) -> None:
     capture, file = next(file for file in CAPTURES if file.stem == "virgl64"), tmp_path / "f.pcapng"
     assert main(["convert", str(capture), str(file)]) == 0
-    records = [parse_message(data) for line in capture.open() for data in _data_of(line)]
+    records = [parse_message(data) for line in capture.read_text().splitlines() for data in _data_of(line)]
     expected = [n for n, r in enumerate(records, 1) if isinstance(r, RespMapInfo) and r.map_info == value]
     assert frames(file, f"virtio_gpu.map_info == {value}") == expected
     assert len(expected) == count
