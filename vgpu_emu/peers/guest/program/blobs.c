@@ -7,7 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { LIST_SIZE = 1 << 16 };
+/* the one who watches writes an answer behind the greeting */
+enum { LIST_SIZE = 1 << 16, ANSWER_AT = 64, ANSWER_SIZE = 64 };
 static const char MEMTYPES[] = "/sys/kernel/debug/x86/pat_memtype_list";
 
 static char *memtypes(void)
@@ -47,22 +48,29 @@ static void greet(uint64_t blob_id, struct blob *blob)
 {
 	char *place = (char *)blob->memory + GREETING_AT;
 
-	snprintf(place, TAG_SIZE * 2, "hello of blob %llu", (unsigned long long)blob_id);
+	snprintf(place, ANSWER_AT, "hello of blob %llu", (unsigned long long)blob_id);
 	__sync_synchronize();
 	report("greeting blob=%llu offset=%d text=%s", (unsigned long long)blob_id, GREETING_AT, place);
+	watch("greeting", blob_id);
+	__sync_synchronize();
+	report("answer blob=%llu text=%.*s", (unsigned long long)blob_id, ANSWER_SIZE, place + ANSWER_AT);
 }
 
-static int look_at_blob(int gpu, uint64_t blob_id)
+static void look_at_blob(int gpu, uint64_t blob_id)
 {
 	struct blob blob;
 	char *before, *after;
 
-	if (gpu_blob_create(gpu, blob_id, VIRTGPU_BLOB_FLAG_USE_MAPPABLE, &blob) < 0)
-		return refused("blob-create");
+	if (gpu_blob_create(gpu, blob_id, VIRTGPU_BLOB_FLAG_USE_MAPPABLE, &blob) < 0) {
+		refused("blob-create");
+		return;
+	}
 	before = memtypes();
 	if (gpu_blob_map(gpu, &blob) < 0) {
+		refused("blob-map");
 		gpu_blob_close(gpu, &blob);
-		return refused("blob-map");
+		free(before);
+		return;
 	}
 	report_bytes("tag", blob_id, blob.memory);
 	after = memtypes();
@@ -71,17 +79,22 @@ static int look_at_blob(int gpu, uint64_t blob_id)
 	gpu_blob_close(gpu, &blob);
 	free(before);
 	free(after);
-	return 0;
 }
 
+/* ids: "1,2,11:1": blobs by their ids; after a colon the kind of exporter that allocates the memory first. */
 void look_at_blobs(int gpu, const char *ids)
 {
+	const char *next;
 	char *end;
 
-	for (; *ids != '\0'; ids = *end == ',' ? end + 1 : end) {
-		uint64_t blob_id = strtoull(ids, &end, 10);
+	for (next = ids; *next != '\0'; next = *end == ',' ? end + 1 : end) {
+		uint64_t blob_id = strtoull(next, &end, 10);
 
-		if (end == ids || look_at_blob(gpu, blob_id) < 0)
+		if (end == next)
 			break;
+		if (*end == ':' && gpu_allocate(gpu, strtoul(end + 1, &end, 10), blob_id) < 0)
+			refused("allocate");
+		else
+			look_at_blob(gpu, blob_id);
 	}
 }

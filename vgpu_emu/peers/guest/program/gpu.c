@@ -39,13 +39,12 @@ int gpu_context(int gpu, uint64_t capset, uint64_t rings)
 	return ioctl(gpu, DRM_IOCTL_VIRTGPU_CONTEXT_INIT, &init);
 }
 
-/* A stream of one command: keep the ring busy for so long. A negative ring is the context's own timeline. */
-int gpu_submit(int gpu, uint32_t microseconds, int ring, int *fence)
+/* A negative ring is the context's own timeline. */
+static int submit(int gpu, const void *stream, uint32_t size, int ring, int *fence)
 {
-	uint32_t stream[] = {3 | 2 << 16, microseconds};
 	struct drm_virtgpu_execbuffer submit = {
 		.flags = VIRTGPU_EXECBUF_FENCE_FD_OUT | (ring < 0 ? 0 : VIRTGPU_EXECBUF_RING_IDX),
-		.size = sizeof(stream),
+		.size = size,
 		.command = USER_POINTER(stream),
 		.ring_idx = ring < 0 ? 0 : ring,
 		.fence_fd = -1,
@@ -55,6 +54,25 @@ int gpu_submit(int gpu, uint32_t microseconds, int ring, int *fence)
 		return -1;
 	*fence = submit.fence_fd;
 	return 0;
+}
+
+/* Keep the ring busy for so long. The streams are vgpu-emu's own, of its context_stream.py: opcode, length in words. */
+int gpu_submit(int gpu, uint32_t microseconds, int ring, int *fence)
+{
+	uint32_t work[] = {3 | 2 << 16, microseconds};
+
+	return submit(gpu, work, sizeof(work), ring, fence);
+}
+
+/* Have an exporter of that kind allocate the memory of a blob to be. */
+int gpu_allocate(int gpu, uint32_t exporter, uint64_t blob_id)
+{
+	uint32_t alloc[] = {1 | 6 << 16, exporter, blob_id, blob_id >> 32, BLOB_SIZE, 0};
+	int fence;
+
+	if (submit(gpu, alloc, sizeof(alloc), -1, &fence) < 0)
+		return -1;
+	return gpu_wait_fence(fence);
 }
 
 int gpu_wait_fence(int fence)

@@ -1,4 +1,4 @@
-/* usage: probe [BLOB-ID,...]: what the driver offers, then everything that it can be asked to do. */
+/* usage: probe [BLOB-ID[:EXPORTER],...]: what the driver offers, then everything that it can be asked to do. */
 #include "probe.h"
 
 #include <drm/virtgpu_drm.h>

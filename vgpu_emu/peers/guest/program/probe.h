@@ -25,6 +25,7 @@ void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int refused(const char *what); /* prints errno; always -1 */
 void report_file(const char *name, const char *path);
 int write_file(const char *path, const char *text);
+void watch(const char *what, uint64_t number); /* until whoever watches has looked */
 double now(void); /* seconds */
 
 /* gpu.c: each returns 0, or -1 with errno set */
@@ -33,6 +34,7 @@ int gpu_param(int gpu, uint64_t param, uint64_t *value);
 int gpu_context(int gpu, uint64_t capset, uint64_t rings);
 int gpu_submit(int gpu, uint32_t microseconds, int ring, int *fence);
 int gpu_wait_fence(int fence); /* closes it */
+int gpu_allocate(int gpu, uint32_t exporter, uint64_t blob_id);
 int gpu_blob_create(int gpu, uint64_t blob_id, uint32_t flags, struct blob *blob);
 int gpu_blob_map(int gpu, struct blob *blob);
 void gpu_blob_close(int gpu, struct blob *blob);

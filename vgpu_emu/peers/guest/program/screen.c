@@ -143,16 +143,6 @@ static void look_at_cursor(int gpu, const struct screen *screen)
 	report("cursor set=yes moves=%d", moves);
 }
 
-/* Whoever watches may look at the picture now: it stays until they answer. */
-static void wait_for_watcher(void)
-{
-	struct pollfd one = {.fd = STDIN_FILENO, .events = POLLIN};
-	char answer[16];
-
-	if (poll(&one, 1, 10000) == 1 && read(STDIN_FILENO, answer, sizeof(answer)) < 0)
-		refused("watcher");
-}
-
 void look_at_screen(int gpu)
 {
 	struct screen screen;
@@ -179,5 +169,5 @@ void look_at_screen(int gpu)
 	report("flips count=%d per_second=%.0f", FLIPS, FLIPS / (now() - start));
 	look_at_cursor(gpu, &screen);
 	report("shown width=%u height=%u bands=%d turn=0", screen.mode.hdisplay, screen.mode.vdisplay, BANDS);
-	wait_for_watcher();
+	watch("screen", 0);
 }

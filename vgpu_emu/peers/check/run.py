@@ -1,0 +1,149 @@
+"""One route: its server, QEMU and Linux are started, watched and judged."""
+
+import sys
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import trio
+
+from vgpu_emu.attributes.mtrr import Bar
+from vgpu_emu.peers.check.blobs import BLOBS
+from vgpu_emu.peers.check.boot import BootError, boot, command, listening, process
+from vgpu_emu.peers.check.findings import Findings, parse
+from vgpu_emu.peers.check.host import Picture, answer_greeting, read_png, read_ppm, screendump
+from vgpu_emu.peers.check.routes import RAM, Route, region_size
+from vgpu_emu.peers.check.rows import Outcome, Row, judge
+from vgpu_emu.peers.guest.image import Image
+from vgpu_emu.peers.parts.parts import Parts
+
+#: seconds until a server has written the picture that the guest has just shown, at most
+_PICTURE = 10.0
+
+
+class Report(NamedTuple):
+    """What came of a route. bar: None where there is no host visible region. logs: a folder with all that was said."""
+
+    route: Route
+    bar: Bar | None
+    rows: list[Row]
+    logs: Path
+
+    @property
+    def good(self) -> bool:
+        return all(row.outcome is not Outcome.DIFFERS for row in self.rows)
+
+
+async def check(route: Route, bar: Bar | None, parts: Parts, image: Image, logs: Path) -> Report:
+    """Boot a guest on the route's device. What cannot even start is a row too."""
+    name = route.name if bar is None else f"{route.name}-{bar.value}"
+    folder = logs / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="vgpu-peers-") as private:
+        watcher = Watcher(route, folder, Path(private))
+        try:
+            async with _server(route, bar, parts, Path(private), folder) as server:
+                watcher.server = server
+                qemu = command(
+                    parts.qemu, route.qemu(Path(private) / "gpu"), image, RAM, f"VGPU_BLOBS={_wishes(route)}", watcher.qmp
+                )
+                found = Findings(await boot(qemu, parts.environment, folder, watcher.listen))
+        except BootError as error:
+            rows = [Row("guest", "boots and comes to its end", "yes", str(error), Outcome.DIFFERS)]
+        else:
+            rows = judge(found, route.renders, bar, watcher.bands)
+    return Report(route, bar, rows, folder)
+
+
+def _wishes(route: Route) -> str:
+    return ",".join(blob.wish for blob in BLOBS) if route.renders else ""
+
+
+@asynccontextmanager
+async def _server(
+    route: Route, bar: Bar | None, parts: Parts, private: Path, logs: Path
+) -> AsyncGenerator[trio.Process | None, None]:
+    """The route's server, listening; None where QEMU needs none."""
+    if route.server == "none":
+        yield None
+        return
+    socket, log = private / "gpu", logs / "server.log"
+    if route.ours:
+        arguments = _serve(route, bar, socket, logs)
+    else:
+        arguments = [*parts.vhost_user_gpu, f"--socket-path={socket}"]
+    async with process(arguments, log) as running:
+        await listening(running, socket, log)
+        yield running
+
+
+def _serve(route: Route, bar: Bar | None, socket: Path, logs: Path) -> list[str]:
+    """The command line of our own server."""
+    arguments = [sys.executable, "-m", "vgpu_emu", "serve", route.server, "--socket", str(socket)]
+    arguments += ["--screenshot-dir", str(logs), "--capture", str(logs / "capture.jsonl")]
+    if bar is not None:
+        arguments += ["--host-visible", region_size(bar)]
+    for blob in BLOBS:
+        if blob.exporter is None:
+            arguments += ["--blob-id", f"{blob.blob_id}={blob.map_info.name.lower()}"]
+    return arguments
+
+
+class Watcher:
+    """Looks at the host's side whenever the guest's program says that it waits."""
+
+    def __init__(self, route: Route, logs: Path, private: Path) -> None:
+        self._route = route
+        self._logs = logs
+        self.qmp = private / "qmp"
+        self.server: trio.Process | None = None
+        #: how many bands of the picture are right, once it was looked at: "8 of 8"
+        self.bands: str | None = None
+        self._greeting = b""
+
+    async def listen(self, line: str) -> bytes:
+        finding = parse(line)
+        if finding is None:
+            return b""
+        if finding.name == "greeting":
+            self._greeting = finding["text"].encode()
+        if finding.name != "watch":
+            return b""
+        if finding["what"] == "greeting" and self.server is not None:
+            answer_greeting(self.server.pid, self._greeting)
+        elif finding["what"] == "screen":
+            self.bands = await self._look_at_screen()
+        return b"\n"
+
+    async def _look_at_screen(self) -> str | None:
+        """As many bands as are right; a server writes its picture when it has time for it."""
+        best = None
+        with trio.move_on_after(_PICTURE):
+            while best != "8 of 8":
+                picture = await self._picture()
+                best = _right_bands(picture) if picture else best
+                await trio.sleep(0.1)
+        return best
+
+    async def _picture(self) -> Picture | None:
+        try:
+            if self._route.screen == "server":
+                return read_png((self._logs / "scanout-0.png").read_bytes())
+            target = self._logs / "screen.ppm"
+            await screendump(self.qmp, target)
+            return read_ppm(target.read_bytes())
+        except (OSError, ValueError):
+            return None
+
+
+def _right_bands(picture: Picture) -> str:
+    """Of eight vertical bands, the corners of the colour cube from black to white, those that have their colour."""
+    right = 0
+    for band in range(8):
+        x = (2 * band + 1) * picture.width // 16
+        # below the cursor
+        colour = picture.at(x, picture.height - 10)
+        right += colour == tuple(255 if band >> bit & 1 else 0 for bit in (2, 1, 0))
+    return f"{right} of 8"
