@@ -8,3 +8,4 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.command("vgpu_emu.cli.peers_get:get", name="get")
+app.command("vgpu_emu.cli.peers_check:check", name="check")

@@ -4,7 +4,7 @@ import sys
 from contextlib import suppress
 
 #: exit codes
-FOUND, USAGE = 1, 2
+FOUND, USAGE, SKIPPED = 1, 2, 77
 
 
 class UsageError(Exception):

@@ -38,6 +38,6 @@ BLOBS = (
 def predicted(blob: Blob, bar: Bar) -> str:
     """The memory type that Linux will list, by the model. It is the same under every hypervisor."""
     here = platform("amd", firmware=Firmware.SEABIOS, bar=bar)
-    memtype = here.derive(pgprot_from_map_info(blob.map_info)).memtype
+    memtype = here.derive(pgprot_from_map_info(blob.map_info.value)).memtype
     assert memtype is not None
     return memtype

@@ -76,7 +76,7 @@ async def listening(running: trio.Process, socket: Path, log: Path) -> None:
     """Until the server listens. Raises BootError if it ends instead, or takes a minute."""
     with trio.move_on_after(60):
         while running.poll() is None:
-            if socket.exists():
+            if await trio.Path(socket).exists():
                 return
             await trio.sleep(0.05)
     raise BootError(f"the server does not listen: {_last_line(log)} ({log})")

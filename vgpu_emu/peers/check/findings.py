@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 DONE = "@@DONE"
 #: two "@" and a name may follow something that the kernel wrote without a line's end
@@ -10,13 +10,14 @@ _LINE = re.compile(r"@(?P<name>[a-z][a-z0-9-]*)(?P<rest>( [a-z_0-9]+=.*)?)$")
 _VALUE = re.compile(r" (?P<key>[a-z_0-9]+)=(?P<value>\S*)")
 
 
-class Finding(NamedTuple):
+@dataclass(frozen=True)
+class Finding:
     """One line. The value of `text` may hold spaces."""
 
     name: str
     values: dict[str, str]
 
-    def __getitem__(self, key: str) -> str:  # type: ignore[override]
+    def __getitem__(self, key: str) -> str:
         """A value; empty if the line has none of this name."""
         return self.values.get(key, "")
 

@@ -19,7 +19,7 @@ _REGION = {Bar.ABOVE_4G: "8G", Bar.BELOW_4G: "256M"}
 class Route:
     """One way. device: QEMU's arguments for a device whose server listens at this path.
 
-    server: who that is: nobody, QEMU's C back-end, or the words of ``vgpu-emu serve``. screen: who can show the picture.
+    server: who that is: nobody, QEMU's C back-end, or a word of ``vgpu-emu serve``. screen: who can show the picture.
     renders: whether contexts, host blobs and rings are expected.
     """
 

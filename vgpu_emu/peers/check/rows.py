@@ -1,14 +1,14 @@
 """What a guest found, judged: for each thing what was expected, what was seen, and whether that is the same."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
 from vgpu_emu.attributes.mtrr import Bar
 from vgpu_emu.peers.check.blobs import BLOBS, Blob, predicted
 from vgpu_emu.peers.check.findings import Finding, Findings
-from vgpu_emu.peers.check.host import ANSWER
+from vgpu_emu.peers.check.memory import ANSWER
 from vgpu_wire.context_stream import BlobTag
 
 #: features as debugfs names them, of a device that renders
@@ -42,6 +42,10 @@ def compared(topic: str, what: str, expected: str, seen: str) -> Row:
     return Row(topic, what, expected, seen, Outcome.OK if expected == seen else Outcome.DIFFERS)
 
 
+def counted(topic: str, what: str, right: Sequence[bool], of: str) -> Row:
+    return compared(topic, what, f"{len(right)} of {len(right)} {of}", f"{sum(right)} of {len(right)} {of}")
+
+
 def driver(found: Findings, renders: bool) -> Iterator[Row]:
     """Which driver Linux bound, and with which features."""
     bound = found.one("driver")
@@ -66,8 +70,8 @@ def memtypes(found: Findings, bar: Bar) -> Iterator[Row]:
     """For each blob the attribute that Linux lists while it is mapped, beside the model's."""
     for blob in BLOBS:
         entry = found.one("memtype", blob=blob.blob_id)
-        seen = _listed(entry, bar) if entry else "nothing was mapped"
-        yield compared("attribute", f"{blob.says}, BAR {bar.value}", predicted(blob, bar), seen)
+        seen = _listed(entry, bar) if entry else _refusal(found, "allocate", "blob-create", "blob-map")
+        yield compared("attribute", blob.says, predicted(blob, bar), seen)
 
 
 def _listed(entry: Finding, bar: Bar) -> str:
@@ -81,26 +85,22 @@ def _listed(entry: Finding, bar: Bar) -> str:
 
 def data(found: Findings) -> Iterator[Row]:
     """Bytes of each blob, both ways."""
-    for blob in BLOBS:
-        tag = found.one("tag", blob=blob.blob_id)
-        wanted = BlobTag(blob_id=blob.blob_id).build().hex()
-        yield compared("data", f"blob {blob.blob_id}: the host's tag, in the guest", wanted, tag["bytes"] if tag else "nothing")
-        yield _both_ways(found, blob)
+    tags = [_value(found, "tag", "bytes", blob) == BlobTag(blob_id=blob.blob_id).build().hex() for blob in BLOBS]
+    yield counted("data", "the host's tag, read by the guest", tags, "blobs")
+    answers = [_value(found, "answer", "text", blob) == ANSWER.decode() for blob in BLOBS]
+    yield counted("data", "the guest's greeting, found and answered in the host's memory", answers, "blobs")
 
 
-def _both_ways(found: Findings, blob: Blob) -> Row:
-    what = f"blob {blob.blob_id}: the guest's greeting, answered in the host's memory"
-    answer = found.one("answer", blob=blob.blob_id)
-    return compared("data", what, ANSWER.decode(), answer["text"] if answer else "nothing")
+def _value(found: Findings, name: str, key: str, blob: Blob) -> str:
+    finding = found.one(name, blob=blob.blob_id)
+    return finding[key] if finding else ""
 
 
 def fences(found: Findings) -> Iterator[Row]:
     """Fences of the context's timeline and of four rings; a short command beside a long one on another ring."""
-    for ring in range(-1, 4):
-        fence = found.one("fence", ring=ring)
-        late = bool(fence) and int(fence["waited_us"]) >= int(fence["work_us"]) if fence else False
-        what = "on the context's timeline" if ring < 0 else f"on ring {ring}"
-        yield compared("fence", what, "after its work", "after its work" if late else _refusal(found, "fence", "ring"))
+    waits = [found.one("fence", ring=ring) for ring in range(-1, 4)]
+    late = [wait is not None and int(wait["waited_us"]) >= int(wait["work_us"]) for wait in waits]
+    yield counted("fence", "signalled after its work", late, "timelines")
     rings = found.one("rings")
     yield compared("fence", "rings are independent", "yes", rings["independent"] if rings else _refusal(found, "rings"))
 
@@ -118,7 +118,11 @@ def sharing(found: Findings, renders: bool) -> Iterator[Row]:
     """Export and import; the UUID that Linux asks the device for when it exports."""
     for what in ("dumb", "blob") if renders else ("dumb",):
         prime = found.one("prime", of=what)
-        seen = f"{prime['exported']}, {prime['imported']}, {prime['same_bytes']}" if prime else _refusal(found, "prime-export")
+        seen = (
+            f"{prime['exported']}, {prime['imported']}, {prime['same_bytes']}"
+            if prime
+            else _refusal(found, "prime-export")
+        )
         yield compared("prime", f"{what} buffer: exported, imported, same bytes", "yes, yes, yes", seen)
     if renders:
         trace = " ".join(line["text"] for line in found.named("trace"))
@@ -128,13 +132,19 @@ def sharing(found: Findings, renders: bool) -> Iterator[Row]:
 
 
 def screen(found: Findings, bands: str | None) -> Iterator[Row]:
-    """A mode, page flips, the cursor, and the picture on the host. bands: how many of the eight bands are right there."""
+    """A mode, page flips, the cursor, and the picture on the host. bands: how many of its eight bands are right."""
     mode, flips, cursor = found.one("mode"), found.one("flips"), found.one("cursor")
-    yield Row("screen", "mode", "", mode["name"] if mode else "none", Outcome.SEEN if mode else Outcome.DIFFERS)
-    yield compared("screen", "page flips, each with its event", "30", flips["count"] if flips else _refusal(found, "flip"))
+    yield Row("screen", "mode", "", mode["name"] if mode else _refusal(found, "resources", "setcrtc"), _seen(mode))
+    yield compared(
+        "screen", "page flips, each with its event", "30", flips["count"] if flips else _refusal(found, "flip")
+    )
     moved = f"set {cursor['set']}, moved {cursor['moves']} times" if cursor else _refusal(found, "cursor")
     yield compared("screen", "cursor", "set yes, moved 10 times", moved)
-    yield compared("screen", "bands of the guest's picture on the host's screen", "8 of 8", bands or "no picture")
+    yield compared("screen", "the guest's picture on the host: bands that are right", "8 of 8", bands or "no picture")
+
+
+def _seen(finding: Finding | None) -> Outcome:
+    return Outcome.SEEN if finding else Outcome.DIFFERS
 
 
 def rates(found: Findings) -> Iterator[Row]:
@@ -148,7 +158,7 @@ def rates(found: Findings) -> Iterator[Row]:
 def complaints(found: Findings) -> Row:
     """What Linux says that is no good sign."""
     bad = [line["text"] for line in found.named("dmesg") if _COMPLAINT.search(line["text"])]
-    return compared("kernel", "errors and warnings in dmesg", "none", "; ".join(bad) or "none")
+    return compared("kernel", "errors and warnings of Linux", "none", "; ".join(bad) or "none")
 
 
 def judge(found: Findings, renders: bool, bar: Bar | None, bands: str | None) -> list[Row]:

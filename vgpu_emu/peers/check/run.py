@@ -13,7 +13,9 @@ from vgpu_emu.attributes.mtrr import Bar
 from vgpu_emu.peers.check.blobs import BLOBS
 from vgpu_emu.peers.check.boot import BootError, boot, command, listening, process
 from vgpu_emu.peers.check.findings import Findings, parse
-from vgpu_emu.peers.check.host import Picture, answer_greeting, read_png, read_ppm, screendump
+from vgpu_emu.peers.check.memory import answer_greeting
+from vgpu_emu.peers.check.pictures import Picture, read_png, read_ppm
+from vgpu_emu.peers.check.qmp import screendump
 from vgpu_emu.peers.check.routes import RAM, Route, region_size
 from vgpu_emu.peers.check.rows import Outcome, Row, judge
 from vgpu_emu.peers.guest.image import Image
@@ -36,7 +38,7 @@ class Report(NamedTuple):
         return all(row.outcome is not Outcome.DIFFERS for row in self.rows)
 
 
-async def check(route: Route, bar: Bar | None, parts: Parts, image: Image, logs: Path) -> Report:
+async def check_route(route: Route, bar: Bar | None, parts: Parts, image: Image, logs: Path) -> Report:
     """Boot a guest on the route's device. What cannot even start is a row too."""
     name = route.name if bar is None else f"{route.name}-{bar.value}"
     folder = logs / name
@@ -47,7 +49,12 @@ async def check(route: Route, bar: Bar | None, parts: Parts, image: Image, logs:
             async with _server(route, bar, parts, Path(private), folder) as server:
                 watcher.server = server
                 qemu = command(
-                    parts.qemu, route.qemu(Path(private) / "gpu"), image, RAM, f"VGPU_BLOBS={_wishes(route)}", watcher.qmp
+                    parts.qemu,
+                    route.qemu(Path(private) / "gpu"),
+                    image,
+                    RAM,
+                    f"VGPU_BLOBS={_wishes(route)}",
+                    watcher.qmp,
                 )
                 found = Findings(await boot(qemu, parts.environment, folder, watcher.listen))
         except BootError as error:
@@ -70,10 +77,8 @@ async def _server(
         yield None
         return
     socket, log = private / "gpu", logs / "server.log"
-    if route.ours:
-        arguments = _serve(route, bar, socket, logs)
-    else:
-        arguments = [*parts.vhost_user_gpu, f"--socket-path={socket}"]
+    theirs = [*parts.vhost_user_gpu, f"--socket-path={socket}"]
+    arguments = _serve(route, bar, socket, logs) if route.ours else theirs
     async with process(arguments, log) as running:
         await listening(running, socket, log)
         yield running

@@ -1,0 +1,55 @@
+"""Pictures of a screen: PNG as our servers write it, PPM as QEMU does."""
+
+import struct
+import zlib
+from typing import NamedTuple
+
+
+class Picture(NamedTuple):
+    """pixels: red, green, blue and whatever else, `step` bytes each, line by line."""
+
+    width: int
+    height: int
+    step: int
+    pixels: bytes
+
+    def at(self, x: int, y: int) -> tuple[int, int, int]:
+        place = (y * self.width + x) * self.step
+        red, green, blue = self.pixels[place : place + 3]
+        return red, green, blue
+
+
+def read_png(data: bytes) -> Picture:
+    """A PNG file of 8 bits a channel, not interlaced, whose lines have no filter: what serve writes.
+
+    Raises ValueError for any other.
+    """
+    if data[:8] != b"\x89PNG\r\n\x1a\n" or len(data) < 33:
+        raise ValueError("no PNG file")
+    width, height, depth, kind, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
+    step = {2: 3, 6: 4}.get(kind, 0)
+    lines = zlib.decompress(_image_data(data))
+    length = width * step + 1
+    if depth != 8 or not step or interlaced or len(lines) != height * length or any(lines[::length]):
+        raise ValueError("a PNG file of another kind")
+    return Picture(width, height, step, b"".join(lines[y * length + 1 : (y + 1) * length] for y in range(height)))
+
+
+def _image_data(data: bytes) -> bytes:
+    chunks, place = [], 8
+    while place + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        if kind == b"IDAT":
+            chunks.append(data[place + 8 : place + 8 + length])
+        place += length + 12
+    return b"".join(chunks)
+
+
+def read_ppm(data: bytes) -> Picture:
+    """A binary PPM file, as QEMU's screendump writes it. Raises ValueError for anything else."""
+    words = data.split(maxsplit=4)
+    if len(words) < 5 or words[0] != b"P6" or words[3] != b"255":
+        raise ValueError("no binary PPM file")
+    width, height = int(words[1]), int(words[2])
+    pixels = data[-width * height * 3 :]
+    return Picture(width, height, 3, pixels)
