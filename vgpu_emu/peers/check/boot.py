@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from math import inf
 from pathlib import Path
 
 import trio
@@ -64,11 +65,11 @@ async def process(
 
 async def _end(running: trio.Process) -> None:
     """SIGTERM, and SIGKILL if that does nothing: QEMU ignores the first while it waits for a server."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, inf)):
         if running.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(running.pid, number)
-            with trio.move_on_after(5):
+            with trio.move_on_after(patience):
                 await running.wait()
 
 

@@ -1,8 +1,11 @@
 """Pictures of a screen: PNG as our servers write it, PPM as QEMU does."""
 
+import re
 import struct
 import zlib
 from typing import NamedTuple
+
+_PPM = re.compile(rb"P6\s+([0-9]{1,5})\s+([0-9]{1,5})\s+255\s")
 
 
 class Picture(NamedTuple):
@@ -47,9 +50,10 @@ def _image_data(data: bytes) -> bytes:
 
 def read_ppm(data: bytes) -> Picture:
     """A binary PPM file, as QEMU's screendump writes it. Raises ValueError for anything else."""
-    words = data.split(maxsplit=4)
-    if len(words) < 5 or words[0] != b"P6" or words[3] != b"255":
+    header = _PPM.match(data)
+    if header is None:
         raise ValueError("no binary PPM file")
-    width, height = int(words[1]), int(words[2])
-    pixels = data[-width * height * 3 :]
-    return Picture(width, height, 3, pixels)
+    width, height = int(header[1]), int(header[2])
+    if len(data) != header.end() + width * height * 3:
+        raise ValueError("a PPM file that is cut short")
+    return Picture(width, height, 3, data[header.end() :])
