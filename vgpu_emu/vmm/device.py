@@ -225,6 +225,7 @@ class Device:
             yield from self.forget(resource)
         yield from ask(Question(op=Op.RESET.value))
         self.contexts.clear()
+        self.displays.reset()
         self.fences.clear()
         # what a VMM left mapped when its blob ended
         self.region.clear()

@@ -108,6 +108,11 @@ class Displays:
                 touched += 1
         return touched
 
+    def reset(self) -> None:
+        """The driver has reset the device: nothing is shown. What the user plugged in stays."""
+        for scanout in self.scanouts:
+            scanout.shown, scanout.cursor = None, Cursor()
+
     def forget(self, resource_id: ResourceId) -> None:
         """A resource is gone: whatever shows it shows nothing."""
         for scanout in self.scanouts:
