@@ -1,0 +1,67 @@
+"""The core target: clean programs have no finding, and a device that is changed has one."""
+
+import ast
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from vgpu_emu.fuzz.core import Core
+from vgpu_emu.fuzz.defect import Wrapper
+from vgpu_emu.fuzz.generate import Swarm
+from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.link.chain import Chain, Used
+from vgpu_wire.control import CtrlType
+
+MODEL = Path(__file__).parents[2] / "vgpu_emu" / "fuzz" / "model"
+
+
+def explore(seeds: range, defects: tuple[Any, ...] = ()) -> Finding | None:
+    """The first finding of the programs of these seeds."""
+    for seed in seeds:
+        swarm = Swarm(Random(seed))
+        core = Core(swarm.setup, defects=defects)
+        try:
+            core.explore(swarm, 20)
+        except Finding as finding:
+            return finding
+        finally:
+            core.close()
+    return None
+
+
+def test_clean_machine_has_no_finding() -> None:
+    assert explore(range(40)) is None
+
+
+class SilentMap(Wrapper):
+    """Says of every blob that it may be mapped cached."""
+
+    def handle(self, chain: Chain) -> Any:
+        answer = self.inner.handle(chain)
+        return answer if answer is None or isinstance(answer, Used) else self._changed(answer)
+
+    def _changed(self, steps: Any) -> Any:
+        used = yield from steps
+        if used is None or used.written[:4] != CtrlType.RESP_OK_MAP_INFO.to_bytes(4, "little"):
+            return used
+        return Used(used.head, used.queue, used.written[:24] + b"\1" + used.written[25:])
+
+
+class CachedForAll:
+    def device(self, device: Any) -> Any:
+        return SilentMap(device)
+
+
+def test_wrong_attribute_is_found() -> None:
+    found = explore(range(400), (CachedForAll(),))
+    assert found is not None
+    assert found.oracle == "I1"
+
+
+@pytest.mark.parametrize("path", sorted(MODEL.glob("*.py")), ids=lambda path: path.name)
+def test_reference_knows_the_wire_and_nothing_else_of_ours(path: Path) -> None:
+    modules = [node.module or "" for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+    ours = [module for module in modules if module.startswith("vgpu_emu")]
+    assert all(module.startswith("vgpu_emu.fuzz.model") for module in ours)

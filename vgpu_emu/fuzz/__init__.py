@@ -1,0 +1,1 @@
+"""Protocol fuzzing: programs, a reference model, oracles, planted defects, campaigns."""

@@ -1,0 +1,82 @@
+"""What a program is made of: the setup of a device, and actions of guest, VMM, host and time, in order."""
+
+import msgspec
+
+from vgpu_emu.fuzz.model.world import Setup
+from vgpu_wire.device import CONTROLQ
+
+
+class Action(msgspec.Struct, frozen=True, tag=True, tag_field="do"):
+    """One step of a program."""
+
+
+class Send(Action, frozen=True, tag="send"):
+    """The guest makes a chain available that no driver made up: any bytes. capacity: device-writable bytes."""
+
+    data: bytes
+    queue: int = CONTROLQ
+    capacity: int = 2048
+
+
+class Poke(Action, frozen=True, tag="poke"):
+    """The guest writes to its own memory, as far as there is some."""
+
+    address: int
+    data: bytes
+
+
+class Touch(Action, frozen=True, tag="touch"):
+    """The guest stores to a blob, through the host visible region; nothing if it is not mapped."""
+
+    resource_id: int
+    offset: int
+    data: bytes
+
+
+class Elapse(Action, frozen=True, tag="elapse"):
+    """Time passes."""
+
+    microseconds: int
+
+
+class Plug(Action, frozen=True, tag="plug"):
+    """The user resizes a display or, with width 0, unplugs it."""
+
+    scanout_id: int
+    width: int
+    height: int
+
+
+class Restart(Action, frozen=True, tag="restart"):
+    """The VMM is stopped, and a new one started with a snapshot of the old one's state."""
+
+
+class Reset(Action, frozen=True, tag="reset"):
+    """The driver resets the device and negotiates the same features."""
+
+
+class Fail(Action, frozen=True, tag="fail"):
+    """The host fails at the next question of the VMM but `skip`: it answers `errno`, or with `extra` descriptors more,
+    or, with `lose`, without those that there should be."""
+
+    errno: int = 0
+    skip: int = 0
+    extra: int = 0
+    lose: bool = False
+
+
+class Call(Action, frozen=True, tag="call"):
+    """A system call of a guest program, by name. Numbers choose among what the program has, modulo how many."""
+
+    name: str
+    numbers: tuple[int, ...] = ()
+
+
+Step = Send | Poke | Touch | Elapse | Plug | Restart | Reset | Fail | Call
+
+
+class Program(msgspec.Struct, frozen=True):
+    """setup: the device. steps: what is done, in order."""
+
+    setup: Setup
+    steps: tuple[Step, ...]

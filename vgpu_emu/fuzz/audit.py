@@ -1,0 +1,131 @@
+"""Oracles that look into the device: what it has must be what the reference has."""
+
+from collections.abc import Callable, Iterator
+
+from vgpu_emu.assembly import Parts
+from vgpu_emu.fuzz.model.judge import Finding, Judge
+from vgpu_emu.fuzz.model.world import Resource, World
+from vgpu_emu.vmm.state import Blob, Image
+from vgpu_emu.vmm.state import Resource as DeviceResource
+
+#: what is wrong, in words
+Wrongs = Iterator[str]
+
+
+def _same(name: str, actual: object, wanted: object) -> Wrongs:
+    if actual != wanted:
+        yield f"{name}: {actual}, not {wanted}"
+
+
+def ids(parts: Parts, world: World) -> Wrongs:
+    yield from _same("resources", sorted(parts.device.resources), sorted(world.resources))
+    yield from _same("contexts", sorted(parts.device.contexts), sorted(world.contexts))
+
+
+def accounts(parts: Parts, world: World) -> Wrongs:
+    device = parts.device
+    yield from _same("bytes of images", device.image_bytes, world.image_bytes)
+    yield from _same("bytes of blobs", device.blob_bytes, world.blob_bytes)
+    yield from _same("answers that wait", device.fences.count, len(world.pending))
+    yield from _same("blobs of the renderer", sorted(parts.renderer.resources), _on_host(world))
+    yield from _same("contexts of the renderer", sorted(parts.renderer.contexts), sorted(world.contexts))
+    wanted = {ctx_id: context.attached for ctx_id, context in world.contexts.items()}
+    actual = {int(ctx_id): {int(i) for i in context.attached} for ctx_id, context in device.contexts.items()}
+    yield from _same("attached resources", actual, wanted)
+
+
+def _on_host(world: World) -> list[int]:
+    return sorted(resource.resource_id for resource in world.resources.values() if resource.on_host)
+
+
+def buffers(parts: Parts, world: World) -> Wrongs:
+    """Every buffer of the host has the holders that it must have, and no other is left."""
+    yield from _same("dma-bufs", len(parts.kernel.live), world.objects)
+    yield from _same("bytes of dma-bufs", parts.kernel.live_bytes, world.object_bytes)
+    exported = sum(isinstance(r, Blob) and r.exported is not None for r in parts.device.resources.values())
+    yield from _same("descriptors of the VMM", len(parts.renderer.vmm.files), exported)
+
+
+def region(parts: Parts, world: World) -> Wrongs:
+    slots = sorted((slot.offset, slot.length) for slot in parts.region)
+    yield from _same("mappings", slots, world.mapped)
+
+
+def backings(parts: Parts, world: World) -> Wrongs:
+    actual = {
+        int(r.resource_id): [(int(a), length) for a, length in r.backing.stretches]
+        for r in parts.device.resources.values()
+        if r.backing is not None
+    }
+    wanted = {r.resource_id: list(r.stretches) for r in world.resources.values() if r.stretches is not None}
+    yield from _same("backings", actual, wanted)
+
+
+def attributes(parts: Parts, world: World) -> Wrongs:
+    for resource_id, blob, wanted in _pairs(parts, world):
+        if isinstance(blob, Blob):
+            actual = None if blob.map_info is None else blob.map_info.value
+            yield from _same(f"map_info of {resource_id}", actual, wanted.map_info)
+            yield from _same(f"place of {resource_id}", blob.offset, wanted.offset)
+
+
+def shapes(parts: Parts, world: World) -> Wrongs:
+    for resource_id, resource, wanted in _pairs(parts, world):
+        if isinstance(resource, Blob):
+            actual: tuple[object, ...] = (resource.size, int(resource.blob_mem), resource.blob_flags)
+            yield from _same(f"blob {resource_id}", actual, (wanted.size, wanted.blob_mem, wanted.blob_flags))
+        elif wanted.pixels:
+            actual = (resource.kind.value, resource.format, resource.width, resource.height)
+            yield from _same(f"image {resource_id}", actual, (wanted.kind, wanted.format, wanted.width, wanted.height))
+
+
+def pixels(parts: Parts, world: World) -> Wrongs:
+    for resource_id, image, wanted in _pairs(parts, world):
+        if isinstance(image, Image) and image.pixels != wanted.pixels:
+            yield f"image {resource_id}: its pixels are not those that were transferred"
+
+
+def memory(parts: Parts, world: World) -> Wrongs:
+    if parts.memory.read(0, len(world.memory)) != world.memory:
+        yield "guest memory was changed where nobody asked for it"
+
+
+def shown(parts: Parts, world: World) -> Wrongs:
+    for index, (scanout, wanted) in enumerate(zip(parts.device.displays.scanouts, world.scanouts, strict=False)):
+        f, c = scanout.shown, scanout.cursor
+        actual = None if f is None else (int(f.resource_id), f.rect, f.format, f.stride, f.offset)
+        yield from _same(f"scanout {index}", actual, wanted.shown)
+        cursor = (c.x, c.y, c.hot_x, c.hot_y, int(c.resource_id))
+        yield from _same(f"cursor {index}", cursor, wanted.cursor)
+    for dead in {f[0] for f in (s.shown for s in world.scanouts) if f is not None} - set(world.resources):
+        yield f"a scanout shows resource {dead}, which is gone"
+
+
+def _pairs(parts: Parts, world: World) -> Iterator[tuple[int, DeviceResource, Resource]]:
+    for resource_id, resource in parts.device.resources.items():
+        wanted = world.resources.get(resource_id)
+        if wanted is not None:
+            yield int(resource_id), resource, wanted
+
+
+#: oracle -> what looks
+LOOKS: tuple[tuple[str, Callable[[Parts, World], Wrongs]], ...] = (
+    ("I10", ids),
+    ("I10", accounts),
+    ("I11", buffers),
+    ("I14", region),
+    ("I9", backings),
+    ("I1", attributes),
+    ("I6", shapes),
+    ("I16", pixels),
+    ("I31", memory),
+    ("I13", shown),
+)
+
+
+def audit(parts: Parts, judge: Judge) -> None:
+    """Raises Finding: the device is not what the reference is."""
+    for oracle, look in LOOKS:
+        judge.evaluated[oracle] += 1
+        for wrong in look(parts, judge.world):
+            raise Finding(oracle, wrong)

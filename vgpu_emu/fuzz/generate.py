@@ -1,0 +1,108 @@
+"""Programs that know what is alive: each step is chosen when the ones before it have been carried out.
+
+A swarm decides for a whole program which commands there are, and how often, how many ids are in use, how often
+something is bent: programs that do little of everything find little.
+"""
+
+from random import Random
+
+from vgpu_emu.fuzz import requests
+from vgpu_emu.fuzz.actions import Call, Elapse, Fail, Plug, Poke, Reset, Restart, Send, Step
+from vgpu_emu.fuzz.boundary import bent
+from vgpu_emu.fuzz.core import Core
+from vgpu_emu.fuzz.guest import CALLS, NEEDS, Guest
+from vgpu_emu.fuzz.model.world import Asks, Setup, World
+from vgpu_wire.control import CtrlFlag
+from vgpu_wire.device import CURSORQ
+
+_FENCED, _RING = CtrlFlag.FENCE.value, int(CtrlFlag.FENCE | CtrlFlag.INFO_RING_IDX)
+#: errnos of a host that fails: EIO, ENOMEM, EMFILE, EINVAL, ENOTTY, EINTR, EFAULT
+_ERRNOS = (5, 12, 24, 22, 25, 4, 14)
+#: combinations that a driver can negotiate, the whole one most often
+_FEATURES = (0x3F,) * 12 + (0x1F, 0x0F, 0x2F, 0x1B, 0x0E, 0x08, 0x02, 0x00)
+
+
+def setup(rng: Random, *, real: bool) -> Setup:
+    asks = rng.choice((Asks.RFC1, Asks.RFC3, Asks.GUESS))
+    return Setup(
+        features=rng.choice(_FEATURES),
+        asks=asks,
+        guess=rng.choice((1, 2, 3, 3, 0)) if asks is Asks.GUESS else 1,
+        host_visible=rng.choice((1 << 20, 1 << 16, 1 << 16, 1 << 15)),
+        blob_alignment=rng.choice((4096, 4096, 4096, 4096, 16384, 65536, 0)),
+        real=real,
+    )
+
+
+class Swarm:
+    """What one program is like. rng: where all its choices come from."""
+
+    def __init__(self, rng: Random) -> None:
+        self.rng = rng
+        #: a guest program's calls, or requests that no driver sends
+        self.calls = rng.random() < 0.25
+        self.setup = setup(rng, real=self.calls)
+        self.ids = rng.choice((2, 4, 8, 24))
+        self.bend = rng.choice((0.0, 0.02, 0.1, 0.3))
+        self.fence = rng.choice((0.0, 0.2, 0.6))
+        self.small = rng.choice((0.0, 0.0, 0.1))
+        makers = list(requests.MAKERS) if rng.random() < 0.3 else rng.sample(list(requests.MAKERS), rng.randint(4, 14))
+        makers += [maker for need in makers for maker in requests.NEEDS.get(need, ())]
+        self._makers = [maker for maker in makers for _ in range(rng.choice((1, 1, 2, 4)))]
+        self._others = rng.choice((0.0, 0.05, 0.2))
+        names = [name for name in CALLS if rng.random() < 0.7]
+        self._names = ["open", "blob", "mmap", *(name for name in names for _ in range(rng.choice((1, 1, 3))))]
+
+    def step(self, core: Core) -> Step:
+        """What to do next, in the state that `core` is in."""
+        rng, world = self.rng, core.world
+        if rng.random() < self._others:
+            return self._other(world)
+        if self.calls:
+            return self._call(core.guest)
+        data, queue = requests.make(self._makers[int(rng.random() * len(self._makers))], rng, world, self.ids)
+        capacity = 0 if queue == CURSORQ and rng.random() < 0.5 else 2048
+        if rng.random() < self.fence:
+            data = self._fenced(data)
+        if rng.random() < self.bend:
+            data = bent(data, rng)
+        if rng.random() < self.small:
+            capacity = rng.choice((0, 1, 23, 24, 25, 31, 32, 40, 408))
+        if rng.random() < self.bend / 8:
+            data = data[: rng.randrange(len(data) + 1)] if rng.random() < 0.7 else data + rng.randbytes(8)
+        return Send(data, queue, capacity)
+
+    def _call(self, guest: Guest) -> Call:
+        """One that the program can do something with, if there is one among a few."""
+        rng = self.rng
+        name = "open"
+        for _ in range(6):
+            name = self._names[int(rng.random() * len(self._names))]
+            if name not in NEEDS or getattr(guest, NEEDS[name]):
+                break
+        return Call(name, tuple(int(rng.random() * 64) for _ in range(6)))
+
+    def _fenced(self, data: bytes) -> bytes:
+        """The same request with a fence, on a ring or not."""
+        rng = self.rng
+        ring = rng.random() < 0.6
+        flags = _RING if ring else _FENCED
+        head = flags.to_bytes(4, "little") + rng.randrange(1, 1 << 20).to_bytes(8, "little")
+        return data[:4] + head + data[16:20] + bytes([rng.choice((0, 1, 2, 63)) if ring else 0]) + data[21:]
+
+    def _other(self, world: World) -> Step:
+        rng = self.rng
+        choice = rng.random()
+        if choice < 0.45:
+            return Elapse(rng.choice((0, 1, 10, 100, 1000, 100_000)))
+        if choice < 0.65:
+            return Poke(rng.randrange(world.setup.memory), rng.randbytes(rng.choice((1, 16, 256))))
+        if choice < 0.75:
+            return Plug(rng.randrange(2), rng.choice((0, 16, 640, 1920)), rng.choice((16, 480, 1080)))
+        if choice < 0.85:
+            return Restart()
+        if choice < 0.97:
+            lose = rng.random() < 0.2
+            errno = 0 if lose or rng.random() < 0.2 else rng.choice(_ERRNOS)
+            return Fail(errno, rng.randrange(3), extra=1, lose=lose)
+        return Reset() if not self.calls else Elapse(7)

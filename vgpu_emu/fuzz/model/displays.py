@@ -1,0 +1,134 @@
+"""Displays and cursors (virtio 1.4, 5.7.6.8 and 5.7.6.10): what must come of each request."""
+
+from vgpu_emu.fuzz.model.expectation import Expected, differs, may, must, refuse
+from vgpu_emu.fuzz.model.images import known
+from vgpu_emu.fuzz.model.world import BYTES_PER_PIXEL, Resource, Scanout, World
+from vgpu_wire.control import CtrlHdr, CtrlType
+from vgpu_wire.device import MAX_SCANOUTS
+from vgpu_wire.display import (
+    CURSOR_SIZE,
+    EDID_BYTES,
+    GetEdid,
+    Rect,
+    ResourceFlush,
+    RespDisplayInfo,
+    RespEdid,
+    SetScanout,
+    SetScanoutBlob,
+    UpdateCursor,
+)
+from vgpu_wire.resource import Format
+
+_FORMATS = frozenset(fmt.value for fmt in Format)
+_EDID_BLOCK = 128
+_EDID_HEADER = bytes.fromhex("00ffffffffffff00")
+
+
+def display_info(world: World, _request: CtrlHdr) -> Expected:
+    wanted = [(s.width, s.height, 1) if s.enabled else (0, 0, 0) for s in world.scanouts]
+    wanted += [(0, 0, 0)] * (MAX_SCANOUTS - len(wanted))
+
+    def payload(answer: RespDisplayInfo) -> str | None:
+        shown = [(mode.r.width, mode.r.height, mode.enabled) for mode in answer.pmodes]
+        return differs("pmodes", shown, wanted)
+
+    return must(payload=payload)
+
+
+def scanout(world: World, scanout_id: int) -> Scanout:
+    refuse(scanout_id >= len(world.scanouts), "no such scanout")
+    return world.scanouts[scanout_id]
+
+
+def edid(world: World, request: GetEdid) -> Expected:
+    display = scanout(world, request.scanout)
+    wanted = (display.width, display.height)
+
+    def payload(answer: RespEdid) -> str | None:
+        if not 0 < answer.size <= EDID_BYTES or answer.size % _EDID_BLOCK:
+            return f"{answer.size} bytes are no EDID"
+        data = answer.edid[: answer.size]
+        if not data.startswith(_EDID_HEADER) or any(
+            sum(data[at : at + _EDID_BLOCK]) % 256 for at in range(0, answer.size, _EDID_BLOCK)
+        ):
+            return "its header or a checksum is wrong"
+        if any(answer.edid[answer.size :]):
+            return "there is something behind its end"
+        # the first detailed timing: 8 low bits of the active pixels, and 4 high ones
+        width, height = data[56] | (data[58] & 0xF0) << 4, data[59] | (data[61] & 0xF0) << 4
+        return differs("the preferred mode", (width, height), wanted)
+
+    return must(payload=payload)
+
+
+def set_scanout(world: World, request: SetScanout) -> Expected:
+    display = scanout(world, request.scanout_id)
+    if not request.resource_id:
+        return _shows(display, None)
+    image = known(world, request.resource_id)
+    refuse(image.kind == "blob", "SET_SCANOUT of a blob")
+    _inside(request.r, image.width, image.height)
+    shown = (image.resource_id, request.r, image.format, 0, 0)
+    return _shows(display, shown, _unusual(request.r) or ("no backing" if image.stretches is None else ""))
+
+
+def set_scanout_blob(world: World, request: SetScanoutBlob) -> Expected:
+    display = scanout(world, request.scanout_id)
+    if not request.resource_id:
+        return _shows(display, None)
+    blob = known(world, request.resource_id)
+    refuse(blob.kind != "blob", "SET_SCANOUT_BLOB of an image")
+    refuse(request.format not in _FORMATS, "no such format")
+    _inside(request.r, request.width, request.height)
+    stride, offset = request.strides[0], request.offsets[0]
+    end = offset + stride * (request.height - 1) + request.width * BYTES_PER_PIXEL
+    refuse(stride < request.width * BYTES_PER_PIXEL or end > blob.size, "the blob is too short", "I16")
+    return _shows(display, (blob.resource_id, request.r, request.format, stride, offset), _unusual(request.r))
+
+
+def _inside(r: Rect, width: int, height: int) -> None:
+    refuse(r.x + r.width > width or r.y + r.height > height, "the rectangle is not inside", "I16")
+
+
+def _unusual(r: Rect) -> str:
+    """QEMU takes no scanout below 16x16."""
+    return "a very small rectangle" if r.width < 16 or r.height < 16 else ""
+
+
+def _shows(display: Scanout, shown: tuple[int, Rect, int, int, int] | None, unusual: str = "") -> Expected:
+    def success(_answer: object) -> None:
+        display.shown = shown
+
+    return may(unusual, success) if unusual else must(success)
+
+
+def flush(world: World, request: ResourceFlush) -> Expected:
+    refuse(not request.resource_id, "resource_id 0")
+    if request.resource_id not in world.resources:
+        return may("no such resource, and nothing to do")
+    resource, r = world.resources[request.resource_id], request.r
+    if resource.kind != "blob":
+        _inside(r, resource.width, resource.height)
+    shown = any(s.shown is not None and s.shown[0] == resource.resource_id for s in world.scanouts)
+    return must() if shown or resource.kind != "blob" else may("a blob that nothing shows")
+
+
+def cursor(world: World, request: UpdateCursor) -> Expected:
+    display, pos = scanout(world, request.pos.scanout_id), request.pos
+    if request.type == CtrlType.MOVE_CURSOR:
+        return _points(display, (pos.x, pos.y, *display.cursor[2:]))
+    if request.resource_id:
+        _cursor_image(known(world, request.resource_id))
+    return _points(display, (pos.x, pos.y, request.hot_x, request.hot_y, request.resource_id))
+
+
+def _cursor_image(image: Resource) -> None:
+    wrong = image.kind != "blob" and (image.width, image.height) != (CURSOR_SIZE, CURSOR_SIZE)
+    refuse(wrong, "a cursor image that is not 64x64")
+
+
+def _points(display: Scanout, cursor: tuple[int, int, int, int, int]) -> Expected:
+    def success(_answer: object) -> None:
+        display.cursor = cursor
+
+    return must(success)

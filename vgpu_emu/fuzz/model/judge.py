@@ -1,0 +1,228 @@
+"""The reference at work: what is expected of a request, and what was wrong with its answer.
+
+A `Judge` looks at what crosses the queues, and follows the device where the protocol leaves it a choice.
+"""
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from vgpu_emu.fuzz.model.commands import COMMANDS
+from vgpu_emu.fuzz.model.expectation import Expected, Verdict, expected, refuse
+from vgpu_emu.fuzz.model.world import GLOBAL, Pending, World
+from vgpu_wire.control import FIRST_ERROR, RING_COUNT, CtrlFlag, CtrlHdr, CtrlType
+from vgpu_wire.errors import WireError
+from vgpu_wire.messages import MESSAGES, OK_RESPONSE, type_name
+
+_FENCE, _RING = CtrlFlag.FENCE.value, CtrlFlag.INFO_RING_IDX.value
+_HEADER = CtrlHdr.layout.size
+_OK = CtrlType.RESP_OK_NODATA.value
+_OK_OF = {number: OK_RESPONSE.get(number, CtrlType.RESP_OK_NODATA).value for number in COMMANDS}
+_ERRORS = frozenset(number.value for number in CtrlType if number >= FIRST_ERROR)
+
+
+class Finding(Exception):  # noqa: N818 - what a fuzzer looks for
+    """An oracle that does not hold. oracle: its name."""
+
+    def __init__(self, oracle: str, detail: str) -> None:
+        super().__init__(f"{oracle}: {detail}")
+        self.oracle = oracle
+        self.detail = detail
+
+
+class Case(msgspec.Struct):
+    """A request on its way. number: its type. fence_id: None of one that is not fenced.
+
+    lenient: the host was made to fail at it, so that it may be refused. broken: it must be, for this reason.
+    """
+
+    head: int
+    queue: int
+    capacity: int
+    number: int
+    expected: Expected
+    fence_id: int | None = None
+    ring_idx: int = 0
+    timeline: tuple[int, int] = GLOBAL
+    lenient: bool = False
+    broken: str = ""
+
+    def __str__(self) -> str:
+        return type_name(self.number)
+
+
+class Judge:
+    """world: the device as it must be. evaluated: how often each oracle was asked.
+
+    case: the request that the device has now. unsure: it was left open what became of a request, and its answer has
+    not been seen: from then on the world is not known.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.evaluated: Counter[str] = Counter()
+        self.unsure = False
+        self.case: Case | None = None
+        self._open: dict[tuple[int, int], Case] = {}
+
+    # -- requests
+
+    def request(self, head: int, queue: int, data: bytes, capacity: int) -> Case:
+        """Before the device has it."""
+        number = int.from_bytes(data[:4], "little")
+        case = Case(head, queue, capacity, number, expected(self._expected, queue, number, data))
+        if len(data) >= _HEADER:
+            header = CtrlHdr.parse(data[:_HEADER])
+            if header.flags & _FENCE:
+                case.fence_id, case.ring_idx = header.fence_id, header.ring_idx
+                case.timeline = (header.ctx_id, header.ring_idx) if header.flags & _RING else GLOBAL
+        self._open[queue, head] = self.case = case
+        return case
+
+    def _expected(self, queue: int, number: int, data: bytes) -> Expected:
+        command = COMMANDS.get(number)
+        refuse(len(data) < _HEADER, "less than a header")
+        if command is None or command.queue != queue:
+            return Expected(Verdict.REFUSE, "no command of this queue", "I5")
+        feature = command.feature
+        refuse(feature is not None and not self.world.setup.has(feature), "its feature was not negotiated", "I35")
+        try:
+            request = MESSAGES[number].parse(data)
+        except WireError as error:
+            if error.kind != "trailing":
+                return Expected(Verdict.REFUSE, "the request is cut short", "I17")
+            request = MESSAGES[number].parse(data[: error.offset])
+        flags = request.flags
+        refuse(flags & _RING and request.ring_idx >= RING_COUNT, "ring_idx is not 0..63")
+        refuse(flags & _FENCE and len(self.world.pending) >= self.world.setup.fences, "too many fences", "I29")
+        return command.find(self.world, request)
+
+    def forget(self) -> None:
+        """The device was reset: nothing that was due is answered."""
+        self._open.clear()
+        self.unsure = False
+
+    # -- answers
+
+    def unanswered(self, case: Case) -> None:
+        """The device has taken the request and says nothing yet."""
+        self.evaluated["I19"] += 1
+        verdict = Verdict.REFUSE if case.broken else Verdict.OPEN if case.lenient else case.expected.verdict
+        if verdict is Verdict.MUST:
+            case.expected.success(None)
+        self.unsure = self.unsure or verdict is Verdict.OPEN
+        due = self.world.due(case.timeline) if case.fence_id is not None else 0.0
+        if due <= self.world.now and not case.lenient:
+            raise Finding("I19", f"{case} was not answered")
+        firm = all(other.firm for other in self.world.pending if other.timeline == case.timeline)
+        self.world.pending.append(Pending(case.head, case.queue, case.timeline, due, firm))
+
+    def answer(self, head: int, queue: int, written: bytes) -> None:
+        """A chain comes back. Raises Finding."""
+        case = self._open.pop((queue, head), None)
+        if case is None:
+            raise Finding("I19", f"chain {head} was answered, and is not with the device")
+        self.evaluated.update(_OF_EVERY_ANSWER)
+        if len(written) > case.capacity:
+            raise Finding("I17", f"{case}: {len(written)} bytes for {case.capacity}")
+        pending = self._taken_back(case)
+        if len(written) < _HEADER:
+            self._unseen(case, written, pending)
+            return
+        header = CtrlHdr.parse(written[:_HEADER])
+        self._typed(case, header)
+        self._fenced(case, header)
+        answer = self._whole(case, header, written)
+        if header.type < FIRST_ERROR:
+            self._succeeded(case, answer, pending)
+        elif pending is not None:
+            self.world.pending.remove(pending)
+
+    def _taken_back(self, case: Case) -> Pending | None:
+        for pending in self.world.pending:
+            if pending.head == case.head and pending.queue == case.queue:
+                return pending
+        return None
+
+    def _unseen(self, case: Case, written: bytes, pending: Pending | None) -> None:
+        """The driver gave too little room to see what was answered."""
+        if written and len(written) < min(_HEADER, case.capacity):
+            raise Finding("I17", f"{case}: {len(written)} of {case.capacity} bytes")
+        if pending is not None:
+            self.world.pending.remove(pending)
+        elif case.expected.verdict is Verdict.MUST and not case.lenient:
+            case.expected.success(None)
+        elif case.expected.verdict is not Verdict.REFUSE and not case.broken:
+            self.unsure = True
+
+    def _typed(self, case: Case, header: CtrlHdr) -> None:
+        verdict, wanted = case.expected.verdict, _OK_OF.get(case.number, _OK)
+        if header.type != wanted and header.type not in _ERRORS:
+            raise Finding("I7", f"{case} was answered {type_name(header.type)}")
+        if header.type == wanted and case.broken:
+            raise Finding("I26", f"{case} succeeded, although {case.broken}")
+        if header.type == wanted and verdict is Verdict.REFUSE:
+            raise Finding(case.expected.oracle, f"{case} succeeded: {case.expected.why}")
+        if header.type != wanted and verdict is Verdict.MUST and not case.lenient:
+            raise Finding("I7", f"{case} was answered {type_name(header.type)}, and is right")
+
+    def _fenced(self, case: Case, header: CtrlHdr) -> None:
+        if case.fence_id is None:
+            if header.flags & _FENCE:
+                raise Finding("I20", f"{case} was not fenced, its answer is")
+            return
+        if not header.flags & _FENCE or header.fence_id != case.fence_id:
+            raise Finding("I20", f"{case}: fence {case.fence_id} is not in the answer {type_name(header.type)}")
+        if header.flags & _RING and header.ring_idx != case.ring_idx:
+            raise Finding("I20", f"{case}: ring {header.ring_idx}, not {case.ring_idx}")
+
+    def _whole(self, case: Case, header: CtrlHdr, written: bytes) -> Any:
+        """The answer as a record; None: the driver gave it too little room."""
+        if header.hdr_padding != b"\0\0\0":
+            raise Finding("I18", f"{case}: the padding of the header is {header.hdr_padding!r}")
+        structure = MESSAGES[header.type]
+        if structure.layout.tail is not None and len(written) == case.capacity:
+            return None
+        try:
+            return structure.parse(written)
+        except WireError as error:
+            if error.kind == "truncated" and len(written) == case.capacity:
+                return None
+            raise Finding("I18", f"{case}: {error}") from None
+
+    def _succeeded(self, case: Case, answer: Any, pending: Pending | None) -> None:
+        self.evaluated[case.expected.oracle] += 1
+        wrong = case.expected.payload(answer) if answer is not None and not case.lenient else None
+        if wrong is not None:
+            raise Finding(case.expected.oracle, f"{case}: {wrong}")
+        world = self.world
+        if pending is None:
+            case.expected.success(answer)
+            due = world.due(case.timeline) if case.fence_id is not None else 0.0
+        else:
+            due = pending.due if pending.firm else 0.0
+        if due > world.now and not case.lenient:
+            raise Finding("I21", f"{case}: fence {case.fence_id} came {due - world.now:g} s before its work was done")
+        self._in_order(case)
+
+    def _in_order(self, case: Case) -> None:
+        """On a ring, a fence stands for all before it."""
+        pending = self.world.pending
+        for other in list(pending):
+            if (other.head, other.queue) == (case.head, case.queue):
+                pending.remove(other)
+                return
+            if case.fence_id is not None and other.timeline == case.timeline != GLOBAL:
+                raise Finding("I21", f"{case}: fence {case.fence_id} came before one that was made earlier")
+
+    def advanced(self) -> None:
+        """Time has passed, and all that the device had to say was heard. Raises Finding."""
+        self.evaluated["I19"] += 1
+        for pending in self.world.pending:
+            if pending.due <= self.world.now:
+                raise Finding("I19", f"chain {pending.head} is not answered, its work was done at {pending.due:g} s")
+
+
+#: what is looked at in every answer
+_OF_EVERY_ANSWER = ("I7", "I17", "I18", "I19", "I20", "I21", "I22")

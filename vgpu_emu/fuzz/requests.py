@@ -1,0 +1,350 @@
+"""Requests that mostly make sense: one maker a command, which looks at what is alive.
+
+A maker takes (rng, world, ids): where choices come from, the reference's view of the device, how many ids are in use.
+"""
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import TypeVar
+
+from vgpu_emu.fuzz.model.images import level_size, pixel_bytes
+from vgpu_emu.fuzz.model.world import BYTES_PER_PIXEL, PAGE, Resource, World
+from vgpu_wire.blob import ResourceCreateBlob, ResourceMapBlob, ResourceUnmapBlob
+from vgpu_wire.context_stream import StreamAlloc, StreamFree, StreamWork
+from vgpu_wire.control import CtrlType, HeaderOnly
+from vgpu_wire.device import CONTROLQ, CURSORQ
+from vgpu_wire.display import CursorPos, GetEdid, Rect, ResourceFlush, SetScanout, SetScanoutBlob, UpdateCursor
+from vgpu_wire.layout import Record
+from vgpu_wire.render import (
+    Box,
+    CmdSubmit,
+    CtxCreate,
+    CtxDestroy,
+    CtxResource,
+    GetCapset,
+    GetCapsetInfo,
+    ResourceCreate3D,
+    TransferHost3D,
+)
+from vgpu_wire.resource import (
+    Format,
+    MemEntry,
+    ResourceAssignUuid,
+    ResourceAttachBacking,
+    ResourceCreate2D,
+    ResourceDetachBacking,
+    ResourceUnref,
+    TransferToHost2D,
+)
+from vgpu_wire.terms import Records
+
+Maker = Callable[[Random, World, int], Record]
+T = TypeVar("T")
+_FORMATS = tuple(fmt.value for fmt in Format)
+
+
+def _any(rng: Random, items: Sequence[T]) -> T:
+    return items[int(rng.random() * len(items))]
+
+
+def _live(rng: Random, world: World, ids: int, wanted: Callable[[Resource], object] = bool) -> int:
+    """A resource that is wanted; now and then, or if there is none, any id."""
+    found = [r.resource_id for r in world.resources.values() if wanted(r)]
+    return _any(rng, found) if found and rng.random() < 0.95 else int(rng.random() * (ids + 1))
+
+
+def _free(rng: Random, world: World, ids: int) -> int:
+    """An id for something new: mostly the lowest that is free, so that ids are used again soon."""
+    if rng.random() < 0.05:
+        return int(rng.random() * (ids + 1))
+    return next(number for number in range(1, len(world.resources) + 2) if number not in world.resources)
+
+
+def _context(rng: Random, world: World) -> int:
+    found = list(world.contexts)
+    return _any(rng, found) if found and rng.random() < 0.97 else int(rng.random() * 4)
+
+
+def _rect(rng: Random, width: int, height: int) -> Rect:
+    if rng.random() < 0.4:
+        return Rect(width=width, height=height)
+    x, y = int(rng.random() * width), int(rng.random() * height)
+    return Rect(x=x, y=y, width=1 + int(rng.random() * (width - x)), height=1 + int(rng.random() * (height - y)))
+
+
+def _entries(rng: Random, world: World, size: int) -> list[MemEntry]:
+    """Guest memory of at least so many bytes, in a few pieces."""
+    found: list[MemEntry] = []
+    left = max(size, 1)
+    while left > 0:
+        length = left if len(found) == 3 or rng.random() < 0.5 else 1 + int(rng.random() * left)
+        addr = int(rng.random() * max(world.setup.memory - length, 1))
+        found.append(MemEntry(addr=addr, length=length % (1 << 32)))
+        left -= length
+    return found
+
+
+# -- makers, in the order of the spec
+
+
+def _create_2d(rng: Random, world: World, ids: int) -> Record:
+    side = _any(rng, (4, 16, 16, 24, 64))
+    return ResourceCreate2D(
+        resource_id=_free(rng, world, ids), format=_any(rng, _FORMATS), width=side, height=_any(rng, (4, 16, side))
+    )
+
+
+def _create_3d(rng: Random, world: World, ids: int) -> Record:
+    return ResourceCreate3D(
+        resource_id=_free(rng, world, ids),
+        target=2,
+        format=_any(rng, (1, 2, 64, 65, 66, 67)),
+        bind=2,
+        width=_any(rng, (4, 16, 17)),
+        height=_any(rng, (1, 4, 16)),
+        depth=_any(rng, (1, 1, 3)),
+        array_size=_any(rng, (1, 1, 2)),
+        last_level=_any(rng, (0, 0, 2)),
+    )
+
+
+def _image_size(image: Resource) -> int:
+    return len(image.pixels) or image.size
+
+
+def _attach(rng: Random, world: World, ids: int) -> Record:
+    resource_id = _live(rng, world, ids, lambda r: r.stretches is None and not r.on_host)
+    there = world.resources.get(resource_id)
+    entries = _entries(rng, world, _image_size(there) if there is not None else 64)
+    return ResourceAttachBacking(
+        resource_id=resource_id, nr_entries=len(entries), entries=Records.of(MemEntry, entries)
+    )
+
+
+def _detach(rng: Random, world: World, ids: int) -> Record:
+    return ResourceDetachBacking(resource_id=_live(rng, world, ids, lambda r: r.stretches is not None))
+
+
+def _unref(rng: Random, world: World, ids: int) -> Record:
+    return ResourceUnref(resource_id=_live(rng, world, ids))
+
+
+def _uuid(rng: Random, world: World, ids: int) -> Record:
+    return ResourceAssignUuid(resource_id=_live(rng, world, ids))
+
+
+def _transfer_2d(rng: Random, world: World, ids: int) -> Record:
+    resource_id = _live(rng, world, ids, lambda r: r.kind == "2D" and r.stretches is not None)
+    there = world.resources.get(resource_id)
+    if there is None or there.kind != "2D":
+        return TransferToHost2D(resource_id=resource_id, r=Rect(width=4, height=4))
+    r = _rect(rng, there.width, there.height)
+    offset = (r.y * there.width + r.x) * BYTES_PER_PIXEL if rng.random() < 0.8 else int(rng.random() * 64)
+    return TransferToHost2D(resource_id=resource_id, r=r, offset=offset)
+
+
+def _transfer_3d(rng: Random, world: World, ids: int) -> Record:
+    number = _any(rng, (CtrlType.TRANSFER_TO_HOST_3D, CtrlType.TRANSFER_FROM_HOST_3D)).value
+    resource_id = _live(rng, world, ids, lambda r: r.kind == "3D" and r.stretches is not None)
+    there = world.resources.get(resource_id)
+    if there is None or there.kind != "3D":
+        return TransferHost3D(type=number, resource_id=resource_id, box=Box(w=1, h=1, d=1))
+    level = int(rng.random() * (there.last_level + 1))
+    width, height, slices = level_size(there, level)
+    r, z = _rect(rng, width, height), int(rng.random() * slices)
+    stride = 0 if rng.random() < 0.8 else r.width * pixel_bytes(there) + _any(rng, (0, 4))
+    return TransferHost3D(
+        type=number,
+        resource_id=resource_id,
+        level=level,
+        box=Box(x=r.x, y=r.y, z=z, w=r.width, h=r.height, d=1 + int(rng.random() * (slices - z))),
+        offset=0 if rng.random() < 0.7 else int(rng.random() * 64),
+        stride=stride,
+    )
+
+
+def _set_scanout(rng: Random, world: World, ids: int) -> Record:
+    scanout_id = int(rng.random() * (len(world.scanouts) + 0.1))
+    if rng.random() < 0.15:
+        return SetScanout(scanout_id=scanout_id)
+    resource_id = _live(rng, world, ids, lambda r: r.kind != "blob")
+    there = world.resources.get(resource_id)
+    r = _rect(rng, there.width or 1, there.height or 1) if there is not None else Rect(width=16, height=16)
+    return SetScanout(scanout_id=scanout_id, resource_id=resource_id, r=r)
+
+
+def _set_scanout_blob(rng: Random, world: World, ids: int) -> Record:
+    scanout_id = int(rng.random() * (len(world.scanouts) + 0.1))
+    resource_id = _live(rng, world, ids, lambda r: r.kind == "blob")
+    width, height = _any(rng, (16, 32)), _any(rng, (16, 32))
+    return SetScanoutBlob(
+        scanout_id=scanout_id,
+        resource_id=resource_id if rng.random() < 0.9 else 0,
+        r=_rect(rng, width, height),
+        width=width,
+        height=height,
+        format=_any(rng, _FORMATS),
+        strides=(width * BYTES_PER_PIXEL + _any(rng, (0, 0, 64)), 0, 0, 0),
+        offsets=(_any(rng, (0, 0, 4096)), 0, 0, 0),
+    )
+
+
+def _flush(rng: Random, world: World, ids: int) -> Record:
+    resource_id = _live(rng, world, ids)
+    there = world.resources.get(resource_id)
+    size = (there.width or 16, there.height or 16) if there is not None else (16, 16)
+    return ResourceFlush(resource_id=resource_id, r=_rect(rng, *size))
+
+
+def _display_info(_rng: Random, _world: World, _ids: int) -> Record:
+    return HeaderOnly(type=CtrlType.GET_DISPLAY_INFO.value)
+
+
+def _edid(rng: Random, world: World, _ids: int) -> Record:
+    return GetEdid(scanout=int(rng.random() * (len(world.scanouts) + 0.2)))
+
+
+def _capset_info(rng: Random, world: World, _ids: int) -> Record:
+    return GetCapsetInfo(capset_index=int(rng.random() * (len(world.setup.capsets) + 0.5)))
+
+
+def _capset(rng: Random, world: World, _ids: int) -> Record:
+    number, version, _size = _any(rng, world.setup.capsets)
+    return GetCapset(capset_id=number, capset_version=int(rng.random() * (version + 1.2)))
+
+
+def _ctx_create(rng: Random, world: World, _ids: int) -> Record:
+    init = _any(rng, (0, 0, 4, 6, 3)) if world.setup.features & 16 else 0
+    return CtxCreate(ctx_id=int(1 + rng.random() * 4), nlen=4, debug_name=b"fuzz".ljust(64, b"\0"), context_init=init)
+
+
+def _ctx_destroy(rng: Random, world: World, _ids: int) -> Record:
+    return CtxDestroy(ctx_id=_context(rng, world))
+
+
+def _ctx_resource(rng: Random, world: World, ids: int) -> Record:
+    number = _any(rng, (CtrlType.CTX_ATTACH_RESOURCE, CtrlType.CTX_DETACH_RESOURCE)).value
+    return CtxResource(type=number, ctx_id=_context(rng, world), resource_id=_live(rng, world, ids))
+
+
+def _submit(rng: Random, world: World, _ids: int) -> Record:
+    commands = b""
+    for _ in range(int(1 + rng.random() * 3)):
+        blob_id, choice = int(1 + rng.random() * 6), rng.random()
+        if choice < 0.65:
+            size = _any(rng, (1, 4096, 4096, 8192, 16384))
+            commands += StreamAlloc(exporter=int(1 + rng.random() * 5.02), blob_id=blob_id, size=size).build()
+        elif choice < 0.9:
+            commands += StreamWork(microseconds=_any(rng, (1, 10, 100, 1000))).build()
+        else:
+            commands += StreamFree(blob_id=blob_id).build()
+    return CmdSubmit(ctx_id=_context(rng, world), size=len(commands), commands=commands)
+
+
+def _create_blob(rng: Random, world: World, ids: int) -> Record:
+    ctx_id, resource_id = _context(rng, world), _free(rng, world, ids)
+    flags = _any(rng, (1, 1, 1, 3, 7, 2, 0))
+    objects = (
+        [(blob_id, size) for blob_id, (_e, size) in world.contexts[ctx_id].objects.items()]
+        if (ctx_id in world.contexts)
+        else []
+    )
+    if objects and rng.random() < 0.85:
+        blob_id, size = _any(rng, objects)
+        size = size if rng.random() < 0.8 else 4096
+        mem = 2 if rng.random() < 0.9 else 3
+        return ResourceCreateBlob(
+            ctx_id=ctx_id, resource_id=resource_id, blob_mem=mem, blob_flags=flags, blob_id=blob_id, size=size
+        )
+    size = _any(rng, (4096, 8192, 16384))
+    entries = _entries(rng, world, size)
+    return ResourceCreateBlob(
+        resource_id=resource_id,
+        blob_mem=1,
+        blob_flags=flags,
+        size=size,
+        nr_entries=len(entries),
+        entries=Records.of(MemEntry, entries),
+    )
+
+
+def _map_blob(rng: Random, world: World, ids: int) -> Record:
+    resource_id = _live(rng, world, ids, lambda r: r.blob_mem == 2 and r.blob_flags & 1 and r.offset is None)
+    return ResourceMapBlob(resource_id=resource_id, offset=_place(rng, world, resource_id))
+
+
+def _place(rng: Random, world: World, resource_id: int) -> int:
+    """Where to map: mostly a free place next to what is there; sometimes over it, or at the end of the region."""
+    size = world.resources[resource_id].pages if resource_id in world.resources else PAGE
+    region, choice = world.setup.host_visible, rng.random()
+    if choice < 0.6:
+        ends = [offset + length for offset, length in world.mapped]
+        return _any(rng, [0, *ends])
+    if choice < 0.85:
+        return int(rng.random() * (region // PAGE)) * PAGE
+    if choice < 0.95:
+        return max(region - size, 0)
+    return _any(rng, (region, region - size + PAGE, (1 << 64) - size, (1 << 64) - PAGE)) % (1 << 64)
+
+
+def _unmap_blob(rng: Random, world: World, ids: int) -> Record:
+    return ResourceUnmapBlob(resource_id=_live(rng, world, ids, lambda r: r.offset is not None))
+
+
+def _cursor(rng: Random, world: World, ids: int) -> Record:
+    number = _any(rng, (CtrlType.UPDATE_CURSOR, CtrlType.MOVE_CURSOR)).value
+    resource_id = _live(rng, world, ids, lambda r: r.width == 64 and r.height == 64) if rng.random() < 0.8 else 0
+    pos = CursorPos(
+        scanout_id=int(rng.random() * (len(world.scanouts) + 0.1)), x=int(rng.random() * 99), y=int(rng.random() * 99)
+    )
+    return UpdateCursor(type=number, pos=pos, resource_id=resource_id, hot_x=int(rng.random() * 9), hot_y=3)
+
+
+MAKERS: dict[Maker, int] = {
+    _display_info: CONTROLQ,
+    _create_2d: CONTROLQ,
+    _unref: CONTROLQ,
+    _set_scanout: CONTROLQ,
+    _flush: CONTROLQ,
+    _transfer_2d: CONTROLQ,
+    _attach: CONTROLQ,
+    _detach: CONTROLQ,
+    _capset_info: CONTROLQ,
+    _capset: CONTROLQ,
+    _edid: CONTROLQ,
+    _uuid: CONTROLQ,
+    _create_blob: CONTROLQ,
+    _set_scanout_blob: CONTROLQ,
+    _ctx_create: CONTROLQ,
+    _ctx_destroy: CONTROLQ,
+    _ctx_resource: CONTROLQ,
+    _create_3d: CONTROLQ,
+    _transfer_3d: CONTROLQ,
+    _submit: CONTROLQ,
+    _map_blob: CONTROLQ,
+    _unmap_blob: CONTROLQ,
+    _cursor: CURSORQ,
+}
+#: what a maker is of no use without
+NEEDS: dict[Maker, tuple[Maker, ...]] = {
+    _create_blob: (_ctx_create, _submit),
+    _map_blob: (_ctx_create, _submit, _create_blob),
+    _unmap_blob: (_ctx_create, _submit, _create_blob, _map_blob),
+    _submit: (_ctx_create,),
+    _ctx_resource: (_ctx_create, _create_2d),
+    _transfer_2d: (_create_2d, _attach),
+    _transfer_3d: (_create_3d, _attach),
+    _attach: (_create_2d,),
+    _detach: (_create_2d, _attach),
+    _set_scanout: (_create_2d, _attach),
+    _set_scanout_blob: (_create_blob,),
+    _flush: (_create_2d, _set_scanout),
+    _unref: (_create_2d,),
+    _uuid: (_create_2d,),
+    _cursor: (_create_2d,),
+}
+
+
+def make(maker: Maker, rng: Random, world: World, ids: int) -> tuple[bytes, int]:
+    """A request of this kind, and the queue that it goes to."""
+    return maker(rng, world, ids).build(), MAKERS[maker]
