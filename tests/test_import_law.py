@@ -18,9 +18,10 @@ FLOORS: list[list[set[str]]] = [
     [{"ids", "vocabulary", "memory", "trace"}],
     [{"host"}, {"link"}, {"attributes"}],
     [{"vmm"}, {"guest"}],
-    [{"machine", "shell", "lockstep", "parties", "assembly", "recording", "aliasing", "simulation"}, {"fuzz"}],
+    [{"machine", "shell", "lockstep", "parties", "assembly", "recording", "aliasing", "simulation"}],
     [{"peers"}],
     [{"propagation", "matrix", "explanation", "replaying"}, {"scenario"}, {"report"}, {"drive"}],
+    [{"fuzz"}],
     [{"cli", "__main__", "vgpu_emu"}],
 ]
 #: whoever stands on which floor, these never import each other

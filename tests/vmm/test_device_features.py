@@ -8,9 +8,11 @@ from test_device_commands import CONFIG, SUCCESSES, Success
 
 from vgpu_emu.assembly import Config, assemble
 from vgpu_emu.trace.log import Log
+from vgpu_emu.vmm.displays import Cursor
 from vgpu_emu.vmm.profiles import Profile
 from vgpu_wire.control import FIRST_ERROR, CtrlType
-from vgpu_wire.device import Feature
+from vgpu_wire.device import CURSORQ, Feature
+from vgpu_wire.display import CursorPos, UpdateCursor
 
 VIRGL, BLOB = Feature.VIRGL, Feature.RESOURCE_BLOB
 #: command -> its feature (virtio 1.4, 5.7.6.8 and 5.7.6.9); the others are there always
@@ -112,3 +114,12 @@ def test_after_a_reset_nothing_is_negotiated_until_the_driver_does_so_again() ->
         assert rig.device.features == frozenset()
         assert rig.device.negotiate(frozenset({VIRGL}))
         assert rig.device.features == frozenset({VIRGL})
+
+
+def test_after_a_reset_no_cursor_is_where_the_last_driver_left_it() -> None:
+    with Rig(CONFIG) as rig:
+        move = UpdateCursor(type=CtrlType.MOVE_CURSOR.value, pos=CursorPos(x=5, y=7))
+        rig.exchange(move.build(), queue=CURSORQ)
+        assert rig.device.displays.scanouts[0].cursor == Cursor(x=5, y=7)
+        rig.carry(rig.device.reset())
+        assert rig.device.displays.scanouts[0].cursor == Cursor()
