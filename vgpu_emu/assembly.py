@@ -197,7 +197,7 @@ def assemble_host(config: Config, log: Log, region: HostVisibleRegion | None = N
     log.note("machine", "assembled", dialect=config.dialect.value, ioctl=config.ioctl, profile=config.profile.name)
     kernel, own_region, aliases = _kernel_and_region(config, log)
     memory = GuestMemory(sparse=config.sparse_memory)
-    device = vmm_setup(config).device(config.profile, region or own_region, memory, log)
+    device = vmm_setup(config).device(config.profile, own_region if region is None else region, memory, log)
     if aliases is not None:
         aliases.follow(partial(place_of, device.resources))
     return HostParts(

@@ -73,6 +73,10 @@ class Backend:
         self._config = DeviceConfig(self.device, config.features & config.profile.offers)
         self._slow = region if isinstance(region, SlowRegion) else None
         self._work = trio.Event()
+        #: queues of which no chain is taken for now; queues that `service` is busy with, and who waits for their end
+        self._held: set[int] = set()
+        self._busy: set[int] = set()
+        self._idle = trio.lowlevel.ParkingLot()
 
     # -- set-up
 
@@ -112,6 +116,21 @@ class Backend:
         queue = self.queues.pop(number, None)
         return queue.next_avail if queue is not None else 0
 
+    def hold_queue(self, number: int) -> None:
+        """Take no more chains of it."""
+        self._held.add(number)
+
+    def release_queue(self, number: int) -> None:
+        """Take chains again, from the next `service` on."""
+        self._held.discard(number)
+
+    async def finish_queue(self, number: int) -> None:
+        """Hold it, and answer all that is in flight: fences at once, whenever their work would be done."""
+        self.hold_queue(number)
+        while number in self._busy:
+            await self._idle.park()
+        self._signal(inf)
+
     def reset(self) -> None:
         """The driver resets the device: everything is gone, and nothing that was due is answered."""
         self.log.note(VMM, "reset")
@@ -139,9 +158,20 @@ class Backend:
     async def service(self, number: int) -> None:
         """A kick: carry out all that is available on the queue, until nothing comes. No checkpoint for what is
         available at once, if no region is slow."""
+        if number in self._busy:
+            # whoever is at it looks again before it ends
+            return
+        self._busy.add(number)
+        try:
+            await self._service(number)
+        finally:
+            self._busy.remove(number)
+            self._idle.unpark_all()
+
+    async def _service(self, number: int) -> None:
         again = False
         try:
-            while (queue := self.queues.get(number)) is not None and not self.device.silent:
+            while (queue := self._next(number)) is not None:
                 chains = queue.pop_all()
                 if not chains:
                     break
@@ -154,6 +184,10 @@ class Backend:
             self._fail(broken)
         if self.parts.renderer.rings.next_due is not None:
             self._work.set()
+
+    def _next(self, number: int) -> DeviceQueue | None:
+        """The queue, if chains of it may be taken."""
+        return None if number in self._held or self.device.silent else self.queues.get(number)
 
     async def _carry_out(self, queue: DeviceQueue, chains: Sequence[Chain]) -> None:
         """Every chain, unless the queue is stopped meanwhile."""
@@ -217,10 +251,10 @@ class Backend:
             with trio.move_on_at(inf if due is None else due):
                 await self._work.wait()
             self._work = trio.Event()
-            self._signal()
+            self._signal(trio.current_time())
 
-    def _signal(self) -> None:
-        for signal in self.parts.renderer.rings.due(trio.current_time()):
+    def _signal(self, now: float) -> None:
+        for signal in self.parts.renderer.rings.due(now):
             self.log.message(FENCES, HOST, VMM, signal.build())
             try:
                 self._complete(self.device.signal(timeline_of(signal), signal.fence_id))

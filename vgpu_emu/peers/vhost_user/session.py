@@ -1,0 +1,168 @@
+"""A session of a front-end, from its connection to its end: the tasks that wait for its messages, kicks and answers."""
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+import trio
+import trio.lowlevel
+
+from vgpu_emu.peers.backend import Backend
+from vgpu_emu.peers.eventfd import EventFd
+from vgpu_emu.peers.stream import FdStream, PeerGoneError, StreamError
+from vgpu_emu.peers.vhost_user.channel import BackendChannel
+from vgpu_emu.peers.vhost_user.link import Message, VhostUserError, receive_message, send_reply
+from vgpu_emu.peers.vhost_user.requests import VhostDevice
+from vgpu_emu.peers.vhost_user.ring_state import RingState
+from vgpu_emu.peers.vhost_user.shared_region import SharedRegion
+from vgpu_wire.vhost_user import REPLIES, U64, BackendRequest, FrontendRequest, ProtocolFeature, VringState
+
+_GET_VRING_BASE = FrontendRequest.GET_VRING_BASE.value
+_DONE, _FAILED = U64(0), U64(1)
+
+
+class Session:
+    """stream: the connection, whose owner closes it. say: takes lines for the user. It is the Transport of the
+    Backend, and the Shell of the requests."""
+
+    def __init__(self, stream: FdStream, region: SharedRegion, say: Callable[[str], None]) -> None:
+        self._stream = stream
+        self._region = region
+        self._say = say
+        self._fault: VhostUserError | StreamError | None = None
+        self._nursery: trio.Nursery
+        self._backend: Backend
+        self._device: VhostDevice
+
+    async def run(self, backend: Backend) -> None:
+        """Until the front-end closes the connection. Raises VhostUserError and StreamError for what it does wrong."""
+        self._backend = backend
+        self._device = VhostDevice(backend, self)
+        try:
+            async with trio.open_nursery() as self._nursery:
+                await self._serve_all()
+        finally:
+            self._device.close()
+            self._close_channel()
+        if self._fault is not None:
+            raise self._fault
+
+    async def _serve_all(self) -> None:
+        try:
+            while True:
+                await self._serve(await receive_message(self._stream))
+        except PeerGoneError:
+            self._nursery.cancel_scope.cancel()
+        except (VhostUserError, StreamError) as fault:
+            self._end(fault)
+
+    def _end(self, fault: VhostUserError | StreamError) -> None:
+        """The session is over, because of this."""
+        self._fault = self._fault or fault
+        self._nursery.cancel_scope.cancel()
+
+    async def _serve(self, message: Message) -> None:
+        with message.fds:
+            try:
+                if message.request == _GET_VRING_BASE:
+                    await self._finish(message)
+                answer = self._device.handle(message)
+            except OSError as refused:
+                self._refuse(message, refused)
+                answer = None if message.request in REPLIES else _FAILED
+            else:
+                answer = answer if answer is not None else _DONE
+        if answer is not None and self._is_answered(message):
+            await send_reply(self._stream, message, answer)
+
+    def _is_answered(self, message: Message) -> bool:
+        return message.request in REPLIES or (message.needs_reply and self._device.has(ProtocolFeature.REPLY_ACK))
+
+    def _refuse(self, message: Message, refused: OSError) -> None:
+        """The front-end is told if it asked; if it did not, it would go on as if all were well."""
+        what = f"{_name(message.request)} is refused: {refused.strerror}"
+        if message.request in REPLIES or not self._is_answered(message):
+            raise VhostUserError(what) from None
+        self._say(what)
+
+    async def _finish(self, message: Message) -> None:
+        """Before a queue is stopped everything in flight is answered. The front-end waits for that, and answers nothing
+        itself."""
+        number = message.parse(VringState).index
+        if self._region.channel is not None:
+            self._region.channel.patient = False
+        await self._backend.finish_queue(number)
+
+    # -- Transport
+
+    def interrupt(self, queue: int) -> None:
+        call = self._device.rings[queue].call
+        if call is not None:
+            call.signal()
+
+    def config_changed(self) -> None:
+        """A queue that its driver broke, too, is told."""
+        if self._backend.needs_reset:
+            self._say(f"the driver broke its queues: {self._backend.device.needs_reset}")
+            for ring in self._device.rings.values():
+                if ring.error is not None:
+                    ring.error.signal()
+        if self._region.channel is not None and self._device.has(ProtocolFeature.CONFIG):
+            self._nursery.start_soon(self._notify, self._region.channel)
+
+    async def _notify(self, channel: BackendChannel) -> None:
+        with suppress(StreamError, trio.ClosedResourceError):
+            await channel.notify(BackendRequest.CONFIG_CHANGE_MSG)
+
+    # -- Shell
+
+    def watch(self, ring: RingState) -> None:
+        if self._region.channel is not None:
+            self._region.channel.patient = True
+        if ring.kick is not None:
+            self._nursery.start_soon(self._take_kicks, ring, ring.kick)
+
+    async def _take_kicks(self, ring: RingState, kick: EventFd) -> None:
+        """What is there before the first kick is found, too."""
+        try:
+            while ring.kick is kick and ring.runs:
+                kick.drain()
+                await self._backend.service(ring.number)
+                if ring.kick is kick and ring.runs:
+                    await trio.lowlevel.wait_readable(kick.fileno)
+        except trio.ClosedResourceError:
+            return
+
+    def open_channel(self, sock: socket.socket) -> None:
+        self._close_channel()
+        self._region.channel = channel = BackendChannel(FdStream(trio.socket.from_stdlib_socket(sock)))
+        self._nursery.start_soon(partial(self._run_channel, channel))
+
+    async def _run_channel(self, channel: BackendChannel) -> None:
+        try:
+            await channel.run()
+        except (PeerGoneError, StreamError, trio.ClosedResourceError):
+            channel.patient = False
+        except VhostUserError as fault:
+            self._end(fault)
+
+    def _close_channel(self) -> None:
+        if self._region.channel is not None:
+            self._region.channel.close()
+            self._region.channel = None
+
+    def open_screen(self, sock: socket.socket) -> None:
+        sock.close()
+
+    def reset(self) -> None:
+        if self._region.channel is not None:
+            self._region.channel.patient = False
+        self._region.forget()
+
+
+def _name(request: int) -> str:
+    try:
+        return FrontendRequest(request).name
+    except ValueError:
+        return f"request {request}"
