@@ -12,8 +12,10 @@ blob           blob resources and their mapping; MapCache, the cache attribute o
 vring          split virtqueues in guest memory: descriptors, the available and the used ring
 dmabuf         the ioctls of linux/dma-buf.h, and DMA_BUF_IOCTL_INFO, proposed in 2022 and never merged
 virtgpu_drm    the ioctls of Linux's drm/virtio driver (drm/virtgpu_drm.h)
+vfio_user      messages of vfio-user, between a VMM and a PCI device in another process
 vhost_user     messages of vhost-user, between a VMM and a device in another process
 vhost_user_gpu messages of vhost-user-gpu, by which that device shows its screens in the VMM
+virtio_pci     virtio on PCI: configuration header, capabilities, registers
 private        numbers that real stacks use and the specification does not have
 messages       message type -> structure; parse_message, type_name, OK_RESPONSE
 context_stream the command stream of the emulator's own renderer: the payload of SUBMIT_3D

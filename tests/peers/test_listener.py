@@ -4,13 +4,12 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
-from errno import EADDRINUSE
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from vgpu_emu.peers.listener import listening
+from vgpu_emu.peers.listener import ListenError, listening
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -44,9 +43,8 @@ async def test_guests_come_one_after_another(path: str) -> None:
 
 def test_live_socket_is_left_alone(path: str) -> None:
     with listening(path):
-        with pytest.raises(OSError, match="somebody listens") as refused, listening(path):
+        with pytest.raises(ListenError, match="somebody listens"), listening(path):
             pass
-        assert refused.value.errno == EADDRINUSE
         assert os.path.exists(path)
 
 
@@ -66,7 +64,7 @@ def test_what_is_no_socket_is_left_alone(path: str, kind: str) -> None:
         target.write_text("mine")
     else:
         target.symlink_to("/etc/hostname")
-    with pytest.raises(FileExistsError), listening(path):
+    with pytest.raises(ListenError, match="no socket"), listening(path):
         pass
     assert os.path.lexists(path)
 
@@ -80,5 +78,5 @@ def test_socket_that_took_the_place_of_ours_is_left_alone(path: str) -> None:
 
 
 def test_path_that_no_socket_can_have_is_refused(path: str) -> None:
-    with pytest.raises(OSError, match="too long"), listening(path + "x" * 108):
+    with pytest.raises(ListenError, match="too long"), listening(path + "x" * 108):
         pass

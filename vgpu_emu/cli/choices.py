@@ -9,10 +9,12 @@ from vgpu_emu.attributes.platform import PLATFORMS, Platform, variants
 from vgpu_emu.cli.profiles import named_profile
 from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import UsageError
+from vgpu_emu.ids import BlobId
 from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_emu.vmm.profiles import Profile
 from vgpu_emu.vocabulary import Dialect
 from vgpu_wire.blob import MapCache
+from vgpu_wire.device import Feature
 
 ExporterName = Literal["wc", "cached", "incoherent", "silent", "drm"]
 DialectName = Literal["rfc1", "rfc3"]
@@ -77,6 +79,33 @@ def platforms(names: Iterable[str], firmware: FirmwareName | None, bar: BarName 
         options = " and ".join(option for option, value in (("--firmware", firmware), ("--bar", bar)) if value)
         raise UsageError(f"{options}: of no effect on {', '.join(chosen)}; only on {', '.join(matter)}")
     return found
+
+
+def named_features(text: str | None) -> frozenset[Feature] | None:
+    """Of ``--features``: names with commas between, or "none"; None: it was not said. Raises UsageError."""
+    if text is None:
+        return None
+    names = (
+        [] if text.strip().lower() == "none" else [name.strip().upper().removeprefix("F_") for name in text.split(",")]
+    )
+    for name in names:
+        if name not in Feature.__members__:
+            known = ", ".join(feature.name.lower() for feature in Feature)
+            raise UsageError(f"no feature {printable(name.lower())!r}; there are {known}, and none")
+    return frozenset(Feature[name] for name in names)
+
+
+def named_map_info(text: str) -> tuple[BlobId, MapCache]:
+    """Of ``--blob-id``: ID=WORD. Raises UsageError."""
+    number, _, word = text.partition("=")
+    try:
+        blob_id = int(number, 0)
+        if not 0 <= blob_id < 1 << 64:
+            raise ValueError
+        return BlobId(blob_id), MapCache[word.upper()]
+    except (ValueError, KeyError):
+        words = "|".join(info.name.lower() for info in MapCache)
+        raise UsageError(f"--blob-id {printable(text)!r}: it is ID={words}, such as 0x103=wc") from None
 
 
 def words(platform: Platform) -> str:

@@ -6,17 +6,14 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
+from vgpu_emu.cli.choices import named_features, named_map_info
 from vgpu_emu.cli.inputs import InputFile, input_name, read_input
 from vgpu_emu.cli.output import write_html, write_log
 from vgpu_emu.cli.profiles import named_profile
 from vgpu_emu.cli.stories import replay_story
-from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import FOUND, UsageError
-from vgpu_emu.ids import BlobId
 from vgpu_emu.replaying import Outcome, replay_capture
 from vgpu_emu.trace.capture import Exchange, Unreadable, read_messages
-from vgpu_wire.blob import MapCache
-from vgpu_wire.device import Feature
 
 #: how many differences are listed for people
 SHOWN = 30
@@ -73,8 +70,8 @@ def replay(
         outcome = replay_capture(
             exchanges,
             named_profile(profile),
-            features=_features(features),
-            map_infos=dict(_map_info(text) for text in blob_id),
+            features=named_features(features),
+            map_infos=dict(named_map_info(text) for text in blob_id),
         )
     except ValueError as refused:
         raise UsageError(str(refused)) from None
@@ -100,31 +97,6 @@ def _exchanges(capture: str) -> list[Exchange]:
     if not found:
         raise UsageError(f"there is no request in {input_name(capture)}: a capture has JSON lines with the key request")
     return found
-
-
-def _features(text: str | None) -> frozenset[Feature] | None:
-    if text is None:
-        return None
-    names = (
-        [] if text.strip().lower() == "none" else [name.strip().upper().removeprefix("F_") for name in text.split(",")]
-    )
-    for name in names:
-        if name not in Feature.__members__:
-            known = ", ".join(feature.name.lower() for feature in Feature)
-            raise UsageError(f"no feature {printable(name.lower())!r}; there are {known}, and none")
-    return frozenset(Feature[name] for name in names)
-
-
-def _map_info(text: str) -> tuple[BlobId, MapCache]:
-    number, _, word = text.partition("=")
-    try:
-        blob_id = int(number, 0)
-        if not 0 <= blob_id < 1 << 64:
-            raise ValueError
-        return BlobId(blob_id), MapCache[word.upper()]
-    except (ValueError, KeyError):
-        words = "|".join(info.name.lower() for info in MapCache)
-        raise UsageError(f"--blob-id {printable(text)!r}: it is ID={words}, such as 0x103=wc") from None
 
 
 def _as_json(outcome: Outcome) -> dict[str, object]:

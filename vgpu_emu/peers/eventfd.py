@@ -3,6 +3,9 @@
 import os
 from contextlib import suppress
 from errno import EINVAL
+from typing import Self
+
+from vgpu_emu.peers.stream import Fds
 
 
 class EventFd:
@@ -16,6 +19,16 @@ class EventFd:
         # whoever has filled its counter must not stop us
         os.set_blocking(fileno, False)
         self.fileno = fileno
+
+    @classmethod
+    def next_of(cls, fds: Fds) -> Self:
+        """The next descriptor of a message. Raises OSError as above; then it is closed."""
+        fileno = fds.take()
+        try:
+            return cls(fileno)
+        except OSError:
+            os.close(fileno)
+            raise
 
     def signal(self) -> None:
         """Add 1. If the counter is full its reader has enough to read."""

@@ -5,7 +5,7 @@ import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from errno import EADDRINUSE, ECONNREFUSED, EEXIST, ENOENT
+from errno import ECONNREFUSED, ENOENT
 
 import trio
 
@@ -13,12 +13,15 @@ import trio
 _BACKLOG = 8
 
 
+class ListenError(Exception):
+    """Why there can be no socket of this name."""
+
+
 @contextmanager
 def listening(path: str) -> Iterator[trio.socket.SocketType]:
     """A listening socket that nobody but this user can connect to; its file is gone at the end.
 
-    A socket that nobody listens on any more is replaced. Raises OSError: EADDRINUSE if somebody does, EEXIST if there
-    is something else of this name; one without errno for a path that is too long.
+    A socket that nobody listens on any more is replaced. Raises ListenError.
     """
     _make_room(path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as plain:
@@ -26,6 +29,8 @@ def listening(path: str) -> Iterator[trio.socket.SocketType]:
         before = os.umask(0o177)
         try:
             plain.bind(path)
+        except OSError as error:
+            raise ListenError(error.strerror or str(error)) from None
         finally:
             os.umask(before)
         inode = os.stat(path).st_ino
@@ -44,8 +49,10 @@ def _make_room(path: str) -> None:
         mode = os.stat(path, follow_symlinks=False).st_mode
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise ListenError(error.strerror) from None
     if not stat.S_ISSOCK(mode):
-        raise FileExistsError(EEXIST, "it exists and is no socket", path)
+        raise ListenError("it exists and is no socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.setblocking(False)
@@ -55,4 +62,4 @@ def _make_room(path: str) -> None:
                 with suppress(FileNotFoundError):
                     os.unlink(path)
                 return
-    raise OSError(EADDRINUSE, "somebody listens on it", path)
+    raise ListenError("somebody listens on it already")

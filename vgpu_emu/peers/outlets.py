@@ -20,6 +20,12 @@ from vgpu_emu.trace.recorder import Recorder
 #: notes after which nothing is as it was: the driver, or the VMM, has reset the device; the connection has ended
 RESET, GONE = "reset", "disconnected"
 
+#: note -> what is said of it, and which of its values says why
+_FATAL = {
+    "needs_reset": ("the device needs a reset", "reason"),
+    "device_dead": ("the VMM that is modelled has died", "at"),
+}
+
 Say = Callable[[str], None]
 
 
@@ -94,6 +100,12 @@ class Outlets:
             except OSError as error:
                 self.failed("the capture", error)
 
+    def complain(self, note: Note) -> None:
+        """Tell the user of what a guest does not get over."""
+        if note.name in _FATAL:
+            what, why = _FATAL[note.name]
+            self.say(f"{what}: {note.values[why]}")
+
     def _add(self, name: str, write: Sink) -> None:
         def sink(event: Event) -> None:
             try:
@@ -114,6 +126,7 @@ async def open_backend(
 ) -> AsyncGenerator[Backend, None]:
     """A guest's device, with all the tasks that belong to it."""
     log = outlets.log
+    log.listeners.append(outlets.complain)
     backend = Backend(config, log, transport, region)
     try:
         async with trio.open_nursery() as nursery:
