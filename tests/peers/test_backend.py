@@ -212,6 +212,8 @@ async def test_attribute_comes_from_the_option_or_from_the_exporter() -> None:
 async def test_capture_is_replayed_without_a_difference(tmp_path: Path) -> None:
     capture = tmp_path / "run.jsonl"
     async with backend_with_guest(capture=capture) as (backend, guest):
+        # as every driver does first
+        backend.reset()
         guest.start()
         await guest.say(DISPLAY_INFO, CONTEXT, blob(3), ResourceMapBlob(resource_id=1, offset=0), b"\xff" * 24)
         await guest.say(UpdateCursor(type=CtrlType.MOVE_CURSOR.value), queue=CURSORQ)

@@ -14,7 +14,7 @@ from vgpu_emu.peers.backend import Backend, Transport
 from vgpu_emu.peers.screenshots import Screenshots
 from vgpu_emu.trace.ladder import Rung
 from vgpu_emu.trace.live import LiveLog, Sink, ladder
-from vgpu_emu.trace.log import VMM, Event, Message, Note
+from vgpu_emu.trace.log import QUEUE_NUMBERS, VMM, Event, Message, Note
 from vgpu_emu.trace.recorder import Recorder
 
 #: notes after which nothing is as it was: the driver, or the VMM, has reset the device; the connection has ended
@@ -45,6 +45,8 @@ class Captures:
     def __call__(self, event: Event) -> None:
         """Raises OSError."""
         if isinstance(event, Message):
+            if event.link not in QUEUE_NUMBERS:
+                return
             if self._recorder is None:
                 self._recorder = Recorder(self._open())
             self._recorder(event)
