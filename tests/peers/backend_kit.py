@@ -44,8 +44,10 @@ class Ears:
 class Guest:
     """A driver by hand: its memory is the memfd, mapped a second time."""
 
-    def __init__(self, backend: Backend, ears: Ears) -> None:
+    def __init__(self, backend: Backend, ears: Ears, said: list[str]) -> None:
         self.backend, self.ears = backend, ears
+        #: what the user was told; a test takes out what it expects
+        self.said = said
         self.memfd = os.memfd_create("ram", os.MFD_CLOEXEC)
         os.truncate(self.memfd, RAM)
         backend.maps.add(0, RAM, self.memfd, 0)
@@ -102,7 +104,7 @@ async def backend_with_guest(
     ears = Ears()
     with Outlets(said.append, capture=capture, screenshots=screenshots) as outlets:
         async with open_backend(config, outlets, ears, region) as backend:
-            guest = Guest(backend, ears)
+            guest = Guest(backend, ears, said)
             try:
                 yield backend, guest
             finally:

@@ -158,6 +158,7 @@ async def test_broken_ring_needs_a_reset_and_works_after_it() -> None:
         assert guest.ears.changes == 1
         await backend.service(0)
         assert guest.ears.changes == 1
+        assert guest.said.pop().startswith("the device needs a reset: more chains are available")
         backend.reset()
         assert not backend.needs_reset
         guest.start()
@@ -170,6 +171,7 @@ async def test_ring_outside_of_memory_needs_a_reset() -> None:
         backend.start_queue(0, Vring.at(RAM, 64))
         assert backend.needs_reset
         assert guest.ears.changes == 1
+        assert guest.said.pop().startswith("the device needs a reset: a part of the queue is not in guest memory")
 
 
 async def test_memory_that_goes_away_under_a_queue_needs_a_reset() -> None:
@@ -178,6 +180,7 @@ async def test_memory_that_goes_away_under_a_queue_needs_a_reset() -> None:
         backend.maps.remove(0, RAM)
         await backend.service(0)
         assert backend.needs_reset
+        assert "not in guest memory" in guest.said.pop()
 
 
 async def test_stopped_queue_tells_where_it_was() -> None:
