@@ -7,7 +7,7 @@ from textwrap import indent
 from vgpu_emu.cli.style import painter, printable
 from vgpu_emu.cli.verdicts import Judged, Verdict, count
 from vgpu_emu.scenario.outcome import Outcome, Result
-from vgpu_emu.trace.ladder import text
+from vgpu_emu.trace.ladder import columns, rungs
 
 _COLOURS = {
     Verdict.PASSED: "green",
@@ -26,7 +26,7 @@ def show(judged: Judged, *, ladder: bool) -> None:
     print(f"Subtest {outcome.id}: {result} ({outcome.seconds:.3f}s)")
     is_bad = verdict is Verdict.FAILED
     if ladder or is_bad:
-        print(indent(_printable(text(outcome.events)), "  "), end="")
+        print(_ladder(outcome), end="")
     if is_bad:
         print(indent(failure_text(outcome), "  "), end="")
     elif outcome.result is Result.SKIP:
@@ -42,6 +42,12 @@ def failure_text(outcome: Outcome) -> str:
     for each in failure.mismatches:
         lines += [f"- {each.what}: {each.expected}", f"+ {each.what}: {each.actual}"]
     return _printable("\n".join(lines) + "\n")
+
+
+def _ladder(outcome: Outcome) -> str:
+    """Every message and note; conflicts speak of them by their numbers."""
+    lines = enumerate(map(columns, rungs(outcome.events)), 1)
+    return "".join(f"{number:5} {printable(line)}\n" for number, line in lines)
 
 
 def summary(judged: Sequence[Judged]) -> None:

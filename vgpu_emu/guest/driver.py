@@ -151,7 +151,7 @@ class Driver:
             request = self.fences.emit(fence, request)
             for gem in objects:
                 gem.add_fence(fence)
-        self._submit(CONTROLQ, request, _Pending(request.type, capacity, needed, callback, objects))
+        self._submit(CONTROLQ, request.build(), _Pending(request.type, capacity, needed, callback, objects))
         return True
 
     def queue_cursor(self, request: CtrlHdr) -> Op[None]:
@@ -160,16 +160,21 @@ class Driver:
             return
         while not self.free_descriptors[CURSORQ]:
             yield Wait(lambda: self.free_descriptors[CURSORQ] > 0, "room on the cursorq")
-        self._submit(CURSORQ, request, _Pending(request.type, 0, 1, None, ()))
+        self._submit(CURSORQ, request.build(), _Pending(request.type, 0, 1, None, ()))
 
     def _descriptors(self, request: CtrlHdr, capacity: int) -> int:
         return 1 if self.indirect else len(buffers(request)) + (capacity > 0)
 
-    def _submit(self, queue: int, request: CtrlHdr, pending: _Pending) -> None:
+    def queue_bytes(self, queue: int, data: bytes, capacity: int) -> int:
+        """Any bytes as a request, which no driver would send: the head of its chain. Nobody waits for the answer."""
+        return self._submit(queue, data, _Pending(int.from_bytes(data[:4], "little"), capacity, 1, None, ()))
+
+    def _submit(self, queue: int, data: bytes, pending: _Pending) -> int:
         head = next(self._heads)
         self._pending[queue, head] = pending
         self.free_descriptors[queue] -= pending.descriptors
-        self.available.append(Chain(head, queue, request.build(), pending.capacity))
+        self.available.append(Chain(head, queue, data, pending.capacity))
+        return head
 
     def take_available(self) -> list[Chain]:
         """What a kick hands to the device: every chain queued since the last one, in order."""

@@ -44,9 +44,7 @@ class Expect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ring: Annotated[int | None, Meta(description="ring_idx of an answer with FLAG_INFO_RING_IDX.")] = None
     conflict: Annotated[
         _Says,
-        Meta(
-            description="Mappings contradict each other: true, or words that the conflict is told with; several: all."
-        ),
+        Meta(description="Mappings contradict each other: true, or words for it; of a list, each for one at least."),
     ] = False
     trace: Annotated[
         Sequence[str],
@@ -66,6 +64,12 @@ class Expect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             bytes_from_hex(self.bytes_)
         if self.hangs and self.errno:
             raise ValueError("a call that hangs has no errno")
+
+    def conflicts(self) -> list[str]:
+        """Words for each kind of conflict that is expected."""
+        if isinstance(self.conflict, bool):
+            return [""] if self.conflict else []
+        return [self.conflict] if isinstance(self.conflict, str) else self.conflict
 
 
 class Mismatch(msgspec.Struct, frozen=True):

@@ -1,12 +1,19 @@
 """What a scenario sees of VMM and host, which the guest does not: state, conflicts, and what is left."""
 
 from collections.abc import Iterable
+from errno import ENOENT
+from typing import Any
 
 from vgpu_emu.assembly import Conflict, Parts
+from vgpu_emu.host.exporters import EXPORTERS
 from vgpu_emu.ids import ResourceId
-from vgpu_emu.trace.log import Event, Note
+from vgpu_emu.memory import Memory
+from vgpu_emu.trace.log import HOST, Event, Note
+from vgpu_emu.vmm.displays import Scanout
+from vgpu_emu.vmm.picture import Picture, scanout_picture
 from vgpu_emu.vmm.state import Blob
 from vgpu_emu.vocabulary import Pgprot, conflicts
+from vgpu_wire.context_stream import ExporterKind
 
 
 def device_state(parts: Parts) -> str:
@@ -61,3 +68,57 @@ def held_by_the_guest(parts: Parts, free_bytes: int) -> list[str]:
     left += [f"{driver.in_flight} requests have no answer"] if driver.in_flight else []
     missing = free_bytes - driver.pages.free_bytes
     return left + ([f"{missing:#x} bytes of guest memory are not given back"] if missing else [])
+
+
+def screen(parts: Parts, scanout_id: int) -> Picture | None:
+    """What a display shows; None: nothing, or there is no such display."""
+    displays = parts.device.displays
+    return scanout_picture(parts.device, scanout_id) if scanout_id < len(displays.scanouts) else None
+
+
+def host_memory(parts: Parts, resource_id: int) -> Memory:
+    """The memory of a resource of the renderer. Raises OSError: ENOENT."""
+    fd = parts.renderer.resources.get(ResourceId(resource_id))
+    if fd is None:
+        raise OSError(ENOENT, f"the renderer has no resource {resource_id}")
+    return parts.renderer.process.file(fd).memory
+
+
+def change_exporter(parts: Parts, resource_id: int, exporter: str) -> None:
+    """From now on the resource's buffer is mapped as this exporter maps. Raises OSError: ENOENT."""
+    fd = parts.renderer.resources.get(ResourceId(resource_id))
+    if fd is None:
+        raise OSError(ENOENT, f"the renderer has no resource {resource_id}")
+    parts.renderer.process.file(fd).ops = EXPORTERS[ExporterKind[exporter.upper()]]
+    parts.log.note(HOST, "changed", resource_id=resource_id, exporter=exporter)
+
+
+def state(parts: Parts) -> dict[str, Any]:
+    """All three parties in numbers."""
+    device, renderer = parts.device, parts.renderer
+    return {
+        "guest": {"in_flight": parts.driver.in_flight, "outputs": len(parts.driver.outputs)},
+        "vmm": {
+            "resources": len(device.resources),
+            "contexts": len(device.contexts),
+            "fences": device.fences.count,
+            "mapped": len(parts.region),
+            "scanouts": [_scanout(scanout) for scanout in device.displays.scanouts],
+        },
+        "host": {
+            "contexts": len(renderer.contexts),
+            "resources": len(renderer.resources),
+            "dma_bufs": len(parts.kernel.live),
+            "vmm_fds": len(renderer.vmm.files),
+        },
+    }
+
+
+def _scanout(scanout: Scanout) -> dict[str, Any]:
+    cursor = scanout.cursor
+    return {
+        "enabled": scanout.enabled,
+        "shows": scanout.shown is not None,
+        "updates": scanout.updates,
+        "cursor": {"x": cursor.x, "y": cursor.y, "shows": bool(cursor.resource_id)},
+    }

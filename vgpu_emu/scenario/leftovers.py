@@ -9,7 +9,8 @@ import trio
 
 from vgpu_emu.guest.waiting import Op
 from vgpu_emu.scenario.insides import device_state, held_by_the_guest, held_for_the_guest
-from vgpu_emu.scenario.world import FOREVER, World
+from vgpu_emu.scenario.steps import FOREVER
+from vgpu_emu.scenario.world import World
 
 
 async def exit_programs(world: World) -> list[str]:
@@ -34,8 +35,10 @@ def _exit(world: World) -> Op[None]:
         yield from vma.munmap()
     for dma_buf in world.dma_bufs:
         yield from dma_buf.close()
+    world.machine.driver.console = None
     for file in world.files:
         yield from file.close()
+    world.machine.driver.pages.release(world.foreign)
 
 
 def unexpected(left: Iterable[str], expected: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -13,6 +13,7 @@ from vgpu_emu.scenario.lines import line_of, lines_of
 from vgpu_emu.scenario.mistakes import ScenarioMistake, explain, nearest
 from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.scenario.steps import Step
+from vgpu_emu.scenario.world import PROGRAM
 from vgpu_emu.vmm.catalogue import ProfileError
 
 #: what a file of scenarios is called
@@ -99,7 +100,7 @@ class _File:
 
     def _check(self, scenario: Scenario) -> None:
         """What the types cannot say: names that stand for something, and a machine that there can be."""
-        known: dict[str, str] = {}
+        known = {PROGRAM: "file"}
         for number, step in enumerate(scenario.step):
             self._check_names(step, f"step[{number}]", known)
         try:
@@ -116,13 +117,17 @@ class _File:
                 names = [each for each, its in known.items() if its == kind]
                 detail = nearest(name, names) if names else f"; no step before has made {a(kind)}"
                 raise self.mistake(f"{path}.{member}", f"nothing is called {name}{detail}")
-            if known[name] != kind:
+            if kind not in {known[name], "*"}:
                 raise self.mistake(f"{path}.{member}", f"{name} is {a(known[name])}, and {a(kind)} is needed")
         for inside, inner in step.inner():
+            if inner.expect.conflict:
+                raise self.mistake(f"{path}.{inside}.expect", "a conflict is expected of the step around it")
             self._check_names(inner, f"{path}.{inside}", known)
         if step.as_ is not None:
             if not step.gives:
                 raise self.mistake(f"{path}.as", f"a step {step.__struct_config__.tag} gives nothing that has a name")
+            if step.as_ == PROGRAM:
+                raise self.mistake(f"{path}.as", f"{PROGRAM} is the file that is always there: take another name")
             known[step.as_] = step.gives
 
     def mistake(self, path: str, detail: str) -> ScenarioMistake:

@@ -27,6 +27,14 @@ class Failure(msgspec.Struct, frozen=True):
     mismatches: Sequence[Mismatch]
 
 
+class Failed(Exception):  # noqa: N818 - the scenario's, not ours
+    """A step did not go as expected."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.title)
+        self.failure = failure
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """steps: how many were carried out. line: of the file, where it went wrong, if that is known. detail: of a crash,
     where; of what was skipped, why."""

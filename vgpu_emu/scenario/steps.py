@@ -9,7 +9,7 @@ from msgspec import Meta
 from vgpu_emu.guest.waiting import Op
 from vgpu_emu.scenario.expect import Expect
 from vgpu_emu.scenario.seen import Given
-from vgpu_emu.scenario.things import Object
+from vgpu_emu.scenario.things import resource_of
 from vgpu_emu.scenario.words import NAME_PATTERN
 from vgpu_emu.trace.hextext import bytes_from_hex
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from vgpu_emu.guest.file import DrmFile
     from vgpu_emu.scenario.world import World
 
+#: seconds after which a call that has not returned never will: no timeout of the driver is half as long
+FOREVER = 600.0
 #: a count of bytes or pixels; TOML has hex literals for it
 Size = Annotated[int, Meta(ge=0)]
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
@@ -43,6 +45,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", forbid_unk
     gives: ClassVar[str] = ""
     takes: ClassVar[dict[str, str]] = {}
     commands: ClassVar[tuple[int, ...]] = ()
+    #: `trace` and `never` are about the whole run, not the step alone
+    looks_back: ClassVar[bool] = False
+    #: seconds that it may take
+    patience: ClassVar[float] = FOREVER
 
     as_: Annotated[Name | None, Meta(description="A name for the result.")] = msgspec.field(default=None, name="as")
     comment: Annotated[str, Meta(description="Why this step; it is shown in the ladder.")] = ""
@@ -65,8 +71,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", forbid_unk
 
     def about(self, world: "World") -> int | None:
         """The resource that the step is about, if it names one."""
-        members = [member for member, kind in self.takes.items() if kind == "object" and getattr(self, member)]
-        return world.find(getattr(self, members[0]), Object).resource_id if members else None
+        of = getattr(self, "of", None)
+        return resource_of(world.names.get(of)) if isinstance(of, str) else None
 
     @property
     def title(self) -> str:

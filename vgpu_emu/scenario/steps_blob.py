@@ -162,7 +162,7 @@ class Write(GuestStep, frozen=True, kw_only=True, tag="write"):
         yield  # a store never sleeps
 
 
-class Close(GuestStep, frozen=True, kw_only=True, tag="gem-close"):
+class GemClose(GuestStep, frozen=True, kw_only=True, tag="gem-close"):
     """DRM_IOCTL_GEM_CLOSE: the file's handle to the object is gone, and so is the object if nobody else has it."""
 
     takes: ClassVar[dict[str, str]] = {"of": "object"}

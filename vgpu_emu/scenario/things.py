@@ -1,6 +1,6 @@
 """What names stand for in a running scenario."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -29,6 +29,7 @@ class Object(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def resource_id(self) -> int:
+        """Chosen by the driver."""
         return self.gem.resource_id
 
 
@@ -37,3 +38,9 @@ class Sync(msgspec.Struct, frozen=True):
 
     file: DrmFile
     handle: int
+
+
+def resource_of(thing: Any) -> int | None:
+    """The resource behind an object, a mapping, a framebuffer or a dma-buf."""
+    gem = getattr(thing, "gem", None) or getattr(thing, "vram", None)
+    return None if gem is None else int(gem.resource_id)

@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from trio import Nursery
 from trio.lowlevel import Task, current_task
 
+from vgpu_emu.guest.driver import Driver
 from vgpu_emu.guest.file import DrmFile
-from vgpu_emu.guest.gem import GemObject
+from vgpu_emu.guest.pages import Run
+from vgpu_emu.guest.probe import probe
 from vgpu_emu.guest.vma import Vma
 from vgpu_emu.guest.waiting import Op, Wait
 from vgpu_emu.machine import Machine
-from vgpu_emu.scenario.things import Object
 
 if TYPE_CHECKING:
     from vgpu_emu.guest.prime import DmaBuf
+    from vgpu_emu.scenario.carrying import Running
     from vgpu_emu.scenario.records import Scenario
     from vgpu_emu.scenario.steps import Step
 
 T = TypeVar("T")
-#: seconds after which a call that has not returned never will: no timeout of the driver is half as long
-FOREVER = 600.0
+#: the name of the file that is always there
+PROGRAM = "program"
 
 
 class World:
@@ -45,13 +47,32 @@ class World:
         self.free_bytes = machine.driver.pages.free_bytes
         self._file: DrmFile | None = None
         self._blob_ids = count(1)
-        self.is_probed = False
-        #: carries out a step inside of another: (step, its path)
-        self.carry_out: Callable[[Step, str], Awaitable[None]]
+        self.foreign: list[Run] = []
+        self._probed: list[Driver] = []
+        #: steps that hang, by the name of what they would give
+        self.pending: dict[str, Running] = {}
+        #: step, by its identity -> its path in the file
+        self.paths: dict[int, str] = {}
+        #: paths of steps that are not inside of others
+        self.top = {f"step[{number}]" for number in range(len(scenario.step))}
+        for number, step in enumerate(scenario.step):
+            self._enter(step, f"step[{number}]")
+        #: carries out a step inside of another
+        self.carry_out: Callable[[Step], Awaitable[None]]
+
+    def _enter(self, step: "Step", path: str) -> None:
+        self.paths[id(step)] = path
+        for inside, inner in step.inner():
+            self._enter(inner, f"{path}.{inside}")
         #: by the task that sleeps: what it waits for
         self.waits: dict[Task, str] = {}
 
     # -- names
+
+    def find_any(self, name: str, *kinds: type[Any]) -> Any:
+        """As `find`, of any of these kinds."""
+        found = [kind for kind in kinds if isinstance(self.names.get(name), kind)]
+        return self.find(name, found[0] if found else kinds[0])
 
     def find(self, name: str, kind: type[T]) -> T:
         """What the name stands for. The decoder has seen that it is of this kind, if the step that gives it worked."""
@@ -64,11 +85,15 @@ class World:
 
     def file(self, name: str | None) -> DrmFile:
         """The file of this name; None: the one that is always there, opened when it is first used."""
-        if name is not None:
-            return self.find(name, DrmFile)
+        if name not in {None, PROGRAM}:
+            return self.find(str(name), DrmFile)
         if self._file is None or self._file.driver is not self.machine.driver:
             self._file = self.open("vgpu-emu")
         return self._file
+
+    def forget_file(self) -> None:
+        """The file that is always there was closed: the next step opens another."""
+        self._file = None
 
     def open(self, comm: str) -> DrmFile:
         file = DrmFile(self.machine.driver, comm)
@@ -78,13 +103,25 @@ class World:
     def new_blob_id(self) -> int:
         return next(self._blob_ids)
 
-    def resource_id(self, name: str) -> int:
-        return self.find(name, Object).resource_id
-
-    def objects(self, names: list[str]) -> list[GemObject]:
-        return [self.find(name, Object).gem for name in names]
+    def foreign_pages(self, size: int) -> list[Run]:
+        """Guest memory of another driver, which the scenario holds to its end."""
+        runs = self.machine.driver.pages.allocate(size)
+        self.foreign += runs
+        return runs
 
     # -- running
+
+    def probed(self, *, again: bool = False) -> Op[None]:
+        """The driver has found out what the device has."""
+        if again or self.machine.driver not in self._probed:
+            self._probed.append(self.machine.driver)
+            yield from probe(self.machine.driver)
+
+    def send(self, queue: int, data: bytes, capacity: int) -> int:
+        """A request that no driver sends: the head of its chain."""
+        head = self.machine.driver.queue_bytes(queue, data, capacity)
+        self.machine.port.send(self.machine.driver.take_available())
+        return head
 
     async def run(self, op: Op[T]) -> T:
         """A call of the guest. What it waits for is known while it sleeps."""

@@ -180,15 +180,16 @@ def line(rung: Rung) -> str:
 
 def text(events: Iterable[Event]) -> str:
     """The ladder for a terminal or a file: a line an event, the parties in columns, nothing cut off."""
-    return "".join(f"{_columns(rung)}\n" for rung in rungs(events))
+    return "".join(f"{columns(rung)}\n" for rung in rungs(events))
 
 
 def timed_lines(events: Iterable[Event]) -> Iterator[str]:
     """The same lines, each behind its seconds."""
-    return (f"{rung.seconds:12.6f}  {_columns(rung)}" for rung in rungs(events))
+    return (f"{rung.seconds:12.6f}  {columns(rung)}" for rung in rungs(events))
 
 
-def _columns(rung: Rung) -> str:
+def columns(rung: Rung) -> str:
+    """The rung for a terminal or a file: the parties in columns, nothing cut off."""
     return f"{_way(rung):16} {rung.says:28} {rung.detail}".rstrip()
 
 

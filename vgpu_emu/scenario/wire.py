@@ -1,0 +1,81 @@
+"""Requests out of named members: words become numbers, tables structures, and counts are filled in."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from vgpu_emu.scenario import words
+from vgpu_emu.scenario.mistakes import nearest
+from vgpu_emu.trace.hextext import bytes_from_hex
+from vgpu_wire.control import CtrlType, Unknown
+from vgpu_wire.layout import Member, Record
+from vgpu_wire.messages import MESSAGES, OK_RESPONSE
+
+#: device-writable bytes of a request whose answer has no fixed size
+_OPEN_ENDED = 0x1000
+#: member -> what makes a number of its word
+_WORDS: dict[str, Callable[[Any], int]] = {
+    "format": words.picture_format,
+    "blob_mem": words.blob_mem,
+    "blob_flags": words.blob_flags,
+    "capset_id": words.capset,
+    "context_init": words.capset,
+}
+
+
+def build(message: words.CommandName | int, fields: Mapping[str, Any]) -> bytes:
+    """The bytes of a request. Raises ValueError for a member that it has not, WireError for one that does not fit."""
+    number = message if isinstance(message, int) else CtrlType[message].value
+    structure = MESSAGES.get(number, Unknown)
+    return _record(structure, {"type": number, **fields}).build()
+
+
+def capacity_for(number: int) -> int:
+    """The device-writable bytes that an answer needs."""
+    answer = MESSAGES[OK_RESPONSE.get(number, CtrlType.RESP_OK_NODATA)].layout
+    return _OPEN_ENDED if answer.tail is not None else answer.size
+
+
+def _record(structure: type[Record], fields: Mapping[str, Any]) -> Record:
+    members = _members(structure)
+    for name in fields:
+        if name not in members:
+            raise ValueError(f"{structure.layout.name} has no {name}{nearest(name, members)}")
+    values = {members[name].attribute: _value(members[name], value) for name, value in fields.items()}
+    for member in structure.layout.members:
+        if member.counter is not None and member.attribute in values:
+            values.setdefault(member.counter, len(values[member.attribute]))
+    return structure(**values)
+
+
+def _members(structure: type[Record]) -> dict[str, Member]:
+    """By name: the members of the header beside the others. Where a name is in both, the header's is hdr.flags."""
+    members: dict[str, Member] = {}
+    for member in structure.layout.members:
+        if member.inherited and member.record is not None:
+            members.update({inner.name: inner for inner in member.record.layout.members})
+    own = {member.name: member for member in structure.layout.members if not member.inherited}
+    return {**members, **own, **{f"hdr.{name}": member for name, member in members.items()}}
+
+
+def _value(member: Member, value: Any) -> Any:
+    if isinstance(value, Mapping) and member.record is not None:
+        return _record(member.record, value)
+    if isinstance(value, list) and member.record is not None:
+        return [_record(member.record, each) if isinstance(each, Mapping) else each for each in value]
+    if isinstance(value, str | list) and member.name in _WORDS:
+        return _word(member, value)
+    if isinstance(value, str):
+        return _padded(member, value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _word(member: Member, value: str | list[str]) -> int:
+    try:
+        return _WORDS[member.name](value)
+    except KeyError:
+        raise ValueError(f"{member.name} {value} has no number") from None
+
+
+def _padded(member: Member, text: str) -> bytes:
+    """Of a byte array of fixed length the text, filled up with zeros; of the bytes at the end the hex digits."""
+    return bytes_from_hex(text) if member.tail else text.encode().ljust(member.size, b"\0")
