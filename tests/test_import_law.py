@@ -13,12 +13,25 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[1]
+#: the parties joined: with trio, in lockstep, under faults
+MACHINE = {
+    "machine",
+    "shell",
+    "parties",
+    "lockstep",
+    "assembly",
+    "recording",
+    "aliasing",
+    "simulation",
+    "faults",
+    "restarting",
+}
 #: floor -> its rooms, each a package or module of vgpu_emu; the rooms of a floor do not know each other
 FLOORS: list[list[set[str]]] = [
     [{"ids", "vocabulary", "memory", "trace"}],
     [{"host"}, {"link"}, {"attributes"}],
     [{"vmm"}, {"guest"}],
-    [{"machine", "shell", "lockstep", "parties", "assembly", "recording", "aliasing", "simulation"}],
+    [MACHINE],
     [{"peers"}],
     [{"propagation", "matrix", "explanation", "replaying"}, {"scenario"}, {"report"}, {"drive"}],
     [{"fuzz"}],

@@ -7,14 +7,14 @@ be replaced by a recording of itself, which says the same bytes at the same plac
 import itertools
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import trio
 import trio.lowlevel
 
 from vgpu_emu.assembly import Config, Conflict, Parts, assemble
 from vgpu_emu.link.chain import Chain, Used
-from vgpu_emu.link.channel import Parcel, Port, Tap, open_link
+from vgpu_emu.link.channel import ChannelPort, Parcel, Port, Tap, open_link
 from vgpu_emu.memory import let_go
 from vgpu_emu.parties import Vmm, run_host
 from vgpu_emu.recording import replay
@@ -22,7 +22,10 @@ from vgpu_emu.shell import DriverShell, sole
 from vgpu_emu.trace.log import CONTROLQ, CURSORQ, FENCES, GUEST, HOST, RENDERER, VMM, Event, Log
 from vgpu_wire.renderer_link import Op as Call
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from vgpu_emu.faults.injector import Injector
+    from vgpu_emu.faults.plan import Fault
+
 _OPEN: trio.lowlevel.RunVar[list["Machine"]] = trio.lowlevel.RunVar("machines")
 
 
@@ -34,8 +37,13 @@ def open_machines() -> list["Machine"]:
 class Machine(DriverShell):
     """What `open_machine` gives. parts: the three parties' insides, for a look."""
 
-    def __init__(self, parts: Parts, port: Port[list[Chain], list[Used]], vmm: Vmm) -> None:
+    def __init__(
+        self, parts: Parts, port: Port[list[Chain], list[Used]], vmm: Vmm, ends: "tuple[ChannelPort[Any, Any], ...]"
+    ) -> None:
         super().__init__(parts.driver, port)
+        #: both ends of the queues, where these are channels
+        self._ends = ends
+        self.injector: Injector | None = None
         #: recorded party -> set when it has said all it has to say
         self.replayed: dict[str, trio.Event] = {}
         self.parts = parts
@@ -58,6 +66,18 @@ class Machine(DriverShell):
         if device.silent:
             yield f"the device answers nothing: {device.needs_reset or device.dead}"
 
+    def forget_queues(self) -> None:
+        """What is in the queues is nobody's any more, as after a reset of the device."""
+        self.vmm.forget()
+        for end in self._ends:
+            end.undelivered()
+        if self.injector is not None:
+            self.injector.forget_queues()
+
+    def wake(self) -> None:
+        """An interrupt without a used chain: every call that waits looks around."""
+        self._ends[1].send([])
+
     async def replay(self, party: str, events: Iterable[Event], ports: Mapping[str, Port[Any, Any]]) -> None:
         """The task of a recorded party."""
         await replay(party, events, ports)
@@ -66,25 +86,34 @@ class Machine(DriverShell):
 
 @asynccontextmanager
 async def open_machine(
-    config: Config | None = None, *, recorded: Mapping[str, Iterable[Event]] | None = None
+    config: Config | None = None,
+    *,
+    recorded: Mapping[str, Iterable[Event]] | None = None,
+    faults: "Iterable[Fault]" = (),
 ) -> AsyncGenerator[Machine, None]:
     """Three parties in one nursery; whatever happens inside, no task, descriptor or mapping is left behind, and what is
     raised inside comes out as itself.
 
     recorded: party -> the events of an earlier run, to be replayed instead of the party; `machine.replayed` tells when
     that is over. A recorded guest takes no calls.
+    faults: what goes wrong on the way; `machine.injector` knows what has.
     """
     parts = assemble(config or Config(), Log(trio.lowlevel.current_clock().current_time))
     log, renderer = parts.log, parts.renderer
-    guest_end, vmm_front = _queue_ends(parts)
-    vmm_back, host_end = open_link(tuple, tuple)
+    queues = _queue_ends(parts)
+    renderer_link = open_link(tuple, tuple)
     fences_end, signals_end = open_link(bytes, bytes)
-    guest = Tap(guest_end, log.batch)
-    front = Tap(vmm_front, log.batch)
-    back = Tap(vmm_back, _parcels_into(log, VMM, HOST))
-    host = Tap(host_end, _parcels_into(log, HOST, VMM))
-    signals = Tap(signals_end, lambda data: log.message(FENCES, HOST, VMM, data))
-    machine = Machine(parts, guest, Vmm(parts.device, front, back, fences_end))
+    injector = _injector(parts, list(faults))
+    wires: tuple[Port[Any, Any], ...] = (*queues, *renderer_link, signals_end)
+    guest_wire, front_wire, back_wire, host_wire, signals_wire = wires if injector is None else injector.around(wires)
+    guest = Tap(guest_wire, log.batch)
+    front = Tap(front_wire, log.batch)
+    back = Tap(back_wire, _parcels_into(log, VMM, HOST))
+    host = Tap(host_wire, _parcels_into(log, HOST, VMM))
+    signals = Tap(signals_wire, lambda data: log.message(FENCES, HOST, VMM, data))
+    channels = tuple(end for end in queues if isinstance(end, ChannelPort))
+    machine = Machine(parts, guest, Vmm(parts.device, front, back, fences_end), channels)
+    machine.injector = injector
     parties: dict[str, list[tuple[Callable[..., Coroutine[Any, Any, None]], tuple[Any, ...]]]] = {
         GUEST: [],
         VMM: [(machine.vmm.run, ()), (machine.vmm.run_fences, ())],
@@ -102,6 +131,8 @@ async def open_machine(
     _OPEN.set([*open_machines(), machine])
     try:
         async with trio.open_nursery() as nursery:
+            if injector is not None:
+                injector.begin(machine, nursery, host)
             for task, arguments in itertools.chain.from_iterable(parties.values()):
                 nursery.start_soon(task, *arguments)
             yield machine
@@ -110,12 +141,23 @@ async def open_machine(
         failure = sole(group)
     finally:
         _OPEN.set([other for other in open_machines() if other is not machine])
-        for _, fds in vmm_back.undelivered():
+        if injector is not None:
+            injector.close()
+        for _, fds in renderer_link[0].undelivered():
             let_go(fds)
-        parts.close()
+        machine.parts.close()
     if failure is not None:
         # not where the group is handled: it would take the place of the exception's own context
         raise failure
+
+
+def _injector(parts: Parts, plan: "list[Fault]") -> "Injector | None":
+    if not plan:
+        return None
+    from vgpu_emu.faults.hands import Hands
+    from vgpu_emu.faults.injector import Injector
+
+    return Injector(plan, parts.log, Hands(parts))
 
 
 def _queue_ends(parts: Parts) -> tuple[Port[list[Chain], list[Used]], Port[list[Used], list[Chain]]]:

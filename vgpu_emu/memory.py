@@ -7,7 +7,7 @@ import fcntl
 import mmap
 import os
 from collections.abc import Iterable
-from errno import EFBIG, EINVAL, ENODEV, ENXIO
+from errno import EACCES, EFBIG, EINVAL, ENODEV, ENXIO
 from typing import NamedTuple, Self
 
 from vgpu_emu.ids import Fd
@@ -16,11 +16,15 @@ PAGE_SIZE = 4096
 
 
 class Memory:
-    """`size` bytes that read as zero until written. `fileno` is the memfd; None: a size-only backing without bytes."""
+    """`size` bytes that read as zero until written. `fileno` is the memfd; None: a size-only backing without bytes.
 
-    def __init__(self, size: int, fileno: int | None) -> None:
+    writable: the descriptor is open for writing; of one that is not, a mapping for writing is EACCES.
+    """
+
+    def __init__(self, size: int, fileno: int | None, *, writable: bool = True) -> None:
         self.size = size
         self.fileno = fileno
+        self.writable = writable
         self.holders = 1
         self._pages: mmap.mmap | None = None
 
@@ -86,7 +90,9 @@ class Memory:
         return pages[offset : offset + length]
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
-        """Raises OSError like `read`."""
+        """Raises OSError like `read`; EACCES if it is not writable."""
+        if not self.writable:
+            raise OSError(EACCES, "the descriptor is open for reading only")
         pages = self._access(offset, len(data))
         pages[offset : offset + len(data)] = bytes(data)
 
@@ -101,7 +107,8 @@ class Memory:
         if self._pages is None:
             if self.fileno is None:
                 raise OSError(ENODEV, "a size-only backing has no bytes")
-            self._pages = mmap.mmap(self.fileno, self.size)
+            access = mmap.ACCESS_WRITE if self.writable else mmap.ACCESS_READ
+            self._pages = mmap.mmap(self.fileno, self.size, access=access)
         return self._pages
 
     def __repr__(self) -> str:

@@ -1,11 +1,13 @@
 """The VMM's and the host's tasks: what carries the bytes between a core and its links."""
 
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from errno import EPIPE
 from math import inf
 from typing import TypeVar
 
 import trio
+import trio.lowlevel
 
 from vgpu_emu.host.renderer import Renderer
 from vgpu_emu.link.chain import Chain, Used
@@ -46,6 +48,14 @@ class Vmm:
         self.asked: Question | None = None
         self.lost: str | None = None
         self._serial = 0
+        #: of the last kick: chains that are still to be carried out, and those that are
+        self._todo: list[Chain] = []
+        self._completed: list[Used] = []
+        self._carrying = False
+        #: somebody wants it to stand still: how he waits for that, and it for him
+        self._stops = False
+        self._turns = trio.Lock()
+        self._idle, self._go = trio.lowlevel.ParkingLot(), trio.lowlevel.ParkingLot()
         #: when the other task is to look whether the question asked then is still open
         self._look_at = inf
         self._asked_at = 0.0
@@ -57,17 +67,45 @@ class Vmm:
         """Carry out every chain of a kick, then interrupt once. Broken rings end it: DEVICE_NEEDS_RESET."""
         try:
             while True:
-                completed = []
-                for chain in await self.guest.receive():
-                    used = self.device.handle(chain)
-                    if used is not None and not isinstance(used, Used):
-                        used = await self.carry(used)
-                    if used is not None:
-                        completed.append(used)
-                if completed:
+                self._todo = await self.guest.receive()
+                while self._todo:
+                    if self._stops:
+                        await self._go.park()
+                    else:
+                        await self._carry_out(self._todo.pop(0))
+                if self._completed:
+                    completed, self._completed = self._completed, []
                     self.guest.send(completed)
         except VringError as broken:
             self.device.fail(str(broken))
+
+    async def _carry_out(self, chain: Chain) -> None:
+        self._carrying = True
+        used = self.device.handle(chain)
+        if used is not None and not isinstance(used, Used):
+            used = await self.carry(used)
+        if used is not None:
+            self._completed.append(used)
+        self._carrying = False
+        self._idle.unpark_all()
+
+    @asynccontextmanager
+    async def stopped(self) -> AsyncIterator[None]:
+        """Inside, no command is being carried out."""
+        async with self._turns:
+            self._stops = True
+            try:
+                while self._carrying:
+                    await self._idle.park()
+                yield
+            finally:
+                self._stops = False
+                self._go.unpark_all()
+
+    def forget(self) -> None:
+        """What the guest has asked for, and not been answered, is nobody's any more."""
+        self._todo.clear()
+        self._completed.clear()
 
     async def run_fences(self) -> None:
         """The other task: fences that the host signals complete what waits for them. It ends with the host."""
@@ -75,7 +113,7 @@ class Vmm:
             while not self._is_late():
                 with trio.CancelScope(deadline=self._look_at) as self._patience:
                     while True:
-                        self._interrupt(self._signalled(await self.fences.receive()))
+                        self.interrupt(self._signalled(await self.fences.receive()))
             question = Op(self.asked.op).name if self.asked is not None else ""
             self._lose(f"it did not answer {question} in {PATIENCE:g} seconds")
         except GONE:
@@ -97,7 +135,8 @@ class Vmm:
             return []
         return self.device.signal(timeline_of(signal), signal.fence_id)
 
-    def _interrupt(self, completed: list[Used]) -> None:
+    def interrupt(self, completed: list[Used]) -> None:
+        """Give chains back to the guest."""
         if not completed:
             return
         try:
@@ -114,8 +153,9 @@ class Vmm:
                 question = steps.send(await self._ask(question))
         except StopIteration as done:
             value = done.value
-        while self._surplus:
-            await self._ask(Close(fd=self._surplus.pop().fd))
+        surplus, self._surplus = self._surplus, []
+        for passed in surplus:
+            await self._ask(Close(fd=passed.fd))
         return value
 
     async def _ask(self, question: Question) -> Reply:
@@ -129,7 +169,12 @@ class Vmm:
             self._patience.deadline = self._look_at = self._asked_at + PATIENCE
         try:
             self.host.send((numbered(question.build(), self._serial), ()))
-            return await self._reply()
+            reply = await self._reply()
+            if question.op != Op.CLOSE:
+                return reply
+            # whoever closes does not look for more
+            self._set_aside(reply.fds)
+            return Reply(reply.answer)
         except GONE:
             self._lose("it is gone")
             return _BROKEN_PIPE
@@ -144,8 +189,12 @@ class Vmm:
             if reply.answer.serial == self._serial:
                 return reply
             self.device.log.note(VMM, "unasked", serial=reply.answer.serial)
-            let_go(fds)
-            self._surplus += fds
+            self._set_aside(fds)
+
+    def _set_aside(self, fds: tuple[PassedFd, ...]) -> None:
+        """Descriptors to be closed when the command is over."""
+        let_go(fds)
+        self._surplus += fds
 
     def _lose(self, why: str) -> None:
         """The host is given up: what waits for its fences is answered RESP_ERR_UNSPEC."""
@@ -156,7 +205,7 @@ class Vmm:
         self.host.close()
         self.fences.close()
         if not self.device.silent:
-            self._interrupt(self.device.fences.fail())
+            self.interrupt(self.device.fences.fail())
 
 
 async def run_host(renderer: Renderer, vmm: Port[Parcel, Parcel], fences: Port[bytes, bytes]) -> None:

@@ -1,6 +1,7 @@
 """The driver's shell: carries out calls of a guest on trio, whatever device is at the other end of its virtqueues."""
 
 from collections.abc import Iterator
+from errno import ENODEV
 from typing import TypeVar
 
 import trio
@@ -63,10 +64,13 @@ class DriverShell:
     async def _until(self, wait: Wait) -> None:
         if wait.ready():
             return
+        driver = self.driver
         self._waits.append(wait)
         try:
             while not wait.ready():
                 await self._interrupt()
+                if self.driver is not driver:
+                    raise OSError(ENODEV, f"the device was unbound while the guest waited for {wait.why}")
                 # workers may have queued something
                 self._kick()
         finally:

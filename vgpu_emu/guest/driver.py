@@ -118,6 +118,8 @@ class Driver:
         new = Driver(self.region, features=self.features, log=self.log, config=self.config, indirect=self.indirect)
         new.pages = self.pages
         new._resource_ids = self._resource_ids
+        # so that an answer to the old driver is not taken for one to the new
+        new._heads = self._heads
         return new
 
     def has(self, *features: Feature) -> bool:

@@ -1,6 +1,7 @@
 """Commands on blob resources (virtio 1.4, 5.7.6.10): create, map, unmap."""
 
 from vgpu_emu.ids import BlobId, ContextId, ResourceId
+from vgpu_emu.memory import Memory
 from vgpu_emu.vmm.asking import Steps, close
 from vgpu_emu.vmm.backings import checked_backing
 from vgpu_emu.vmm.command import OK, Command
@@ -81,12 +82,16 @@ def _blob_mem(device: Device, request: ResourceCreateBlob) -> BlobMem:
 
 
 def export(blob: Blob) -> Steps[None]:
-    """Have the blob's dma-buf. If it cannot be had, or has less memory than was said, the blob cannot be mapped."""
+    """Have the blob's dma-buf. If it cannot be had, is too short or read-only, the blob cannot be mapped."""
     reply = yield ResourceQuestion(op=Op.EXPORT_BLOB.value, resource_id=blob.resource_id)
     surplus = reply.fds
-    if not reply.answer.errno and reply.fds and reply.fds[0].memory.size >= blob.mapped_length:
+    if not reply.answer.errno and reply.fds and _is_whole(reply.fds[0].memory, blob):
         blob.exported, surplus = reply.fds[0], reply.fds[1:]
     yield from close(surplus)
+
+
+def _is_whole(memory: Memory, blob: Blob) -> bool:
+    return memory.writable and memory.size >= blob.mapped_length
 
 
 def resource_map_blob(device: Device, request: ResourceMapBlob) -> Steps[CtrlHdr]:

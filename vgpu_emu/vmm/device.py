@@ -20,7 +20,7 @@ from vgpu_emu.trace.log import VMM, Log
 from vgpu_emu.vmm.asking import ERRNO_RULES, Steps, ask, close
 from vgpu_emu.vmm.command import OK, Capset, Command, DeviceDead, Handler, Refused, ending
 from vgpu_emu.vmm.displays import Displays
-from vgpu_emu.vmm.fences import GLOBAL, Fences, Timeline, question_of
+from vgpu_emu.vmm.fences import GLOBAL, Fences, Timeline
 from vgpu_emu.vmm.misfits import fit
 from vgpu_emu.vmm.profiles import Profile
 from vgpu_emu.vmm.rules import UNCHECKED, Rule
@@ -192,7 +192,7 @@ class Device:
         return self._wait(chain, request, timeline, used)
 
     def _wait(self, chain: Chain, request: CtrlHdr, timeline: Timeline, used: Used) -> Steps[Used | None]:
-        answer = yield from ask(question_of(timeline, request.fence_id))
+        answer = yield from self.fences.ask(timeline, request.fence_id)
         if answer.errno and self.profile.verdict(Rule.FENCE_MADE) is not UNCHECKED:
             end = self.broken(Rule.FENCE_MADE)
             if isinstance(end, DeviceDead):
@@ -323,8 +323,16 @@ class Device:
         if fits != blob.mapped_length:
             self.log.note(VMM, "mapped_outside", resource_id=blob.resource_id, offset=offset, size=blob.size)
         if fits > 0:
-            self.region.map(offset, fits, memory)
+            self._map(offset, fits, memory)
         blob.offset = offset
+
+    def _map(self, offset: int, length: int, memory: Memory) -> None:
+        """mmap, and what comes of it; if the kernel refuses, the command ends."""
+        try:
+            self.region.map(offset, length, memory)
+        except OSError as refused:
+            self.log.note(VMM, "mmap_failed", errno=refused.errno)
+            raise self.broken(ERRNO_RULES.get(refused.errno or 0, Rule.RENDERER_WORKS)) from refused
 
     def take_back(self, chain: Chain) -> Used | Steps[Used | None] | None:
         """The VMM could not show the guest what this chain, a RESOURCE_MAP_BLOB, has mapped: the answer."""

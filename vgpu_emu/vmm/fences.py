@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from vgpu_emu.link.chain import Used
+from vgpu_emu.vmm.asking import Steps, ask
 from vgpu_wire.control import CtrlType
-from vgpu_wire.renderer_link import Fence, Signal
+from vgpu_wire.renderer_link import Answer, Fence, Signal
 
 #: (ctx_id, ring_idx), or GLOBAL
 Timeline = tuple[int, int]
@@ -22,8 +23,7 @@ def timeline_of(signal: Signal) -> Timeline:
     return GLOBAL if signal.is_global else (signal.ctx_id, signal.ring_idx)
 
 
-def question_of(timeline: Timeline, fence_id: int) -> Fence:
-    """Make a fence behind the work of this timeline."""
+def _question(timeline: Timeline, fence_id: int) -> Fence:
     if timeline == GLOBAL:
         return Fence(fence_id=fence_id, is_global=1)
     return Fence(fence_id=fence_id, ctx_id=timeline[0], ring_idx=timeline[1])
@@ -33,11 +33,21 @@ class Fences:
     """Used chains that the driver may not see yet."""
 
     def __init__(self) -> None:
+        #: the fence that the renderer is asked about, and whether its signal came before the answer
+        self._asked: tuple[Timeline, int] | None = None
+        self._is_early = False
         #: by timeline, in order: a fence, and what its signal releases
         self._parked: dict[Timeline, deque[tuple[int, list[Used]]]] = {}
         #: timelines with work that no signalled fence has covered yet
         self.busy: set[Timeline] = set()
         self.count = 0
+
+    def ask(self, timeline: Timeline, fence_id: int) -> Steps[Answer]:
+        """Make a fence behind the work of this timeline: the renderer's answer; its value: the fence is pending."""
+        self._asked, self._is_early = (timeline, fence_id), False
+        answer = yield from ask(_question(timeline, fence_id))
+        self._asked = None
+        return replace(answer, value=0) if self._is_early else answer
 
     def park(self, timeline: Timeline, fence_id: int, used: Used) -> None:
         self._parked.setdefault(timeline, deque()).append((fence_id, [used]))
@@ -59,6 +69,8 @@ class Fences:
     def signal(self, timeline: Timeline, fence_id: int) -> list[Used]:
         """The renderer has completed this fence, and with it all before it on its timeline. One nobody waits for is
         nothing."""
+        if self._asked == (timeline, fence_id):
+            self._is_early = True
         parked = self._parked.get(timeline, deque())
         if all(waiting != fence_id for waiting, _chains in parked):
             return []

@@ -11,10 +11,11 @@ import msgspec
 
 from vgpu_emu.ids import BlobId, ContextId, ResourceId
 from vgpu_emu.link.chain import Used
-from vgpu_emu.vmm.asking import Steps, ask
+from vgpu_emu.trace.log import VMM
+from vgpu_emu.vmm.asking import Steps
 from vgpu_emu.vmm.blobs import export
 from vgpu_emu.vmm.device import Device
-from vgpu_emu.vmm.fences import Timeline, question_of
+from vgpu_emu.vmm.fences import Timeline
 from vgpu_emu.vmm.snapshot_state import (
     SCHEMA,
     BlobState,
@@ -134,7 +135,7 @@ def _restore_image(device: Device, state: ImageState) -> None:
 
 
 def _restore_blob(device: Device, state: BlobState) -> Steps[None]:
-    """A blob that the renderer does not export any more stays, and cannot be mapped."""
+    """A blob that the renderer does not export any more, or that the kernel does not map, stays without a mapping."""
     blob = Blob(ResourceId(state.resource_id), state.blob_mem, state.blob_flags, BlobId(state.blob_id), state.size)
     blob.backing = _backing(state.backing)
     device.resources[blob.resource_id] = blob
@@ -143,7 +144,11 @@ def _restore_blob(device: Device, state: BlobState) -> Steps[None]:
         return
     yield from export(blob)
     if blob.exported is not None and state.offset is not None:
-        device.region.map(state.offset, blob.mapped_length, blob.exported.memory)
+        try:
+            device.region.map(state.offset, blob.mapped_length, blob.exported.memory)
+        except OSError as refused:
+            device.log.note(VMM, "mmap_failed", errno=refused.errno)
+            return
         blob.offset, blob.map_info = state.offset, state.map_info
 
 
@@ -152,7 +157,7 @@ def _restore_fences(device: Device, fences: Iterable[FenceState]) -> Steps[list[
     for state in fences:
         timeline: Timeline = (state.ctx_id, state.ring_idx)
         used = Used(state.head, state.queue, state.written)
-        answer = yield from ask(question_of(timeline, state.fence_id))
+        answer = yield from device.fences.ask(timeline, state.fence_id)
         if answer.errno or not answer.value:
             complete.append(used)
         else:

@@ -1,0 +1,207 @@
+"""What faults have found in the parties: each once more, by itself."""
+
+from errno import ENOMEM
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from support import alloc, create_and_mmap
+
+from vgpu_emu.assembly import Config, size_only
+from vgpu_emu.faults.plan import (
+    CallFails,
+    Delay,
+    Duplicate,
+    ExtraFd,
+    Fault,
+    HostDies,
+    HostHangs,
+    ReadOnlyFd,
+    Truncate,
+    VmmRestarts,
+)
+from vgpu_emu.guest.file import DrmFile
+from vgpu_emu.machine import Machine, open_machine
+from vgpu_emu.parties import PATIENCE
+from vgpu_emu.restarting import restart
+from vgpu_emu.simulation import HangError, Simulation
+from vgpu_wire.context_stream import ExporterKind, StreamWork
+from vgpu_wire.control import CtrlFlag, CtrlHdr, CtrlType
+from vgpu_wire.messages import parse_message
+from vgpu_wire.render import CmdSubmit, CtxCreate
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+SMALL = Config(guest_memory=2 << 20, host_visible=1 << 16, backing=size_only)
+
+
+def run(main: Any, *faults: Fault, config: Config = SMALL) -> Machine:
+    """Under these faults, each of which happens."""
+
+    async def program() -> Machine:
+        async with open_machine(config, faults=faults) as machine:
+            await main(machine)
+            assert (machine.injector.pending if machine.injector is not None else []) == []
+        assert machine.parts.leaks() == []
+        return machine
+
+    return Simulation().run(program)
+
+
+async def mapped(machine: Machine) -> None:
+    await machine.run(create_and_mmap(DrmFile(machine.driver), ExporterKind.WC))
+
+
+async def refused(machine: Machine) -> None:
+    with pytest.raises(OSError, match="refused to map"):
+        await mapped(machine)
+
+
+async def worked(machine: Machine, *, fence_id: int = 7) -> CtrlHdr:
+    """Context 1 works for a millisecond behind a fence: the answer."""
+    await machine.run(machine.driver.command(CtxCreate(ctx_id=1)))
+    stream = StreamWork(microseconds=1000).build()
+    fenced = CmdSubmit(ctx_id=1, flags=int(CtrlFlag.FENCE), fence_id=fence_id, size=len(stream), commands=stream)
+    return parse_message(await machine.run(machine.driver.command(fenced)))
+
+
+def responses(machine: Machine) -> list[str]:
+    return [note.values["response"] for note in machine.log.notes("error_response")]
+
+
+def test_mmap_that_the_kernel_refuses_is_out_of_memory_to_the_guest() -> None:
+    machine = run(refused, CallFails(message="IOCTL", call="mmap", errno="ENOMEM"))
+    assert responses(machine) == ["RESP_ERR_OUT_OF_MEMORY"]
+    assert next(machine.log.notes("mmap_failed")).values == {"errno": ENOMEM}
+
+
+def test_blob_that_cannot_be_mapped_again_after_a_restart_is_not_mapped() -> None:
+    async def main(machine: Machine) -> None:
+        file = DrmFile(machine.driver)
+        _, vma = await machine.run(create_and_mmap(file, ExporterKind.WC))
+        await machine.settle()
+        await restart(machine)
+        assert machine.vmm.device.resources[vma.vram.resource_id].offset is None  # type: ignore[union-attr]
+
+    run(main, CallFails(message="EXPORT_BLOB", skip=1, call="mmap", errno="ENOMEM"))
+
+
+@pytest.mark.parametrize("backing", [size_only, Config().backing])
+def test_descriptor_that_is_open_for_reading_only_is_not_mapped(backing: Any) -> None:
+    machine = run(refused, ReadOnlyFd(), config=Config(guest_memory=1 << 16, backing=backing))
+    assert responses(machine) == ["RESP_ERR_UNSPEC"]
+
+
+def test_signal_that_overtakes_the_answer_about_its_fence_is_not_lost() -> None:
+    async def main(machine: Machine) -> None:
+        assert (await worked(machine)).type == CtrlType.RESP_OK_NODATA
+
+    run(main, Delay(link="renderer", message="FENCE", answer=True, seconds=1.0))
+
+
+def test_bytes_that_are_no_signal_are_noted_and_signal_nothing() -> None:
+    async def main(machine: Machine) -> None:
+        with trio.move_on_after(60):
+            await worked(machine)
+        assert [note.who for note in machine.log.notes("no_signal")] == ["vmm"]
+
+    run(main, Truncate(link="fences", size=23))
+
+
+def test_answer_that_comes_twice_is_taken_once_and_its_descriptor_closed() -> None:
+    async def main(machine: Machine) -> None:
+        await mapped(machine)
+        await machine.settle()
+        await machine.run(machine.driver.command(CtxCreate(ctx_id=9)))
+        assert len(machine.parts.renderer.vmm.files) == 1
+
+    run(main, Duplicate(link="renderer", message="EXPORT_BLOB", answer=True))
+
+
+def test_descriptor_that_comes_with_the_answer_to_close_is_closed() -> None:
+    async def main(machine: Machine) -> None:
+        file = DrmFile(machine.driver)
+        handle, vma = await machine.run(create_and_mmap(file))
+        await machine.run(vma.munmap())
+        await machine.run(file.gem_close(handle))
+        await machine.settle()
+        assert machine.parts.renderer.vmm.files == {}
+
+    run(main, ExtraFd(message="CLOSE"))
+
+
+def test_host_that_is_late_is_given_up_and_its_late_answer_closes_nothing_open() -> None:
+    async def main(machine: Machine) -> None:
+        await refused(machine)
+        assert trio.current_time() == PATIENCE
+        assert machine.vmm.lost == "it did not answer EXPORT_BLOB in 5 seconds"
+        await trio.sleep(100)
+
+    run(main, Delay(link="renderer", message="EXPORT_BLOB", answer=True, seconds=30.0))
+
+
+def test_host_that_hangs_for_a_while_is_waited_for() -> None:
+    async def main(machine: Machine) -> None:
+        await mapped(machine)
+        assert trio.current_time() == 4
+        assert machine.vmm.lost is None
+
+    run(main, HostHangs(message="EXPORT_BLOB", seconds=4.0))
+
+
+def test_what_waits_for_a_fence_of_a_host_that_dies_fails_with_its_fence() -> None:
+    async def main(machine: Machine) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(die_soon, machine)
+            answer = await worked(machine)
+        assert (answer.type, answer.fence_id, answer.flags) == (CtrlType.RESP_ERR_UNSPEC, 7, CtrlFlag.FENCE)
+
+    async def die_soon(machine: Machine) -> None:
+        await trio.testing.wait_all_tasks_blocked()
+        await machine.run(machine.driver.command(CtxCreate(ctx_id=2)))
+
+    machine = run(main, HostDies(message="CTX_CREATE", skip=1))
+    assert machine.vmm.lost == "it is gone"
+
+
+def test_guest_memory_lives_on_when_the_host_is_dead() -> None:
+    async def main(machine: Machine) -> None:
+        await refused(machine)
+        assert await machine.run(DrmFile(machine.driver).create_dumb(16, 16))
+        await machine.settle()
+
+    run(main, HostDies(message="CTX_CREATE"))
+
+
+def test_restart_in_the_middle_of_a_fence_answers_it_once() -> None:
+    async def main(machine: Machine) -> None:
+        assert (await worked(machine)).type == CtrlType.RESP_OK_NODATA
+        assert list(machine.log.notes("spurious")) == []
+
+    run(main, VmmRestarts(link="renderer", message="FENCE", answer=True))
+
+
+def test_mapping_is_where_it_was_after_a_restart_with_its_bytes() -> None:
+    async def main(machine: Machine) -> None:
+        file = DrmFile(machine.driver)
+        handle = await machine.run(file.resource_create_blob(size=4096, blob_id=1, cmd=alloc(ExporterKind.WC)))
+        vma = await machine.run(file.mmap(file.map(handle), 4096))
+        vma.write(5, b"still here")
+        before = machine.vmm.device
+        await restart(machine)
+        assert machine.vmm.device is not before
+        assert vma.read(5, 10) == b"still here"
+        await machine.run(file.close())
+        await machine.run(vma.munmap())
+        await machine.settle()
+        assert machine.vmm.device.resources == {}
+
+    run(main, config=Config(guest_memory=1 << 16))
+
+
+def test_hang_says_who_waits_for_a_signal_that_was_lost() -> None:
+    async def main(machine: Machine) -> None:
+        await worked(machine)
+
+    with pytest.raises(HangError, match="the VMM waits for the signal of fence 7 of the device"):
+        run(main, Truncate(link="fences", size=0))

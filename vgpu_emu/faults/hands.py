@@ -1,0 +1,98 @@
+"""What faults do below the links: descriptors in the tables of the host's kernel, system calls, memory."""
+
+import os
+from collections.abc import Callable
+from errno import errorcode
+from typing import Any
+
+from vgpu_emu.assembly import Parts
+from vgpu_emu.faults.plan import CallFails
+from vgpu_emu.host.exporters import EXPORTERS
+from vgpu_emu.memory import PAGE_SIZE, Memory, PassedFd
+from vgpu_wire.context_stream import ExporterKind
+
+ERRNOS = {name: number for number, name in errorcode.items()}
+
+
+class Hands:
+    """They reach into the host of a machine."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._kernel = parts.kernel
+        self._renderer = parts.renderer
+        self._region = parts.region
+
+    # -- descriptors
+
+    def let_go(self, item: Any) -> None:
+        """A message is lost: the kernel closes the descriptors that were in it."""
+        for passed in item[1] if isinstance(item, tuple) else ():
+            self.drop(passed)
+
+    def drop(self, passed: PassedFd) -> None:
+        passed.memory.release()
+        self._renderer.vmm.close(passed.fd)
+
+    def copy(self, item: Any) -> Any:
+        """The message once more: its descriptors are others, of the same buffers."""
+        if not isinstance(item, tuple):
+            return item
+        vmm = self._renderer.vmm
+        return item[0], tuple(PassedFd(vmm.install(vmm.file(fd)), memory.hold()) for fd, memory in item[1])
+
+    def extra(self) -> PassedFd:
+        """A descriptor of something that nobody asked for."""
+        memory = Memory(PAGE_SIZE, None)
+        buf = self._kernel.dma_buf_export(memory, EXPORTERS[ExporterKind.SILENT])
+        try:
+            return PassedFd(self._renderer.vmm.install(buf), memory.hold())
+        finally:
+            self._kernel.put(buf)
+
+    def change_attribute(self, exporter: str) -> None:
+        ops = EXPORTERS[ExporterKind[exporter.upper()]]
+        for buf in self._kernel.live.values():
+            buf.ops = ops
+
+    # -- system calls
+
+    def fail_next(self, fault: CallFails) -> None:
+        """The next call of this kind raises; the one after it is as before."""
+        owner, attribute = {
+            "memfd_create": (self._renderer, "backing"),
+            "ioctl": (self._renderer.vmm, "ioctl"),
+            "recvmsg": (self._renderer.vmm, "install"),
+            "close": (self._renderer.vmm, "close"),
+            "mmap": (self._region, "map"),
+        }[fault.call]
+        error = OSError(ERRNOS[fault.errno], f"{fault.call}, by a fault")
+        # close(2) of Linux has closed the descriptor, whatever it returns
+        _fail_once(owner, attribute, error, before_that=fault.call == "close")
+
+
+def _fail_once(owner: object, attribute: str, error: OSError, *, before_that: bool) -> None:
+    """The next call raises. before_that: it does its work all the same."""
+    call: Callable[..., Any] = getattr(owner, attribute)
+
+    def fails(*arguments: Any) -> Any:
+        setattr(owner, attribute, call)
+        if before_that:
+            call(*arguments)
+        raise error
+
+    setattr(owner, attribute, fails)
+
+
+def read_only(passed: PassedFd) -> PassedFd:
+    """The descriptor, of the same memory, opened O_RDONLY."""
+    memory = passed.memory
+    fileno = None if memory.fileno is None else os.open(f"/proc/self/fd/{memory.fileno}", os.O_RDONLY | os.O_CLOEXEC)
+    memory.release()
+    return PassedFd(passed.fd, Memory(memory.size, fileno, writable=False))
+
+
+def shortened(passed: PassedFd, size: int) -> PassedFd:
+    """The descriptor of a memory that has only so many bytes."""
+    had = passed.memory
+    had.release()
+    return PassedFd(passed.fd, Memory(min(size, had.size), None))

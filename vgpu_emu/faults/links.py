@@ -1,0 +1,79 @@
+"""The middleware: a port through which messages are lost, come twice, late, broken, or in another order."""
+
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+import trio
+
+from vgpu_emu.link.channel import Port
+
+
+class Gate:
+    """Closed while the host hangs. opens_at: the time; inf: never."""
+
+    def __init__(self) -> None:
+        self.opens_at = -inf
+
+    def shut(self, seconds: float | None) -> None:
+        self.opens_at = inf if seconds is None else trio.current_time() + seconds
+
+    @property
+    def is_shut(self) -> bool:
+        return trio.current_time() < self.opens_at
+
+    async def passed(self) -> None:
+        await trio.sleep_until(self.opens_at)
+
+
+class FaultyPort:
+    """A port of any link. cross: what arrives of each message that is sent: none, one or more.
+
+    batched: a list of messages is sent at a time. gate: what has arrived is handed on when that is open.
+    """
+
+    def __init__(
+        self,
+        port: Port[Any, Any],
+        cross: "Callable[[FaultyPort, Any], list[Any]]",
+        *,
+        batched: bool = False,
+        gate: Gate | None = None,
+    ) -> None:
+        self._port = port
+        self._cross = cross
+        self.batched = batched
+        self._gate = gate
+        #: a message that is to arrive behind the next
+        self.held: Any = None
+        self._arrived: list[Any] = []
+        self.close = port.close
+
+    def send(self, item: Any) -> None:
+        through: list[Any] = []
+        for each in item if self.batched else [item]:
+            behind, self.held = self.held, None
+            through += self._cross(self, each)
+            if behind is not None:
+                through.append(behind)
+        self.deliver(through)
+
+    def deliver(self, items: list[Any]) -> None:
+        """Past all faults."""
+        for item in [items] if self.batched and items else items:
+            self._port.send(item)
+
+    async def receive(self) -> Any:
+        # who waits with a time limit does not lose what has arrived
+        if not self._arrived:
+            self._arrived.append(await self._port.receive())
+        if self._gate is not None and self._gate.is_shut:
+            await self._gate.passed()
+        return self._arrived.pop()
+
+    def undelivered(self) -> list[Any]:
+        """What is still on its way."""
+        left = [*self._arrived, *([] if self.held is None else [self.held])]
+        self.held = None
+        self._arrived.clear()
+        return left
