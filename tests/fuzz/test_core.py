@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from vgpu_emu.fuzz.actions import Program
 from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.generate import Swarm
@@ -29,6 +30,16 @@ def explore(seeds: range, defects: tuple[Any, ...] = ()) -> Finding | None:
         finally:
             core.close()
     return None
+
+
+def made(seed: int, length: int = 20) -> Program:
+    """The program of a seed."""
+    swarm = Swarm(Random(seed))
+    core = Core(swarm.setup)
+    try:
+        return core.explore(swarm, length)
+    finally:
+        core.close()
 
 
 def test_clean_machine_has_no_finding() -> None:

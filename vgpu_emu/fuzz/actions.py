@@ -25,14 +25,6 @@ class Poke(Action, frozen=True, tag="poke"):
     data: bytes
 
 
-class Touch(Action, frozen=True, tag="touch"):
-    """The guest stores to a blob, through the host visible region; nothing if it is not mapped."""
-
-    resource_id: int
-    offset: int
-    data: bytes
-
-
 class Elapse(Action, frozen=True, tag="elapse"):
     """Time passes."""
 
@@ -72,7 +64,7 @@ class Call(Action, frozen=True, tag="call"):
     numbers: tuple[int, ...] = ()
 
 
-Step = Send | Poke | Touch | Elapse | Plug | Restart | Reset | Fail | Call
+Step = Send | Poke | Elapse | Plug | Restart | Reset | Fail | Call
 
 
 class Program(msgspec.Struct, frozen=True):

@@ -105,6 +105,8 @@ class Core:
         self.wire = plant(defects, "link", Wire())
         self.look = look
         self.index = 0
+        #: there were requests that no driver sent, so that the driver cannot know what the device has
+        self.meddled = False
         self.steps: list[Step] = []
         self.host = Host(self)
         self.guest = Guest(self)
@@ -153,12 +155,13 @@ class Core:
         last = max([self.world.now, *self.world.busy.values(), *(pending.due for pending in self.world.pending)])
         self.elapse(Elapse(ceil((last - self.world.now) * 1e6) + 1))
         self.audit()
-        self.reset(None)
+        self.reset()
         self.audit()
 
     # -- the guest's requests
 
     def send(self, step: Send) -> None:
+        self.meddled = True
         self.submit(Chain(next(self._heads), step.queue, step.data, step.capacity))
 
     def submit(self, chain: Chain) -> None:
@@ -243,7 +246,12 @@ class Core:
         device.fences.clear()
         device.image_bytes = device.blob_bytes = 0
 
-    def reset(self, _step: Reset | None) -> None:
+    def restart_driver(self, _step: Reset) -> None:
+        """A driver that programs use is not unbound."""
+        if not self.guest.files:
+            self.reset()
+
+    def reset(self) -> None:
         self.host.disarm()
         self._contents.clear()
         self.host.carry(self.device.reset())
@@ -262,5 +270,5 @@ _DO: dict[type[Step], Callable[[Core, Any], None]] = {
     Fail: lambda core, step: core.host.arm(step),
     Call: lambda core, step: core.guest.call(step),
     Restart: Core.restart,
-    Reset: Core.reset,
+    Reset: Core.restart_driver,
 }

@@ -97,6 +97,8 @@ class Guest:
         busy = max(self.core.world.busy.values(), default=0.0)
         pending = {entry.due for entry in self.core.world.pending}
         self.core.judge.evaluated["I21"] += 1
+        if self.core.meddled:
+            return
         for sync in self.fences:
             if not sync.fence.signaled and not pending and busy <= self.core.world.now:
                 raise Finding("I21", f"{sync.fence!r}: all work is done, and all is answered")
@@ -155,13 +157,14 @@ class Guest:
         """A whole blob that the device has mapped can be mapped by a program."""
         self.core.judge.evaluated["I26"] += 1
         blob = self.core.world.resources.get(resource_id)
-        if refused.errno == EINVAL and whole and blob is not None and blob.offset is not None:
+        known = blob is not None and not self.core.meddled
+        if refused.errno == EINVAL and whole and known and blob is not None and blob.offset is not None:
             raise Finding("I26", f"resource {resource_id} is mapped at {blob.offset:#x}, and mmap says {refused}")
 
     def _mapped(self, vma: Vma, resource_id: int) -> None:
         world, judge = self.core.world, self.core.judge
         blob = world.resources.get(resource_id)
-        if blob is None or blob.kind != "blob" or not blob.on_host:
+        if blob is None or not blob.on_host or self.core.meddled:
             return
         judge.evaluated["I2"] += 1
         if blob.offset is None or blob.map_info is None:
@@ -188,6 +191,8 @@ class Guest:
         contents = self.core.contents(int(vma.vram.resource_id))
         data = vma.read(at, 8)
         self.core.judge.evaluated["I24"] += 1
+        if self.core.meddled:
+            return
         if contents is not None and data != contents[vma.pgoff + at : vma.pgoff + at + 8]:
             raise Finding("I24", f"resource {vma.vram.resource_id}: nobody stored {data!r} at {vma.pgoff + at:#x}")
 

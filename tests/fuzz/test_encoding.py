@@ -1,0 +1,54 @@
+"""Programs as bytes: nothing is lost, and any bytes are a program."""
+
+from random import Random
+
+import pytest
+from test_core import made
+
+from vgpu_emu.fuzz.actions import Program, Send
+from vgpu_emu.fuzz.core import Core
+from vgpu_emu.fuzz.encoding import MAX_BYTES, MAX_STEPS, decode, encode
+from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.world import Setup
+from vgpu_wire.blob import ResourceMapBlob
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_program_in_bytes_is_the_same_program(seed: int) -> None:
+    program = made(seed)
+    assert program.steps
+    assert decode(encode(program)) == program
+
+
+def test_command_takes_few_bytes() -> None:
+    program = Program(Setup(), (Send(ResourceMapBlob(resource_id=5, offset=0x10000).build()),))
+    assert len(encode(program)) <= 12
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_any_bytes_are_a_program_that_runs(seed: int) -> None:
+    rng = Random(seed)
+    data = bytearray(encode(made(seed)) if seed % 2 else rng.randbytes(200))
+    for _ in range(seed % 7):
+        data[rng.randrange(len(data))] = rng.randrange(256)
+    program = decode(bytes(data))
+    core = Core(program.setup)
+    try:
+        core.run(program)
+    except Finding as finding:
+        pytest.fail(f"{finding} in {program}")
+    finally:
+        core.close()
+
+
+def test_long_bytes_are_read_up_to_their_limits() -> None:
+    assert len(decode(bytes([0, 0] + [29] * (MAX_BYTES - 2))).steps) == MAX_STEPS
+    full = bytes([0, 0]) + bytes([26, 0, 0]) + b"\xff\xff\x7f" + bytes(MAX_BYTES)
+    (step, *_) = decode(full).steps
+    assert isinstance(step, Send)
+    assert len(step.data) < MAX_BYTES
+
+
+def test_displays_that_bytes_cannot_say_are_refused() -> None:
+    with pytest.raises(ValueError, match="displays"):
+        encode(Program(Setup(scanouts=((1, 1),)), ()))
