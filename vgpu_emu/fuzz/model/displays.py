@@ -21,6 +21,8 @@ from vgpu_wire.resource import Format
 
 _FORMATS = frozenset(fmt.value for fmt in Format)
 _EDID_BLOCK = 128
+#: pixels that a detailed timing has bits for
+_EDID_MOST = 4095
 _EDID_HEADER = bytes.fromhex("00ffffffffffff00")
 
 
@@ -42,7 +44,7 @@ def scanout(world: World, scanout_id: int) -> Scanout:
 
 def edid(world: World, request: GetEdid) -> Expected:
     display = scanout(world, request.scanout)
-    wanted = (display.width, display.height)
+    wanted = (min(display.width, _EDID_MOST), min(display.height, _EDID_MOST))
 
     def payload(answer: RespEdid) -> str | None:
         if not 0 < answer.size <= EDID_BYTES or answer.size % _EDID_BLOCK:
