@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from vgpu_emu.peers.check.memory import ANSWER, answer_greeting
-from vgpu_emu.peers.check.pictures import read_png, read_ppm
+from vgpu_emu.peers.check.pictures import read_png, read_ppm, right_bands, text
 from vgpu_emu.peers.check.qmp import screendump
 from vgpu_emu.vmm.picture import Picture
 
@@ -80,6 +80,27 @@ def test_picture_of_qemu_is_read() -> None:
 def test_other_pictures_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="PPM file"):
         read_ppm(data)
+
+
+def bands(order: range) -> bytes:
+    """Vertical bands 16 pixels wide, each a corner of the colour cube."""
+    line = b"".join(bytes(255 * (band >> bit & 1) for bit in (2, 1, 0)) * 16 for band in order)
+    return b"P6\n128 32\n255\n" + line * 32
+
+
+def test_bands_are_counted() -> None:
+    assert right_bands(read_ppm(bands(range(8)))) == "8 of 8 bands"
+    # the wrong way round none is right
+    assert right_bands(read_ppm(bands(range(7, -1, -1)))) == "0 of 8 bands"
+
+
+def test_a_console_is_mostly_black_but_not_all() -> None:
+    black = bytearray(64 * 64 * 3)
+    head = b"P6\n64 64\n255\n"
+    assert text(read_ppm(head + black)) == "0.0% of the pixels lit"
+    black[:300] = b"\xaa" * 300
+    assert text(read_ppm(head + black)) == "text"
+    assert text(read_ppm(bands(range(8)))) == "87.5% of the pixels lit"
 
 
 async def monitor(listener: trio.SocketListener, answer: dict[str, object], heard: list[dict[str, object]]) -> None:

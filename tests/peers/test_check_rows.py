@@ -1,10 +1,13 @@
 """Judging a guest: each row is seen to turn when what the guest printed turns."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from vgpu_emu.attributes.mtrr import Bar
 from vgpu_emu.peers.check.blobs import BLOBS
 from vgpu_emu.peers.check.findings import Findings, parse
+from vgpu_emu.peers.check.pictures import SHOULD_SHOW
 from vgpu_emu.peers.check.rows import Outcome, Row, judge
 
 _RESPONSE = "probe-80 [000] ..... 4.2: virtio_gpu_cmd_response: vdev=0 vq=0 name=control type=0x1105 flags=0x1"
@@ -52,12 +55,12 @@ def blob_lines() -> str:
 GOOD = GOOD.format(blobs=blob_lines(), response=_RESPONSE)
 
 
-def rows(text: str, bar: Bar = Bar.ABOVE_4G, bands: str | None = "8 of 8") -> list[Row]:
-    return judge(Findings(text.splitlines()), True, bar, bands)
+def rows(text: str, bar: Bar = Bar.ABOVE_4G, screens: Mapping[str, str] = SHOULD_SHOW) -> list[Row]:
+    return judge(Findings(text.splitlines()), True, bar, screens)
 
 
-def differing(text: str, **options: str | None) -> list[tuple[str, str]]:
-    return [(row.topic, row.seen) for row in rows(text, **options) if row.outcome is Outcome.DIFFERS]  # type: ignore[arg-type]
+def differing(text: str, screens: Mapping[str, str] = SHOULD_SHOW) -> list[tuple[str, str]]:
+    return [(row.topic, row.seen) for row in rows(text, screens=screens) if row.outcome is Outcome.DIFFERS]
 
 
 def test_guest_that_found_what_was_expected_differs_nowhere() -> None:
@@ -112,9 +115,9 @@ def test_what_turns_is_seen_to_differ(before: str, after: str, differs: tuple[st
     assert differing(GOOD.replace(before, after)) == [differs]
 
 
-def test_picture_that_is_wrong_or_missing_differs() -> None:
-    assert differing(GOOD, bands="7 of 8") == [("screen", "7 of 8")]
-    assert differing(GOOD, bands=None) == [("screen", "no picture")]
+@pytest.mark.parametrize(("name", "seen"), [("screen", "7 of 8 bands"), ("console", "no picture")])
+def test_picture_that_is_wrong_or_missing_differs(name: str, seen: str) -> None:
+    assert differing(GOOD, {**SHOULD_SHOW, name: seen}) == [("screen", seen)]
 
 
 def test_below_4_gib_the_model_expects_no_write_back() -> None:
@@ -130,7 +133,7 @@ def test_device_without_3d_owes_nothing_of_it() -> None:
         for line in GOOD.splitlines()
         if line.startswith(("@driver", "@flips", "@cursor", "@mode", "@prime of=dumb"))
     ]
-    found = judge(Findings(kept), False, None, "8 of 8")
+    found = judge(Findings(kept), False, None, SHOULD_SHOW)
     assert [row.topic for row in found if row.outcome is Outcome.DIFFERS] == []
     assert [row.topic for row in found if row.outcome is Outcome.ABSENT] == ["blobs"]
 

@@ -3,6 +3,7 @@
 import re
 import struct
 import zlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 _PPM = re.compile(rb"P6\s+([0-9]{1,5})\s+([0-9]{1,5})\s+255\s")
@@ -57,3 +58,26 @@ def read_ppm(data: bytes) -> Picture:
     if len(data) != header.end() + width * height * 3:
         raise ValueError("a PPM file that is cut short")
     return Picture(width, height, 3, data[header.end() :])
+
+
+def right_bands(picture: Picture) -> str:
+    """Of eight vertical bands, the corners of the colour cube from black to white, those that have their colour."""
+    right = 0
+    for band in range(8):
+        x = (2 * band + 1) * picture.width // 16
+        # below the cursor
+        colour = picture.at(x, picture.height - 10)
+        right += colour == tuple(255 if band >> bit & 1 else 0 for bit in (2, 1, 0))
+    return f"{right} of 8 bands"
+
+
+def text(picture: Picture) -> str:
+    """Whether it looks like a text console: some light pixels, and most are black."""
+    places = range(0, len(picture.pixels) - 2, picture.step)
+    lit = sum(picture.pixels[place : place + 3] != b"\0\0\0" for place in places) / max(len(places), 1)
+    return "text" if 0.001 < lit < 0.4 else f"{lit:.1%} of the pixels lit"
+
+
+#: what the guest's program shows, by the name under which it tells, and how it is looked at
+LOOKS: dict[str, Callable[[Picture], str]] = {"screen": right_bands, "console": text}
+SHOULD_SHOW = {"screen": "8 of 8 bands", "console": "text"}

@@ -1,7 +1,7 @@
 """What a guest found, judged: for each thing what was expected, what was seen, and whether that is the same."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from vgpu_emu.attributes.mtrr import Bar
 from vgpu_emu.peers.check.blobs import BLOBS, Blob, predicted
 from vgpu_emu.peers.check.findings import Finding, Findings
 from vgpu_emu.peers.check.memory import ANSWER
+from vgpu_emu.peers.check.pictures import SHOULD_SHOW
 from vgpu_wire.context_stream import BlobTag
 
 #: features as debugfs names them, of a device that renders
@@ -51,6 +52,8 @@ def driver(found: Findings, renders: bool) -> Iterator[Row]:
     bound = found.one("driver")
     name = bound["text"].rpartition("/")[2] if bound else "none"
     yield compared("driver", "bound", "virtio-pci, virtio_gpu", f"{name}, virtio_gpu" if bound else "nothing")
+    capsets = [finding["id"] for finding in found.named("capset")]
+    yield Row("driver", "capability sets", "", ", ".join(capsets) or "none", Outcome.SEEN)
     features = [text for text, on in _debugfs(found) if on == "yes" and text != "indirect"]
     if renders:
         missing = [name for name in RENDERS if name not in features]
@@ -131,8 +134,8 @@ def sharing(found: Findings, renders: bool) -> Iterator[Row]:
         yield compared("uuid", "RESOURCE_ASSIGN_UUID", "RESP_OK_RESOURCE_UUID", words.get((asked, told), "never asked"))
 
 
-def screen(found: Findings, bands: str | None) -> Iterator[Row]:
-    """A mode, page flips, the cursor, and the picture on the host. bands: how many of its eight bands are right."""
+def screen(found: Findings, screens: Mapping[str, str]) -> Iterator[Row]:
+    """A mode, page flips, the cursor, and what was to be seen on the host."""
     mode, flips, cursor = found.one("mode"), found.one("flips"), found.one("cursor")
     yield Row("screen", "mode", "", mode["name"] if mode else _refusal(found, "resources", "setcrtc"), _seen(mode))
     yield compared(
@@ -140,7 +143,8 @@ def screen(found: Findings, bands: str | None) -> Iterator[Row]:
     )
     moved = f"set {cursor['set']}, moved {cursor['moves']} times" if cursor else _refusal(found, "cursor")
     yield compared("screen", "cursor", "set yes, moved 10 times", moved)
-    yield compared("screen", "the guest's picture on the host: bands that are right", "8 of 8", bands or "no picture")
+    yield compared("screen", "the guest's picture, on the host", SHOULD_SHOW["screen"], screens["screen"])
+    yield compared("screen", "Linux's console, on the host", SHOULD_SHOW["console"], screens["console"])
 
 
 def _seen(finding: Finding | None) -> Outcome:
@@ -161,11 +165,11 @@ def complaints(found: Findings) -> Row:
     return compared("kernel", "errors and warnings of Linux", "none", "; ".join(bad) or "none")
 
 
-def judge(found: Findings, renders: bool, bar: Bar | None, bands: str | None) -> list[Row]:
+def judge(found: Findings, renders: bool, bar: Bar | None, screens: Mapping[str, str]) -> list[Row]:
     """Everything about one guest."""
     rows = list(driver(found, renders))
     if renders and bar is not None:
         rows += [*memtypes(found, bar), *data(found), *fences(found)]
     else:
         rows.append(Row("blobs", "HOST3D blobs, rings", "", "not offered", Outcome.ABSENT))
-    return [*rows, *sharing(found, renders), *screen(found, bands), *rates(found), complaints(found)]
+    return [*rows, *sharing(found, renders), *screen(found, screens), *rates(found), complaints(found)]

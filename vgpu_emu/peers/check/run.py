@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from vgpu_emu.peers.check.blobs import BLOBS
 from vgpu_emu.peers.check.boot import BootError, boot, command, listening, process
 from vgpu_emu.peers.check.findings import Findings, parse
 from vgpu_emu.peers.check.memory import answer_greeting
-from vgpu_emu.peers.check.pictures import Picture, read_png, read_ppm
+from vgpu_emu.peers.check.pictures import LOOKS, SHOULD_SHOW, Picture, read_png, read_ppm
 from vgpu_emu.peers.check.qmp import screendump
 from vgpu_emu.peers.check.routes import RAM, Route, region_size
 from vgpu_emu.peers.check.rows import Outcome, Row, judge
@@ -38,10 +38,14 @@ class Report(NamedTuple):
         return all(row.outcome is not Outcome.DIFFERS for row in self.rows)
 
 
+def job_name(route: Route, bar: Bar | None) -> str:
+    """Of one guest: ``vfio-user-above-4g``."""
+    return route.name if bar is None else f"{route.name}-{bar.value}"
+
+
 async def check_route(route: Route, bar: Bar | None, parts: Parts, image: Image, logs: Path) -> Report:
     """Boot a guest on the route's device. What cannot even start is a row too."""
-    name = route.name if bar is None else f"{route.name}-{bar.value}"
-    folder = logs / name
+    folder = logs / job_name(route, bar)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="vgpu-peers-") as private:
         watcher = Watcher(route, folder, Path(private))
@@ -60,7 +64,7 @@ async def check_route(route: Route, bar: Bar | None, parts: Parts, image: Image,
         except BootError as error:
             rows = [Row("guest", "boots and comes to its end", "yes", str(error), Outcome.DIFFERS)]
         else:
-            rows = judge(found, route.renders, bar, watcher.bands)
+            rows = judge(found, route.renders, bar, watcher.screens)
     return Report(route, bar, rows, folder)
 
 
@@ -104,8 +108,8 @@ class Watcher:
         self._logs = logs
         self.qmp = private / "qmp"
         self.server: trio.Process | None = None
-        #: how many bands of the picture are right, once it was looked at: "8 of 8"
-        self.bands: str | None = None
+        #: what is to be seen at two times, once it was looked at
+        self.screens = dict.fromkeys(SHOULD_SHOW, "never shown")
         self._greeting = b""
 
     async def listen(self, line: str) -> bytes:
@@ -118,37 +122,30 @@ class Watcher:
             return b""
         if finding["what"] == "greeting" and self.server is not None:
             answer_greeting(self.server.pid, self._greeting)
-        elif finding["what"] == "screen":
-            self.bands = await self._look_at_screen()
+        elif finding["what"] in self.screens:
+            name = finding["what"]
+            self.screens[name] = await self._look_at_screen(name, LOOKS[name])
         return b"\n"
 
-    async def _look_at_screen(self) -> str | None:
-        """As many bands as are right; a server writes its picture when it has time for it."""
-        best = None
+    async def _look_at_screen(self, name: str, look: Callable[[Picture], str]) -> str:
+        """What is to be seen, as soon as that is what should be; a server writes a picture when it has time for it."""
+        seen = "no picture"
         with trio.move_on_after(_PICTURE):
-            while best != "8 of 8":
-                picture = await self._picture()
-                best = _right_bands(picture) if picture else best
+            while seen != SHOULD_SHOW[name]:
+                picture = await self._picture(name)
+                seen = look(picture) if picture else seen
                 await trio.sleep(0.1)
-        return best
+        return seen
 
-    async def _picture(self) -> Picture | None:
+    async def _picture(self, name: str) -> Picture | None:
+        """The screen as it is, kept in a file of this name."""
         try:
             if self._route.screen == "server":
-                return read_png((self._logs / "scanout-0.png").read_bytes())
-            target = self._logs / "screen.ppm"
+                data = (self._logs / "scanout-0.png").read_bytes()
+                (self._logs / f"{name}.png").write_bytes(data)
+                return read_png(data)
+            target = self._logs / f"{name}.ppm"
             await screendump(self.qmp, target)
             return read_ppm(target.read_bytes())
         except (OSError, ValueError):
             return None
-
-
-def _right_bands(picture: Picture) -> str:
-    """Of eight vertical bands, the corners of the colour cube from black to white, those that have their colour."""
-    right = 0
-    for band in range(8):
-        x = (2 * band + 1) * picture.width // 16
-        # below the cursor
-        colour = picture.at(x, picture.height - 10)
-        right += colour == tuple(255 if band >> bit & 1 else 0 for bit in (2, 1, 0))
-    return f"{right} of 8"
