@@ -47,6 +47,11 @@ def test_signed_archive_becomes_a_prefix_of_its_files(archive: Path) -> None:
     assert [package.file for package in manifest(prefix)] == ["hello_1.0_amd64.deb"]
 
 
+def test_archive_that_was_got_before_gives_the_same_again(archive: Path) -> None:
+    before = manifest(get(archive))
+    assert manifest(get(archive)) == before
+
+
 def _unsigned(archive: Path) -> None:
     signed = archive / "dists/forky/InRelease"
     body = signed.read_text().partition("\n\n")[2].partition("-----BEGIN PGP SIGNATURE")[0]

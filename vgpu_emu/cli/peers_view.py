@@ -12,7 +12,7 @@ from vgpu_emu.peers.check.run import Report
 
 _STYLES = {Outcome.OK: "green", Outcome.DIFFERS: "bold red", Outcome.SEEN: "", Outcome.ABSENT: "dim"}
 #: shown in a table of their own, or beside the guest's name
-_ATTRIBUTE, _LONG = "attribute", {"features", "mode"}
+_ATTRIBUTE, _LONG = "attribute", {"features", "capability sets", "mode"}
 
 
 def show(reports: list[Report], release: str, proves: str, console: Console) -> None:
@@ -62,7 +62,10 @@ def _others(reports: list[Report]) -> Table:
     """A line for each thing, a column for each guest by its number."""
     table = _table("", *map(str, range(1, len(reports) + 1)))
     columns = [{(row.topic, row.what): row for row in report.rows} for report in reports]
-    for topic, what in dict.fromkeys(key for column in columns for key in column):
+    # what only some guests have comes with the rest of its topic
+    things = dict.fromkeys(key for column in columns for key in column)
+    topics = list(dict.fromkeys(topic for topic, _ in things))
+    for topic, what in sorted(things, key=lambda thing: topics.index(thing[0])):
         if topic != _ATTRIBUTE and what not in _LONG:
             table.add_row(f"{topic}: {what}", *(_cell(column.get((topic, what))) for column in columns))
     return table

@@ -91,7 +91,7 @@ def data(found: Findings) -> Iterator[Row]:
     tags = [_value(found, "tag", "bytes", blob) == BlobTag(blob_id=blob.blob_id).build().hex() for blob in BLOBS]
     yield counted("data", "the host's tag, read by the guest", tags, "blobs")
     answers = [_value(found, "answer", "text", blob) == ANSWER.decode() for blob in BLOBS]
-    yield counted("data", "the guest's greeting, found and answered in the host's memory", answers, "blobs")
+    yield counted("data", "the guest's greeting, answered in the host's memory", answers, "blobs")
 
 
 def _value(found: Findings, name: str, key: str, blob: Blob) -> str:
@@ -126,7 +126,7 @@ def sharing(found: Findings, renders: bool) -> Iterator[Row]:
             if prime
             else _refusal(found, "prime-export")
         )
-        yield compared("prime", f"{what} buffer: exported, imported, same bytes", "yes, yes, yes", seen)
+        yield compared("prime", f"{what} buffer exported, imported, same bytes", "yes, yes, yes", seen)
     if renders:
         trace = " ".join(line["text"] for line in found.named("trace"))
         asked, told = "type=0x10b" in trace, "type=0x1105" in trace
@@ -138,9 +138,7 @@ def screen(found: Findings, screens: Mapping[str, str]) -> Iterator[Row]:
     """A mode, page flips, the cursor, and what was to be seen on the host."""
     mode, flips, cursor = found.one("mode"), found.one("flips"), found.one("cursor")
     yield Row("screen", "mode", "", mode["name"] if mode else _refusal(found, "resources", "setcrtc"), _seen(mode))
-    yield compared(
-        "screen", "page flips, each with its event", "30", flips["count"] if flips else _refusal(found, "flip")
-    )
+    yield compared("screen", "page flips with their events", "30", flips["count"] if flips else _refusal(found, "flip"))
     moved = f"set {cursor['set']}, moved {cursor['moves']} times" if cursor else _refusal(found, "cursor")
     yield compared("screen", "cursor", "set yes, moved 10 times", moved)
     yield compared("screen", "the guest's picture, on the host", SHOULD_SHOW["screen"], screens["screen"])
@@ -162,7 +160,7 @@ def rates(found: Findings) -> Iterator[Row]:
 def complaints(found: Findings) -> Row:
     """What Linux says that is no good sign."""
     bad = [line["text"] for line in found.named("dmesg") if _COMPLAINT.search(line["text"])]
-    return compared("kernel", "errors and warnings of Linux", "none", "; ".join(bad) or "none")
+    return compared("kernel", "no error, no warning of Linux", "none", "; ".join(bad) or "none")
 
 
 def judge(found: Findings, renders: bool, bar: Bar | None, screens: Mapping[str, str]) -> list[Row]:

@@ -81,7 +81,10 @@ class Apt:
 
     def closure(self, names: Sequence[str]) -> list[Package]:
         """The packages and all that they need, on a system that has none."""
-        return _packages(self._run("apt-get", "-qq", "--print-uris", "install", *names))
+        # what is in the archives already would not be listed
+        elsewhere = ("-o", f"Dir::Cache::archives={self.home}/none")
+        (self.home / "none" / "partial").mkdir(parents=True, exist_ok=True)
+        return _packages(self._run("apt-get", "-qq", "--print-uris", *elsewhere, "install", *names))
 
     def alone(self, names: Sequence[str]) -> list[Package]:
         """These packages only."""
