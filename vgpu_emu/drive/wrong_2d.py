@@ -41,6 +41,8 @@ def show_blob(r: Rect, *, height: int = SIDE, pixel_format: int = 2) -> SetScano
 
 
 HEADERS = (
+    asked("a request of 23 bytes", HeaderOnly(type=CtrlType.GET_DISPLAY_INFO.value).build()[:23]),
+    asked("a request of no bytes", b""),
     asked("unknown command", HeaderOnly(type=0x1FF)),
     asked("a response as a command", HeaderOnly(type=CtrlType.RESP_OK_NODATA.value)),
     asked("UPDATE_CURSOR on the controlq", cursor(0), queue=CONTROLQ),

@@ -4,7 +4,7 @@ Where each answer comes from: docs/profiles.md.
 """
 
 from vgpu_emu.vmm.profiles import DEAD, Profile, by_answer, not_verified
-from vgpu_emu.vmm.rules import INVALID_PARAMETER, INVALID_RESOURCE_ID, OK, UNCHECKED, UNSPEC, Rule
+from vgpu_emu.vmm.rules import INVALID_PARAMETER, INVALID_RESOURCE_ID, OK, OUT_OF_MEMORY, UNCHECKED, UNSPEC, Rule
 from vgpu_wire.control import CtrlFlag, CtrlType
 from vgpu_wire.device import Feature
 from vgpu_wire.render import RespCapsetInfo
@@ -227,22 +227,30 @@ QEMU_RUTABAGA = Profile(
 
 VHOST_USER_GPU = Profile(
     name="vhost-user-gpu",
-    models="QEMU contrib/vhost-user-gpu without --virgl, as captured (7.2); EDID: since 8.1",
+    models="QEMU contrib/vhost-user-gpu without --virgl, as seen: 11.1.2; EDID: since 8.1",
     offers=frozenset({Feature.EDID}),
     lacks=_3D | _BLOBS | _UUID,
     scanout_ids=16,
     cursor_answers=False,
     echoed_flags=CtrlFlag.FENCE.value,
     differs=by_answer(
-        _SHORT,
         _ENTRIES,
         _CURSOR,
         (INVALID_PARAMETER, (Rule.HEADER_WHOLE,)),
         (INVALID_RESOURCE_ID, (Rule.DETACH_ATTACHED, Rule.TRANSFER_BACKED)),
-        (UNCHECKED, (Rule.CREATE_SIZE_NONZERO, Rule.TRANSFER_BACKING_LONG, Rule.SCANOUT_RECT_NONEMPTY)),
+        # its size is 0, and no memory of that size is to be had
+        (OUT_OF_MEMORY, (Rule.CREATE_SIZE_NONZERO,)),
+        (UNCHECKED, (Rule.RING_IDX_VALID, Rule.TRANSFER_BACKING_LONG, Rule.SCANOUT_RECT_NONEMPTY)),
     ),
     unverified=not_verified(
-        but=_READ | {Rule.HEADER_WHOLE, Rule.TRANSFER_BACKING_LONG, Rule.SCANOUT_RECT_NONEMPTY},
+        but={
+            Rule.HEADER_WHOLE,
+            Rule.REQUEST_WHOLE,
+            Rule.RING_IDX_VALID,
+            Rule.CREATE_SIZE_NONZERO,
+            Rule.TRANSFER_BACKING_LONG,
+            Rule.SCANOUT_RECT_NONEMPTY,
+        },
         also={Rule.EDID_SCANOUT_KNOWN},
     ),
 )

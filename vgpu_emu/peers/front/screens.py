@@ -60,7 +60,7 @@ class Screens:
         with fds:
             header = GpuHeader.parse(data)
             request = _REQUESTS.get(header.request)
-            if header.size > MAX_MESSAGE or request is None or header.flags & GPU_REPLY:
+            if header.size > MAX_MESSAGE or request is None:
                 what = f"request {header.request}, flags {header.flags:#x}, {header.size} bytes"
                 raise DeviceError(DeviceFault.PROTOCOL, f"GPU socket: {what}")
             payload = await self._stream.receive_rest(header.size)
