@@ -8,6 +8,7 @@ from contextlib import ExitStack, asynccontextmanager, closing, suppress
 
 import trio
 
+from vgpu_emu.assembly import Config as DeviceConfig
 from vgpu_emu.guest.probe import VERSION_1
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.device_queue import DeviceQueue
@@ -17,6 +18,7 @@ from vgpu_emu.lockstep import Lockstep
 from vgpu_emu.peers.front.machine import DeviceMachine, FrontConfig
 from vgpu_emu.peers.front.opening import open_device
 from vgpu_emu.peers.stream import Fds, FdStream, PeerGoneError, StreamError
+from vgpu_emu.shell import sole
 from vgpu_wire.device import Config, Feature, ShmId
 from vgpu_wire.layout import Record
 from vgpu_wire.vhost_user import (
@@ -89,6 +91,7 @@ class Backend:
         self.kept = kept
         self.lies: dict[int, Lie] = {}
         self.carry: Callable[[Backend, DeviceQueue, list[Chain]], None] = Backend.answer
+        self.features = {*FEATURES}
         self.config = Config(num_scanouts=1, num_capsets=1)
         self.heard: list[FrontendRequest] = []
         self.memory = GuestMemory()
@@ -124,7 +127,7 @@ class Backend:
         answer: Record = U64()
         match request, payload:
             case R.GET_FEATURES, _:
-                answer = U64(value=bits({*FEATURES}))
+                answer = U64(value=bits(self.features))
             case R.GET_PROTOCOL_FEATURES, _:
                 answer = U64(value=bits({*PROTOCOL}))
             case R.GET_CONFIG, ConfigSpace():
@@ -137,6 +140,9 @@ class Backend:
                 self.gpu = self._take_socket(fds)
             case R.SET_BACKEND_REQ_FD, _:
                 self.requests = self._take_socket(fds)
+            case R.SET_FEATURES, U64():
+                accepted = frozenset(feature for feature in Feature if payload.value >> feature & 1)
+                self.device = self.kept.enter_context(Lockstep(DeviceConfig(features=accepted, host_visible=REGION)))
             case R.SET_MEM_TABLE, Memory():
                 self._map(payload, fds)
             case R.SET_VRING_NUM, VringState():
@@ -199,13 +205,19 @@ class Backend:
 async def open_backend() -> AsyncGenerator[tuple[Backend, FdStream], None]:
     """A back-end that serves, and the front-end's end of its socket."""
     ours, theirs = socket.socketpair()
-    with ExitStack() as kept:
-        async with trio.open_nursery() as nursery:
-            backend = Backend(theirs, kept, nursery)
-            kept.callback(backend.stream.close)
-            nursery.start_soon(backend.serve)
-            yield backend, FdStream(trio.socket.from_stdlib_socket(ours))
-            nursery.cancel_scope.cancel()
+    failure: BaseException | None = None
+    try:
+        with ExitStack() as kept:
+            async with trio.open_nursery() as nursery:
+                backend = Backend(theirs, kept, nursery)
+                kept.callback(backend.stream.close)
+                nursery.start_soon(backend.serve)
+                yield backend, FdStream(trio.socket.from_stdlib_socket(ours))
+                nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        failure = sole(group)
+    if failure is not None:
+        raise failure
 
 
 @asynccontextmanager

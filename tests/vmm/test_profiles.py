@@ -65,8 +65,8 @@ def test_rule_has_one_answer() -> None:
 BESIDE = """
                    | strict | qemu-2d | qemu-virgl | qemu-rutabaga | crosvm | vhost-device-gpu | vhost-user-gpu
 header of 23 bytes | UN     | UN      | UN         | UN            | UN     | UN               | PAR
-short structure    | PAR    | OK      | OK         | OK            | UN     | UN               | OK
-image of no pixels | PAR    | OK      | OK         | UN            | UN     | UN               | OK
+short structure    | PAR    | OK      | OK         | OK            | UN     | UN               | PAR
+image of no pixels | PAR    | OK      | OK         | UN            | UN     | UN               | OOM
 backing too short  | PAR    | OK      | OK         | UN            | UN     | UN               | OK
 empty rectangle    | PAR    | PAR     | PAR        | OK            | OK     | OK               | OK
 no object          | PAR    | PAR     | UN         | UN            | UN     | dead             | UN

@@ -2,6 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
 
 import msgspec
 
@@ -16,11 +18,18 @@ from vgpu_emu.guest.probe import probe
 from vgpu_emu.peers.front.errors import DeviceError
 from vgpu_emu.peers.front.machine import DeviceMachine, FrontConfig
 from vgpu_emu.peers.front.offer import Offer
-from vgpu_emu.peers.front.source import DeviceSource
 from vgpu_wire.device import Feature
 
 #: bytes of the host visible region that a device without one is asked about
 _NO_REGION = 16 * 4096
+
+
+class Source(Protocol):
+    """Where a device comes from: a DeviceSource, or anything that opens one."""
+
+    def open(self, config: FrontConfig | None = None) -> AbstractAsyncContextManager[DeviceMachine]:
+        """Raises DeviceError."""
+        ...
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -45,7 +54,7 @@ class Findings(msgspec.Struct, frozen=True):
     skipped: dict[str, str]
 
 
-async def explore(source: DeviceSource, config: FrontConfig, tick: Callable[[int, int], None]) -> Findings:
+async def explore(source: Source, config: FrontConfig, tick: Callable[[int, int], None]) -> Findings:
     """tick: called with how many conditions were asked about, and their number.
 
     Raises DeviceError if the device cannot be set up at all; CommandError.
@@ -85,9 +94,7 @@ def _conditions(hardware: Hardware) -> list[Condition]:
 
 
 class _Exploration:
-    def __init__(
-        self, source: DeviceSource, config: FrontConfig, found: Findings, tick: Callable[[int, int], None]
-    ) -> None:
+    def __init__(self, source: Source, config: FrontConfig, found: Findings, tick: Callable[[int, int], None]) -> None:
         self.source = source
         self.config = config
         self.found = found

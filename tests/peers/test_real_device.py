@@ -1,0 +1,54 @@
+"""QEMU's own vhost-user-gpu: its answers beside the profile that models it. Needs the real program."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from vgpu_emu.drive.comparing import compare
+from vgpu_emu.drive.exploring import explore
+from vgpu_emu.peers.front.machine import FrontConfig
+from vgpu_emu.peers.front.source import DeviceSource
+from vgpu_emu.peers.parts.errors import PartsError
+from vgpu_emu.peers.parts.get import present
+from vgpu_emu.vmm.catalogue import PROFILES
+from vgpu_wire.device import Feature
+
+pytestmark = pytest.mark.peers
+SYSTEMS = Path("/usr/lib/qemu/vhost-user-gpu")
+#: where the device is not its profile, and why: docs/peers.md
+OF_ANY = {"GET_EDID bad scanout", "GET_EDID without its bit"}
+OF_7_2 = {
+    "a request of 23 bytes",
+    "a request of no bytes",
+    "RESOURCE_UNREF of 31 bytes",
+    "CREATE_2D too big",
+    "CREATE_2D without pixels",
+}
+
+
+@pytest.fixture(params=["parts", "system"])
+def command(request: pytest.FixtureRequest) -> str:
+    """Starts the program: the one that python -m peers get gets, and the system's own."""
+    if request.param == "parts":
+        try:
+            words = present().vhost_user_gpu
+        except PartsError as missing:
+            pytest.skip(str(missing))
+    elif SYSTEMS.exists():
+        words = [str(SYSTEMS)]
+    else:
+        pytest.skip(f"no {SYSTEMS}: it is in Debian's qemu-system-gui")
+    return shlex.join([*words, "--socket-path={socket}"])
+
+
+async def test_real_device_answers_as_its_profile_says(command: str, tmp_path: Path) -> None:
+    source = DeviceSource(str(tmp_path / "gpu.sock"), command)
+    found = await explore(source, FrontConfig(), lambda _done, _total: None)
+    assert found.failures == []
+    assert set(found.skipped.values()) == {"it needs blobs of the emulator's own renderer"}
+    assert len(found.answers) > 120
+    (likeness,) = compare(found, [PROFILES["vhost-user-gpu"]])
+    # 7.2 has no EDIDs
+    known = OF_ANY if Feature.EDID in found.hardware.features else OF_7_2
+    assert {difference.condition for difference in likeness.differences} <= known
