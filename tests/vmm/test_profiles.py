@@ -72,7 +72,12 @@ empty rectangle    | PAR    | PAR     | PAR        | OK            | OK     | OK
 no object          | PAR    | PAR     | UN         | UN            | UN     | dead             | UN
 CTX_CREATE, no 3D  | UN     | UN      | OK         | OK            | OK     | OK               | UN
 """
-WORDS = {"OK": CtrlType.RESP_OK_NODATA, "UN": UNSPEC, "PAR": CtrlType.RESP_ERR_INVALID_PARAMETER}
+WORDS = {
+    "OK": CtrlType.RESP_OK_NODATA,
+    "UN": UNSPEC,
+    "OOM": CtrlType.RESP_ERR_OUT_OF_MEMORY,
+    "PAR": CtrlType.RESP_ERR_INVALID_PARAMETER,
+}
 SHORT_BACKING = attach(1, (0, PAGE))
 LINES = [line.split("|") for line in BESIDE.strip("\n").splitlines()]
 ROWS = [(line[0].strip(), LINES[0][i].strip(), line[i].strip()) for line in LINES[1:] for i in range(1, 8)]
