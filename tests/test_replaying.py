@@ -11,11 +11,12 @@ from vgpu_emu.replaying import infer, replay_capture
 from vgpu_emu.trace.capture import Exchange, read_messages
 from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_wire.blob import BlobMem, MapCache, ResourceCreateBlob, ResourceMapBlob, RespMapInfo
+from vgpu_wire.context_stream import StreamWork
 from vgpu_wire.control import CtrlFlag, CtrlType, HeaderOnly
 from vgpu_wire.device import Feature
 from vgpu_wire.display import GetEdid, SetScanout
 from vgpu_wire.layout import Record
-from vgpu_wire.render import CtxCreate, GetCapsetInfo, RespCapsetInfo
+from vgpu_wire.render import CmdSubmit, CtxCreate, GetCapsetInfo, RespCapsetInfo
 
 CAPTURES = Path(__file__).parent / "data" / "captures"
 LINUX = ["2d", "blob2d", "virgl_classic", "virgl64"]
@@ -38,6 +39,20 @@ def test_what_a_real_linux_driver_sent_is_accepted_whole(name: str) -> None:
     outcome = replay_capture(exchanges, PROFILES["strict"])
     assert outcome.differences == []
     assert outcome.commands == outcome.same == len(exchanges) > 100
+
+
+def test_fence_behind_work_is_answered_when_the_work_is_done() -> None:
+    def submit(fence_id: int, microseconds: int) -> Exchange:
+        stream = StreamWork(microseconds=microseconds).build()
+        flags = CtrlFlag.FENCE.value
+        request = CmdSubmit(ctx_id=1, flags=flags, fence_id=fence_id, size=len(stream), commands=stream)
+        return exchange(fence_id, request, HeaderOnly(type=OK.type, flags=flags, fence_id=fence_id, ctx_id=1))
+
+    exchanges = [exchange(0, CtxCreate(ctx_id=1), OK), submit(1, 2_000_000), submit(2, 5), submit(3, 0)]
+    assert replay_capture(exchanges, PROFILES["strict"]).differences == []
+    lost = Exchange(1, "controlq", None, submit(1, 5).request, b"")
+    differences = replay_capture([exchanges[0], lost], PROFILES["strict"]).differences
+    assert [difference.actual for difference in differences] == ["RESP_OK_NODATA"]
 
 
 def test_map_info_is_compared_for_the_blob_ids_that_are_named() -> None:

@@ -1,5 +1,7 @@
 """The PCI configuration space of a virtio GPU: what a guest finds of the device before it has a driver for it."""
 
+from collections.abc import Callable
+
 from vgpu_wire.device import DEVICE_ID, ShmId
 from vgpu_wire.layout import Record
 from vgpu_wire.virtio_pci import (
@@ -12,6 +14,7 @@ from vgpu_wire.virtio_pci import (
     PciHeader,
     VirtioPciCap,
     VirtioPciCap64,
+    VirtioPciCfgCap,
     VirtioPciNotifyCap,
 )
 
@@ -26,15 +29,26 @@ NOTIFY_MULTIPLIER = 4
 _PAGE = 0x1000
 #: where the parts that a driver may write are in the header
 _COMMAND, _BARS, _INTERRUPT_LINE = 0x04, 0x10, 0x3C
+#: of pci_cfg_data, in its capability
+_WINDOW_DATA = 16
 _DISPLAY = 0x03
 #: subclass: another display controller, neither VGA nor 3D
 _OTHER = 0x80
 
 
 class ConfigSpace:
-    """shm_size: bytes of the host visible region; 0: there is none. vectors: of MSI-X."""
+    """shm_size: bytes of the host visible region; 0: there is none. vectors: of MSI-X.
 
-    def __init__(self, shm_size: int, vectors: int) -> None:
+    load (BAR, offset, bytes), store (BAR, offset, data): accesses to BARs by way of PCI_CFG (virtio 1.4, 4.1.4.9).
+    """
+
+    def __init__(
+        self,
+        shm_size: int,
+        vectors: int,
+        load: Callable[[int, int, int], bytes],
+        store: Callable[[int, int, bytes], None],
+    ) -> None:
         capabilities = _capabilities(shm_size, vectors)
         first = PciHeader.layout.size
         header = PciHeader(
@@ -46,17 +60,31 @@ class ConfigSpace:
             capabilities=first,
         )
         self._data = bytearray(header.build() + _linked(capabilities, first)).ljust(SIZE, b"\0")
-        # MSI-X is the first
-        self._writable = _writable(shm_size, first)
+        # MSI-X is the first, PCI_CFG the last
+        self._window = first + sum(each.layout.size for each in capabilities[:-1])
+        self._writable = _writable(shm_size, first, self._window)
+        self._load, self._store = load, store
 
     def read(self, offset: int, count: int) -> bytes:
+        if offset == self._window + _WINDOW_DATA:
+            bar, place, length = self._looks_at()
+            return self._load(bar, place, length)[:count].ljust(count, b"\0")
         return bytes(self._data[offset : offset + count])
 
     def write(self, offset: int, data: bytes) -> None:
         """Bits that are not the driver's stay as they are."""
+        if offset == self._window + _WINDOW_DATA:
+            bar, place, length = self._looks_at()
+            self._store(bar, place, data[:length])
+            return
         for place, byte in enumerate(data, offset):
             mask = self._writable[place]
             self._data[place] = (self._data[place] & ~mask) | (byte & mask)
+
+    def _looks_at(self) -> tuple[int, int, int]:
+        """Where pci_cfg_data is at the moment: a BAR, the offset in it, and how many bytes."""
+        cap = VirtioPciCfgCap.parse(self._data[self._window : self._window + VirtioPciCfgCap.layout.size])
+        return cap.bar, cap.offset, min(cap.length, 4)
 
     def reset(self) -> None:
         """What a driver has written is gone."""
@@ -105,7 +133,7 @@ def _capabilities(shm_size: int, vectors: int) -> list[Record]:
                 length_hi=shm_size >> 32,
             )
         )
-    return found
+    return [*found, VirtioPciCfgCap(cfg_type=CfgType.PCI_CFG.value)]
 
 
 def _linked(capabilities: list[Record], first: int) -> bytes:
@@ -119,8 +147,8 @@ def _linked(capabilities: list[Record], first: int) -> bytes:
     return data
 
 
-def _writable(shm_size: int, msix: int) -> bytes:
-    """A bit for each that a driver may write. msix: where that capability is."""
+def _writable(shm_size: int, msix: int, window: int) -> bytes:
+    """A bit for each that a driver may write. msix, window: where these capabilities are."""
     mask = bytearray(SIZE)
     command = PciCommand.MEMORY | PciCommand.MASTER | PciCommand.INTX_DISABLE
     mask[_COMMAND : _COMMAND + 2] = command.to_bytes(2, "little")
@@ -129,4 +157,6 @@ def _writable(shm_size: int, msix: int) -> bytes:
         mask[_BARS + 4 * number : _BARS + 4 * number + width] = (-size % (1 << 8 * width)).to_bytes(width, "little")
     mask[_INTERRUPT_LINE] = 0xFF
     mask[msix + 3] = int(MsixFlag.ENABLE | MsixFlag.MASKALL) >> 8
+    mask[window + 4] = 0xFF
+    mask[window + 8 : window + _WINDOW_DATA] = b"\xff" * 8
     return bytes(mask)

@@ -55,7 +55,8 @@ class Device:
         self._registers = registers
         self._interrupts = interrupts
         self._windows = DmaWindows(backend.maps)
-        self._config_space = ConfigSpace(bar.size if bar is not None else 0, VECTORS)
+        size = bar.size if bar is not None else 0
+        self._config_space = ConfigSpace(size, VECTORS, self._load, self._store)
         tables = bytearray(MSIX_SIZE)
         self._regions = {
             MSIX_BAR: _bytes_region(tables),
@@ -122,6 +123,16 @@ class Device:
         if region is None or request.offset + request.count > region.size or request.count > MAX_DATA_XFER_SIZE:
             raise OSError(EINVAL, f"{request.count} bytes at {request.offset:#x} of region {request.region}")
         return region
+
+    def _load(self, bar: int, offset: int, count: int) -> bytes:
+        """Of a BAR; what is not there reads as nothing."""
+        region = self._regions.get(bar) if bar <= RegionIndex.BAR5 else None
+        return region.read(offset, count) if region is not None and offset + count <= region.size else b""
+
+    def _store(self, bar: int, offset: int, data: bytes) -> None:
+        region = self._regions.get(bar) if bar <= RegionIndex.BAR5 else None
+        if region is not None and offset + len(data) <= region.size:
+            region.write(offset, data)
 
 
 def _bytes_region(memory: Any, fileno: int | None = None) -> _Region:
