@@ -223,7 +223,7 @@ local S = {
     Fence = { name = "vgpu_emu_question_fence", size = 28, members = { { name = "hdr", offset = 0, size = 8, field = F[3], of = "vgpu_emu_question", members = { { name = "op", offset = 0, size = 4, quiet = true, field = F[1], names = N[1] }, { name = "serial", offset = 4, size = 4, quiet = true, field = F[2] } } }, { name = "ctx_id", offset = 8, size = 4, field = F[4] }, { name = "ring_idx", offset = 12, size = 4, field = F[6] }, { name = "is_global", offset = 16, size = 4, field = F[18] }, { name = "fence_id", offset = 20, size = 8, field = F[19] } }, leaves = { { path = "hdr.op", offset = 0, size = 4 }, { path = "hdr.serial", offset = 4, size = 4 }, { path = "ctx_id", offset = 8, size = 4 }, { path = "ring_idx", offset = 12, size = 4 }, { path = "is_global", offset = 16, size = 4 }, { path = "fence_id", offset = 20, size = 8 } } },
 }
 table.insert(kinds, {
-    name = "vgpu_emu_question", title = "renderer question", link = "renderer", direction = 0,
+    name = "vgpu_emu_question", title = "renderer question", link = "renderer", serial = 4, direction = 0,
     header = S.Question,
     names = { [0x1] = "CTX_CREATE", [0x2] = "CTX_DESTROY", [0x3] = "CTX_ATTACH", [0x4] = "CTX_DETACH", [0x5] = "SUBMIT", [0x6] = "CREATE_BLOB", [0x7] = "UNREF", [0x8] = "EXPORT_BLOB", [0x9] = "GET_MAP_INFO", [0xa] = "IOCTL", [0xb] = "CLOSE", [0xc] = "FENCE", [0xd] = "RESET" },
     fields = F,
@@ -262,7 +262,7 @@ local S = {
     Answer = { name = "vgpu_emu_answer", size = 24, members = { { name = "errno", offset = 0, size = 4, field = F[1] }, { name = "serial", offset = 4, size = 4, field = F[2] }, { name = "value", offset = 8, size = 8, field = F[3] }, { name = "size", offset = 16, size = 4, field = F[4] }, { name = "padding", offset = 20, size = 4, quiet = true, field = F[5] } }, leaves = { { path = "errno", offset = 0, size = 4 }, { path = "serial", offset = 4, size = 4 }, { path = "value", offset = 8, size = 8 }, { path = "size", offset = 16, size = 4 }, { path = "padding", offset = 20, size = 4 } }, tail = { name = "data", size = 1, counter = 16, field = F[6] } },
 }
 table.insert(kinds, {
-    name = "vgpu_emu_answer", title = "renderer answer", link = "renderer", direction = 1,
+    name = "vgpu_emu_answer", title = "renderer answer", link = "renderer", serial = 4, direction = 1,
     header = S.Answer,
     names = {  },
     fields = F,
@@ -340,7 +340,7 @@ end
 
 local function add_bytes(tree, member, range)
     local item = tree:add(member.field, range)
-    local text = member.text and range:raw():match("^([%g ]+)%z*$")
+    local text = member.text and range:raw():match("^([%g ]+)\0*$")
     if text then
         item:append_text(' "' .. text .. '"')
     end
@@ -437,18 +437,26 @@ local function flaw(structure, tvb)
     end
 end
 
--- Requests and answers of one chain or of one link, in order: who is answered by this packet, and where it is answered.
-local function pair(kind, pinfo, direction, name)
+-- What a request and its answer have in common: the descriptor chain, or the serial of a question.
+local function conversation(kind, tvb, pinfo, direction)
+    local place = interface()
+    local asks = direction == REQUEST
+    local head, queue = asks and pinfo.src_port or pinfo.dst_port, asks and pinfo.dst_port or pinfo.src_port
+    local serial = kind.serial and tvb:captured_len() >= kind.serial + 4 and number(tvb, kind.serial) or 0
+    return string.format("%s %s %.0f %.0f %.0f", kind.link, place and tostring(place.value), queue, head, serial)
+end
+
+-- Who is answered by this packet, and where it is answered. A chain that comes again has lost its answer; where the
+-- capture does not say who speaks it does not name the chain either, and answers come in the order of the requests.
+local function pair(key, pinfo, direction, name)
     if not pinfo.visited then
-        local head = direction == REQUEST and pinfo.src_port or pinfo.dst_port
-        local queue = direction == REQUEST and pinfo.dst_port or pinfo.src_port
-        local place = interface()
-        local key = string.format("%s %s %d %d", kind.link, place and tostring(place.value), queue, head)
-        waiting[key] = waiting[key] or {}
+        local named = pinfo.p2p_dir == REQUEST or pinfo.p2p_dir == ANSWER
+        local queue = waiting[key] or {}
+        waiting[key] = queue
         if direction == REQUEST then
-            table.insert(waiting[key], { number = pinfo.number, name = name, time = pinfo.abs_ts })
+            queue[named and 1 or #queue + 1] = { number = pinfo.number, name = name, time = pinfo.abs_ts }
         else
-            local request = table.remove(waiting[key], 1)
+            local request = table.remove(queue, 1)
             if request then
                 request_of[pinfo.number], answer_of[request.number] = request, pinfo.number
             end
@@ -517,7 +525,8 @@ local function dissect(kind, proto, tvb, pinfo, tree)
         add_chain(item, kind, pinfo, direction)
     end
     if kind.link then
-        local request, answer = pair(kind, pinfo, direction, name)
+        local key = conversation(kind, tvb, pinfo, direction)
+        local request, answer = pair(key, pinfo, direction, name)
         add_pair(item, kind, pinfo, request, answer)
         name = request and name .. " to " .. request.name or name
     end

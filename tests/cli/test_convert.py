@@ -142,6 +142,7 @@ def test_a_log_of_nonsense_is_written_all_the_same(suffix: str, tmp_path: Path, 
     ("content", "arguments", "says"),
     [
         (HEADER, ["out.foo"], "no format has the suffix of out.foo: use --format NAME, or one of .pcapng"),
+        (HEADER, ["./log", "--format", "capture"], "./log is the file that is read: give OUT another name"),
         (HEADER, ["-"], "standard output has no suffix: use --format NAME"),
         (HEADER + "{", ["o.txt"], "log:2: Input data was truncated"),
         (HEADER + '{"type":"rumour"}', ["o.txt"], "log:2: Invalid value 'rumour'"),

@@ -5,8 +5,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from support import create_and_mmap
-from tshark import Packet, frames, leaves_of, needs_tshark, packets, pcapng_file, tshark
+from support import OK, create_and_mmap
+from tshark import Packet, frames, infos, leaves_of, needs_tshark, packets, pcapng_file, tshark
 
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.link.chain import Chain
@@ -21,7 +21,7 @@ from vgpu_wire.display import UpdateCursor
 from vgpu_wire.layout import Record
 from vgpu_wire.messages import MESSAGES, parse_message
 from vgpu_wire.render import CmdSubmit
-from vgpu_wire.renderer_link import QUESTIONS, Answer, Signal, parse_question
+from vgpu_wire.renderer_link import QUESTIONS, Answer, Question, Signal, parse_question
 
 pytestmark = needs_tshark
 
@@ -83,10 +83,25 @@ def test_a_fenced_request_is_answered_when_its_fence_is_signalled(events: Sequen
 
 def test_an_answer_of_no_bytes_is_no_mistake(tmp_path: Path) -> None:
     cursor = Message(0.0, CURSORQ, GUEST, VMM, UpdateCursor(resource_id=5).build(), 3)
-    request, answer = packets(pcapng_file(tmp_path / "f", [cursor, Message(0.5, CURSORQ, VMM, GUEST, b"", 3)]))
+    file = pcapng_file(tmp_path / "f", [cursor, Message(0.5, CURSORQ, VMM, GUEST, b"", 3)])
+    request, answer = packets(file)
     assert answer.said == request.said == []
-    assert answer.info == "an answer of no bytes to UPDATE_CURSOR"
+    assert infos(file)[1] == "an answer of no bytes to UPDATE_CURSOR"
     assert (answer.values("virtio_gpu.response_to"), answer.values("virtio_gpu.time")) == (["1"], ["0.500000000"])
+
+
+def test_an_answer_that_was_lost_or_comes_twice_belongs_to_nobody_else(tmp_path: Path) -> None:
+    asks, says = Message(0.0, CONTROLQ, GUEST, VMM, bytes(24), 5), Message(0.0, CONTROLQ, VMM, GUEST, OK.build(), 5)
+    file = pcapng_file(tmp_path / "f", [asks, asks, says, says])
+    assert frames(file, "virtio_gpu.response_in == 3") == [2]
+    assert frames(file, "virtio_gpu.response_to") == [3]
+    questions = [Message(0.0, RENDERER, VMM, HOST, Question(op=13, serial=n).build()) for n in (1, 2)]
+    answers = [Message(0.0, RENDERER, HOST, VMM, Answer(serial=n).build()) for n in (2, 1, 1)]
+    file = pcapng_file(tmp_path / "f", [*questions, *answers])
+    pairs = [(1, 4), (2, 3)]
+    for question, answer in pairs:
+        assert frames(file, f"vgpu_emu_question.response_in == {answer}") == [question]
+    assert frames(file, "vgpu_emu_answer.response_to") == [3, 4]
 
 
 def test_runs_do_not_answer_each_other(tmp_path: Path) -> None:
@@ -160,7 +175,7 @@ def test_a_capture_of_somebody_else_needs_no_tags_but_the_name(tmp_path: Path) -
     file.write_bytes(_untagged(requests + answers))
     shown: list[Packet] = packets(file)
     assert [packet.values("virtio_gpu.response_in") for packet in shown[:2]] == [["3"], ["4"]]
-    assert [packet.info for packet in shown[2:]] == [
+    assert infos(file)[2:] == [
         "RESP_OK_MAP_INFO to GET_DISPLAY_INFO, map_info WC",
         "RESP_OK_MAP_INFO to RESOURCE_MAP_BLOB, map_info WC",
     ]

@@ -47,7 +47,6 @@ class Packet(NamedTuple):
 
     fields: list[Field]
     said: list[str]
-    info: str
 
     def shown(self) -> list[Shown]:
         """The leaves that stand for bytes: no nodes, no bits, nothing that is generated."""
@@ -71,17 +70,20 @@ def frames(file: Path, display_filter: str) -> list[int]:
 
 
 def packets(file: Path) -> list[Packet]:
-    infos = tshark(file, "-T", "fields", "-e", "_ws.col.Info").decode().splitlines()
-    root = ElementTree.fromstring(tshark(file, "-T", "pdml"))
-    return [_packet(packet, info) for packet, info in zip(root.iter("packet"), infos, strict=True)]
+    return [_packet(packet) for packet in ElementTree.fromstring(tshark(file, "-T", "pdml")).iter("packet")]
 
 
-def _packet(packet: ElementTree.Element, info: str) -> Packet:
+def infos(file: Path) -> list[str]:
+    """The Info column of every packet."""
+    return tshark(file, "-T", "fields", "-e", "_ws.col.Info").decode().splitlines()
+
+
+def _packet(packet: ElementTree.Element) -> Packet:
     text = [field.get("show", "") for field in packet.iter("field") if field.get("name") == "_ws.expert.message"]
     assert not any("Lua" in each for each in text), text
     start = next(int(proto.get("pos", "")) for proto in packet.iter("proto") if proto.get("name") in PROTOCOLS)
     fields = [_field(field, start) for field in packet.iter("field") if _is_ours(field)]
-    return Packet(fields, [each for each in text if each], info)
+    return Packet(fields, [each for each in text if each])
 
 
 def _is_ours(field: ElementTree.Element) -> bool:

@@ -9,9 +9,10 @@ from cyclopts import Parameter
 
 from vgpu_emu.cli.inputs import InputFile, input_name, read_input
 from vgpu_emu.cli.output import write_file, write_html, write_perfetto
+from vgpu_emu.cli.progress import progress
 from vgpu_emu.cli.stories import log_story
 from vgpu_emu.cli.style import printable
-from vgpu_emu.cli.usage import UsageError
+from vgpu_emu.cli.usage import UsageError, complain
 from vgpu_emu.report.mermaid import mermaid_of_runs
 from vgpu_emu.trace.capture import Exchange, Unreadable, read_messages
 from vgpu_emu.trace.exchanges import capture_of, events_of
@@ -21,6 +22,8 @@ from vgpu_emu.trace.pcapng import pcapng
 from vgpu_emu.trace.qemu import qemu_lines
 
 FormatName = Literal["pcapng", "ladder", "capture", "qemu", "mermaid", "perfetto", "html"]
+#: bytes that take so long to read that one wonders
+BIG = 1 << 25
 _SUFFIXES: Mapping[str, FormatName] = {
     ".pcapng": "pcapng",
     ".txt": "ladder",
@@ -68,6 +71,8 @@ def convert(
         Only this run of the log, from 1.
     """
     chosen = format_ or _format_of(out)
+    if Path(out).exists() and Path(log).exists() and Path(out).samefile(log):
+        raise UsageError(f"{printable(out)} is the file that is read: give OUT another name")
     runs = _chosen(_read(log), run, input_name(log))
     if chosen == "capture" and len(runs) > 1:
         raise UsageError(f"a capture is one run, {input_name(log)} has {len(runs)}: {_listed(runs)}")
@@ -76,10 +81,10 @@ def convert(
         write_html(target, log_story(input_name(log), runs))
     elif chosen == "perfetto":
         write_perfetto(target, runs)
-    elif out == "-":
-        _print(_WRITERS[chosen](runs))
     else:
-        write_file(target, b"".join(_WRITERS[chosen](runs)))
+        count = sum(len(events) for events in runs.values())
+        parts = progress(f"writing {chosen}", count, _WRITERS[chosen](runs))
+        _print(parts) if out == "-" else write_file(target, b"".join(parts))
     return 0
 
 
@@ -94,6 +99,9 @@ def _format_of(out: str) -> FormatName:
 
 def _read(file: str) -> Runs:
     """The runs of the file. Raises UsageError at the first line that is neither a log's nor a capture's."""
+    size = Path(file).stat().st_size if Path(file).is_file() else 0
+    if size > BIG:
+        complain(f"reading {size >> 20} MiB")
     read: list[Runs | Exchange | Unreadable] = list(read_input(file, _either))
     exchanges = []
     for item in read:

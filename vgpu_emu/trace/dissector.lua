@@ -46,7 +46,7 @@ end
 
 local function add_bytes(tree, member, range)
     local item = tree:add(member.field, range)
-    local text = member.text and range:raw():match("^([%g ]+)%z*$")
+    local text = member.text and range:raw():match("^([%g ]+)\0*$")
     if text then
         item:append_text(' "' .. text .. '"')
     end
@@ -143,18 +143,26 @@ local function flaw(structure, tvb)
     end
 end
 
--- Requests and answers of one chain or of one link, in order: who is answered by this packet, and where it is answered.
-local function pair(kind, pinfo, direction, name)
+-- What a request and its answer have in common: the descriptor chain, or the serial of a question.
+local function conversation(kind, tvb, pinfo, direction)
+    local place = interface()
+    local asks = direction == REQUEST
+    local head, queue = asks and pinfo.src_port or pinfo.dst_port, asks and pinfo.dst_port or pinfo.src_port
+    local serial = kind.serial and tvb:captured_len() >= kind.serial + 4 and number(tvb, kind.serial) or 0
+    return string.format("%s %s %.0f %.0f %.0f", kind.link, place and tostring(place.value), queue, head, serial)
+end
+
+-- Who is answered by this packet, and where it is answered. A chain that comes again has lost its answer; where the
+-- capture does not say who speaks it does not name the chain either, and answers come in the order of the requests.
+local function pair(key, pinfo, direction, name)
     if not pinfo.visited then
-        local head = direction == REQUEST and pinfo.src_port or pinfo.dst_port
-        local queue = direction == REQUEST and pinfo.dst_port or pinfo.src_port
-        local place = interface()
-        local key = string.format("%s %s %d %d", kind.link, place and tostring(place.value), queue, head)
-        waiting[key] = waiting[key] or {}
+        local named = pinfo.p2p_dir == REQUEST or pinfo.p2p_dir == ANSWER
+        local queue = waiting[key] or {}
+        waiting[key] = queue
         if direction == REQUEST then
-            table.insert(waiting[key], { number = pinfo.number, name = name, time = pinfo.abs_ts })
+            queue[named and 1 or #queue + 1] = { number = pinfo.number, name = name, time = pinfo.abs_ts }
         else
-            local request = table.remove(waiting[key], 1)
+            local request = table.remove(queue, 1)
             if request then
                 request_of[pinfo.number], answer_of[request.number] = request, pinfo.number
             end
@@ -223,7 +231,8 @@ local function dissect(kind, proto, tvb, pinfo, tree)
         add_chain(item, kind, pinfo, direction)
     end
     if kind.link then
-        local request, answer = pair(kind, pinfo, direction, name)
+        local key = conversation(kind, tvb, pinfo, direction)
+        local request, answer = pair(key, pinfo, direction, name)
         add_pair(item, kind, pinfo, request, answer)
         name = request and name .. " to " .. request.name or name
     end

@@ -64,6 +64,8 @@ class Kind(NamedTuple):
     more: str = ""
 
 
+_SERIAL = next(leaf.offset for leaf in leaves(Question) if leaf.path == "serial")
+_LINK = f'link = "renderer", serial = {_SERIAL}'
 KINDS = (
     Kind(
         "virtio_gpu",
@@ -83,9 +85,9 @@ KINDS = (
         {op.value: structure for op, structure in QUESTIONS.items()},
         names_of(Op),
         Question,
-        more='link = "renderer", direction = 0',
+        more=f"{_LINK}, direction = 0",
     ),
-    Kind("vgpu_emu_answer", "renderer answer", Answer, more='link = "renderer", direction = 1'),
+    Kind("vgpu_emu_answer", "renderer answer", Answer, more=f"{_LINK}, direction = 1"),
     Kind("vgpu_emu_signal", "fence signal", Signal, more="direction = 1"),
 )
 _HEAD = """\

@@ -51,9 +51,9 @@ def _messages(events: Sequence[Event]) -> Iterator[tuple[Message, list[str]]]:
     """Every message and the comments on it; what is noted before any message is said of the first."""
     last: Message | None = None
     comments: list[str] = []
-    for event, rung in zip(events, rungs(events), strict=True):
+    for event in events:
         if not isinstance(event, Message):
-            comments.append(f"{rung.sender}: {rung.says} {rung.detail}")
+            comments += [f"{rung.sender}: {rung.says} {rung.detail}" for rung in rungs([event])]
             continue
         if last is not None:
             yield last, comments

@@ -113,13 +113,12 @@ def _messages(events: Iterable[Event]) -> list[tuple[Message, CtrlHdr]]:
 def _paired(messages: list[tuple[Message, CtrlHdr]]) -> tuple[dict[int, CtrlHdr], dict[int, CtrlHdr]]:
     """The answer to each message that has one, by its place, and the request of each answer."""
     answers, requests = {}, {}
-    asked: dict[tuple[str, int], list[int]] = {}
+    asked: dict[tuple[str, int], int] = {}
     for index, (event, record) in enumerate(messages):
-        waiting = asked.setdefault((event.link, event.head), [])
+        chain = (event.link, event.head)
         if is_question(event):
-            waiting.append(index)
-        elif waiting:
-            question = waiting.pop(0)
+            asked[chain] = index
+        elif (question := asked.pop(chain, None)) is not None:
             answers[question], requests[index] = record, messages[question][1]
     return answers, requests
 
