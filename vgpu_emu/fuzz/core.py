@@ -105,6 +105,8 @@ class Core:
         self.wire = plant(defects, "link", Wire())
         self.look = look
         self.index = 0
+        #: chains that the device was given
+        self.commands = 0
         #: there were requests that no driver sent, so that the driver cannot know what the device has
         self.meddled = False
         self.steps: list[Step] = []
@@ -171,6 +173,7 @@ class Core:
 
     def _handle(self, chain: Chain) -> None:
         judge = self.judge
+        self.commands += 1
         case = judge.request(chain.head, chain.queue, chain.readable, chain.capacity)
         used = self.device.handle(chain)
         if used is not None and not isinstance(used, Used):

@@ -31,6 +31,10 @@ class Finding(Exception):  # noqa: N818 - what a fuzzer looks for
         self.detail = detail
 
 
+#: request, why it is not plainly right, state, answer
+Covered = tuple[int, str, int, int]
+
+
 class Case(msgspec.Struct):
     """A request on its way. number: its type. fence_id: None of one that is not fenced.
 
@@ -62,6 +66,8 @@ class Judge:
     def __init__(self, world: World) -> None:
         self.world = world
         self.evaluated: Counter[str] = Counter()
+        #: (request, why it is not plainly right, answer): what has been seen
+        self.covered: set[Covered] = set()
         self.unsure = False
         self.case: Case | None = None
         self._open: dict[tuple[int, int], Case] = {}
@@ -131,6 +137,7 @@ class Judge:
             self._unseen(case, written, pending)
             return
         header = CtrlHdr.parse(written[:_HEADER])
+        self.covered.add((case.number, case.broken or case.expected.why, self._state(case), header.type))
         self._typed(case, header)
         self._fenced(case, header)
         answer = self._whole(case, header, written)
@@ -138,6 +145,12 @@ class Judge:
             self._succeeded(case, answer, pending)
         elif pending is not None:
             self.world.pending.remove(pending)
+
+    def _state(self, case: Case) -> int:
+        """Of the device, in which the request comes: how much is alive and mapped, and whether fences wait."""
+        world = self.world
+        alive, waiting = len(world.resources), len(world.pending)
+        return min(alive, 3) * 6 + min(waiting, 2) * 2 + (case.fence_id is not None)
 
     def _taken_back(self, case: Case) -> Pending | None:
         for pending in self.world.pending:

@@ -1,0 +1,89 @@
+"""One program on one machine: what came of it."""
+
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from vgpu_emu.fuzz.actions import Program, Send
+from vgpu_emu.fuzz.core import Chooser, Core
+from vgpu_emu.fuzz.model.judge import Covered, Finding
+from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.vmm.profiles import Profile
+
+
+class Found(msgspec.Struct, frozen=True):
+    """An oracle that did not hold, and at which step, counted from 0."""
+
+    oracle: str
+    detail: str
+    step: int
+
+    @property
+    def kind(self) -> str:
+        """What findings of one cause have in common: the words without the numbers."""
+        return self.oracle + ": " + "".join("#" if char.isdigit() else char for char in self.detail)[:60]
+
+
+class Result(msgspec.Struct):
+    """program: what was carried out. commands: chains that the device was given."""
+
+    program: Program
+    found: Found | None
+    commands: int
+    evaluated: Counter[str]
+    covered: set[Covered]
+
+
+class Conditions(msgspec.Struct, frozen=True):
+    """What programs run on. defects: see defect.py; None of the profile: strict."""
+
+    profile: Profile | None = None
+    defects: tuple[Any, ...] = ()
+
+
+def carry_out(conditions: Conditions, setup: Setup, drive: Callable[[Core], object], *, look: bool = False) -> Result:
+    """A machine, driven, ended and closed. What is raised that no interface documents is a finding, too (I28)."""
+    core = Core(setup, profile=conditions.profile, defects=conditions.defects, look=look)
+    found: Found | None = None
+    try:
+        drive(core)
+    except Finding as finding:
+        found = Found(finding.oracle, finding.detail, core.index)
+    except Exception as error:
+        found = Found("I28", _where(error), core.index)
+    finally:
+        left = _close(core, found)
+    return Result(core.program, found or left, core.commands, core.judge.evaluated, core.judge.covered)
+
+
+def _close(core: Core, found: Found | None) -> Found | None:
+    """The machine's end; when all was well until then, nothing may be left of it (I11)."""
+    try:
+        core.close()
+    except Exception as error:
+        return found or Found("I12", _where(error), core.index)
+    left = core.parts.leaks()
+    return Found("I11", left[0], core.index) if left else None
+
+
+def _where(error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} in {place.name}"
+
+
+def run(program: Program, conditions: Conditions = Conditions(), *, look: bool = False) -> Result:  # noqa: B008
+    """Carry out a program. look: audit after every step, so that the finding's step is the first that violates."""
+    return carry_out(conditions, program.setup, lambda core: core.run(program), look=look)
+
+
+def explore(choose: Chooser, setup: Setup, length: int, conditions: Conditions) -> Result:
+    """Carry out what is chosen, step by step."""
+    return carry_out(conditions, setup, lambda core: core.explore(choose, length))
+
+
+def commands(program: Program) -> int:
+    """The steps that are the guest's."""
+    return sum(isinstance(step, Send) or type(step).__name__ == "Call" for step in program.steps)
