@@ -25,6 +25,7 @@ MACHINE = {
     "simulation",
     "faults",
     "restarting",
+    "processes",
 }
 #: floor -> its rooms, each a package or module of vgpu_emu; the rooms of a floor do not know each other
 FLOORS: list[list[set[str]]] = [

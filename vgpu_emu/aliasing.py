@@ -52,6 +52,10 @@ class AliasWatch:
         self._buffers: dict[tuple[int, int], _Buffer] = {}
         self._slots: dict[int, _Slot] = {}
 
+    def kernel(self, dialect: Dialect | None, *, max_fds: int) -> "WatchedKernel":
+        """A host kernel that tells of its dma-bufs here."""
+        return WatchedKernel(self, dialect, max_fds=max_fds)
+
     def exported(self, inode: int, ops: DmaBufOps, size: int, identity: tuple[int, int]) -> None:
         """A driver has a new buffer of `size` bytes, which it maps, and so does its GPU."""
         views = self.platform.host_views(ops.attribute) or ()

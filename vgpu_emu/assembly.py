@@ -195,14 +195,16 @@ def assemble_host(config: Config, log: Log, region: HostVisibleRegion | None = N
     region: the VMM's own kind of host visible region.
     """
     log.note("machine", "assembled", dialect=config.dialect.value, ioctl=config.ioctl, profile=config.profile.name)
-    kernel, own_region, aliases = _kernel_and_region(config, log)
+    own_region, aliases = region_of(config, log)
+    setup = host_setup(config)
+    kernel = setup.kernel() if aliases is None else aliases.kernel(setup.posting, max_fds=setup.max_fds)
     memory = GuestMemory(sparse=config.sparse_memory)
     device = vmm_setup(config).device(config.profile, own_region if region is None else region, memory, log)
     if aliases is not None:
         aliases.follow(partial(place_of, device.resources))
     return HostParts(
         kernel=kernel,
-        renderer=host_setup(config).renderer(kernel, config.backing),
+        renderer=setup.renderer(kernel, config.backing),
         region=device.region,
         memory=memory,
         device=device,
@@ -227,21 +229,19 @@ def vmm_setup(config: Config) -> VmmSetup:
     return VmmSetup(
         dialect=config.dialect,
         scanouts=config.scanouts,
-        capsets=config.capsets,
+        capsets=dict(config.capsets),
         blob_alignment=config.blob_alignment,
-        map_infos=config.map_infos,
+        map_infos=dict(config.map_infos),
         limits=config.device_limits,
     )
 
 
-def _kernel_and_region(config: Config, log: Log) -> "tuple[Kernel, HostVisibleRegion, AliasWatch | None]":
-    """Those of the configuration; with a platform, watched ones."""
-    host = host_setup(config)
+def region_of(config: Config, log: Log) -> "tuple[HostVisibleRegion, AliasWatch | None]":
+    """That of the configuration; with a platform, a watched one, and who watches it."""
     if config.platform is None:
-        return host.kernel(), HostVisibleRegion(config.host_visible), None
+        return HostVisibleRegion(config.host_visible), None
     # the attribute models cost as much to import as all the rest
-    from vgpu_emu.aliasing import AliasWatch, WatchedKernel, WatchedRegion
+    from vgpu_emu.aliasing import AliasWatch, WatchedRegion
 
     aliases = AliasWatch(config.platform, log, config.profile.name)
-    kernel = WatchedKernel(aliases, host.posting, max_fds=config.max_fds)
-    return kernel, WatchedRegion(aliases, config.host_visible), aliases
+    return WatchedRegion(aliases, config.host_visible), aliases

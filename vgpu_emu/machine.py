@@ -7,7 +7,8 @@ be replaced by a recording of itself, which says the same bytes at the same plac
 import itertools
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 import trio
 import trio.lowlevel
@@ -25,7 +26,10 @@ from vgpu_wire.renderer_link import Op as Call
 if TYPE_CHECKING:
     from vgpu_emu.faults.injector import Injector
     from vgpu_emu.faults.plan import Fault
+    from vgpu_emu.processes.joining import Processes
 
+#: how the parties are kept apart: as processes, and how these are run
+Isolation = Union[Literal["process"], "Processes"]
 _OPEN: trio.lowlevel.RunVar[list["Machine"]] = trio.lowlevel.RunVar("machines")
 
 
@@ -90,6 +94,7 @@ async def open_machine(
     *,
     recorded: Mapping[str, Iterable[Event]] | None = None,
     faults: "Iterable[Fault]" = (),
+    isolation: "Isolation | None" = None,
 ) -> AsyncGenerator[Machine, None]:
     """Three parties in one nursery; whatever happens inside, no task, descriptor or mapping is left behind, and what is
     raised inside comes out as itself.
@@ -97,9 +102,12 @@ async def open_machine(
     recorded: party -> the events of an earlier run, to be replayed instead of the party; `machine.replayed` tells when
     that is over. A recorded guest takes no calls.
     faults: what goes wrong on the way; `machine.injector` knows what has.
+    isolation: VMM and host run in processes of their own, and the guest in this one. What happens is the same. Raises
+    PartyLostError when one of them dies, or does not answer in time.
     """
-    parts = assemble(config or Config(), Log(trio.lowlevel.current_clock().current_time))
-    log, renderer = parts.log, parts.renderer
+    log = Log(trio.lowlevel.current_clock().current_time)
+    parts, watches = _parts(config or Config(), log, isolation)
+    renderer = parts.renderer
     queues = _queue_ends(parts)
     renderer_link = open_link(tuple, tuple)
     fences_end, signals_end = open_link(bytes, bytes)
@@ -131,6 +139,9 @@ async def open_machine(
     _OPEN.set([*open_machines(), machine])
     try:
         async with trio.open_nursery() as nursery:
+            for watch in watches:
+                # one by one, so that a seed gives the tasks the same order with it and without
+                await nursery.start(watch)
             if injector is not None:
                 injector.begin(machine, nursery, host)
             for task, arguments in itertools.chain.from_iterable(parties.values()):
@@ -158,6 +169,19 @@ def _injector(parts: Parts, plan: "list[Fault]") -> "Injector | None":
     from vgpu_emu.faults.injector import Injector
 
     return Injector(plan, parts.log, Hands(parts))
+
+
+def _parts(
+    config: Config, log: Log, isolation: "Isolation | None"
+) -> tuple[Parts, list[Callable[..., Coroutine[Any, Any, None]]]]:
+    """The parties, and the tasks that see whether their processes live."""
+    if isolation is None:
+        return assemble(config, log), []
+    from vgpu_emu.processes.joining import Processes, join
+    from vgpu_emu.processes.watching import watch
+
+    parts = join(config, log, Processes() if isolation == "process" else isolation)
+    return parts, [partial(watch, parts.vmm), partial(watch, parts.host)]
 
 
 def _queue_ends(parts: Parts) -> tuple[Port[list[Chain], list[Used]], Port[list[Used], list[Chain]]]:

@@ -116,7 +116,8 @@ def _backing(stretches: Stretches | None) -> Backing | None:
     return None if stretches is None else Backing([MemEntry(addr=addr, length=length) for addr, length in stretches])
 
 
-def _restore_image(device: Device, state: ImageState) -> None:
+def image_of(state: ImageState) -> Image:
+    """The image that was."""
     image = Image(
         ResourceId(state.resource_id),
         state.kind,
@@ -130,14 +131,25 @@ def _restore_image(device: Device, state: ImageState) -> None:
         backing=_backing(state.backing),
     )
     image.pixels[:] = state.pixels
+    return image
+
+
+def blob_of(state: BlobState) -> Blob:
+    """The blob that was, without its dma-buf, and so mapped nowhere yet."""
+    blob = Blob(ResourceId(state.resource_id), state.blob_mem, state.blob_flags, BlobId(state.blob_id), state.size)
+    blob.backing = _backing(state.backing)
+    return blob
+
+
+def _restore_image(device: Device, state: ImageState) -> None:
+    image = image_of(state)
     device.resources[image.resource_id] = image
     device.image_bytes += len(image.pixels)
 
 
 def _restore_blob(device: Device, state: BlobState) -> Steps[None]:
     """A blob that the renderer does not export any more, or that the kernel does not map, stays without a mapping."""
-    blob = Blob(ResourceId(state.resource_id), state.blob_mem, state.blob_flags, BlobId(state.blob_id), state.size)
-    blob.backing = _backing(state.backing)
+    blob = blob_of(state)
     device.resources[blob.resource_id] = blob
     device.blob_bytes += blob.size
     if blob.blob_mem is not BlobMem.HOST3D:

@@ -1,0 +1,67 @@
+"""The calls that the host's process answers. Each names what it returns."""
+
+import msgspec
+
+from vgpu_emu.host.setup import HostSetup
+from vgpu_emu.processes.messages import Result
+
+
+class Assemble(msgspec.Struct, frozen=True, tag="assemble"):
+    """Be this host. watched: tell of every dma-buf."""
+
+    setup: HostSetup
+    watched: bool
+
+
+class Handle(msgspec.Struct, frozen=True, tag="handle"):
+    """Renderer.handle -> bytes, and descriptors"""
+
+    data: bytes
+    now: float
+
+
+class Due(msgspec.Struct, frozen=True, tag="due"):
+    """Rings.due -> the signals as bytes"""
+
+    now: float
+
+
+class AttributeOf(msgspec.Struct, frozen=True, tag="attribute_of"):
+    """How the exporter maps the resource's buffer -> HostAttribute; None: there is no such resource."""
+
+    resource_id: int
+
+
+class Borrow(msgspec.Struct, frozen=True, tag="borrow"):
+    """The memory of a resource, for an observer -> nothing, and one descriptor. OSError: EINVAL if there is none."""
+
+    resource_id: int
+
+
+class Observe(msgspec.Struct, frozen=True, tag="observe"):
+    """What there is, for an observer -> the ids of all resources, of all contexts"""
+
+
+class Die(msgspec.Struct, frozen=True, tag="die"):
+    """Renderer.die"""
+
+
+class Left(msgspec.Struct, frozen=True, tag="left"):
+    """What is not closed -> sentences"""
+
+
+class Insides(msgspec.Struct, frozen=True, tag="insides"):
+    """Of the process, not of the party -> the names of all modules that are loaded, the paths of all open files"""
+
+
+class Exit(msgspec.Struct, frozen=True, tag="exit"):
+    """Renderer.exit -> sentences about what is left after it"""
+
+
+Call = Assemble | Handle | Due | AttributeOf | Borrow | Observe | Die | Left | Insides | Exit
+
+
+class HostResult(Result, frozen=True, kw_only=True):
+    """next_due: when the host has to be asked for signals; None: it has none to give."""
+
+    next_due: float | None = None

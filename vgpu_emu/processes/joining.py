@@ -1,0 +1,159 @@
+"""VMM and host in processes of their own, made to one configuration, with a guest in this one.
+
+The links between the parties pass through this process, as bytes and descriptors that it carries from one to the other:
+so whatever looks at or changes what crosses a link (log, faults, the order of tasks) is the same as in one process, and
+so is the run.
+"""
+
+import os
+from contextlib import ExitStack, closing, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from msgspec.structs import asdict
+
+from vgpu_emu.assembly import Config, HostParts, Parts, driver_for, host_setup, region_of, vmm_setup
+from vgpu_emu.host.exporters import EXPORTERS
+from vgpu_emu.link.guest_memory import GuestMemory
+from vgpu_emu.link.region import HostVisibleRegion, Slot
+from vgpu_emu.memory import Memory
+from vgpu_emu.processes import host_calls, vmm_calls
+from vgpu_emu.processes.messages import Exported, Hidden, Noted, Released, Seen, Shown
+from vgpu_emu.processes.party import Party, interpreter
+from vgpu_emu.processes.remote_host import RemoteRenderer
+from vgpu_emu.processes.remote_vmm import RemoteDevice
+from vgpu_emu.trace.log import GUEST, HOST, VMM, Log
+from vgpu_emu.vmm.catalogue import ProfileError, find_profile
+from vgpu_emu.vmm.state import place_of
+
+if TYPE_CHECKING:
+    from vgpu_emu.aliasing import AliasWatch
+
+_OPS = {ops.name: ops for ops in EXPORTERS.values()}
+
+
+class Processes(msgspec.Struct, frozen=True, kw_only=True):
+    """How the parties' processes are run.
+
+    deadline: seconds until a party that does not answer is taken for lost. start: until it must have started.
+    vmm, host: their commands, to which the number of a socket is added.
+    """
+
+    deadline: float = 2.0
+    start: float = 30.0
+    vmm: tuple[str, ...] = tuple(interpreter("vmm"))
+    host: tuple[str, ...] = tuple(interpreter("host"))
+
+
+class ProcessParts(Parts, frozen=True, kw_only=True):
+    """device, renderer: those of the processes, as far as a machine uses them; kernel: None. region, memory: the same
+    pages as there, mapped here too.
+
+    ram: guest memory, if there is any. ends: what the parties said was left when they ended.
+    """
+
+    vmm: Party
+    host: Party
+    ram: Memory | None
+    ends: list[str]
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return {GUEST: os.getpid(), VMM: self.vmm.pid, HOST: self.host.pid}
+
+    def close(self) -> None:
+        """The end of all processes but this one; nothing stays mapped here, no descriptor open."""
+        self.ends.extend(self.vmm.end(vmm_calls.Exit()) + self.host.end(host_calls.Exit()))
+        self.region.clear()
+        if self.ram is not None:
+            self.memory.remove(0, self.ram.size)
+            self.ram.release()
+
+    def leaks(self) -> list[str]:
+        if self.vmm.closed:
+            return self.ends + [f"mapping at {slot.offset:#x} ({slot.memory!r})" for slot in self.region]
+        calls = (self.host, host_calls.Left()), (self.vmm, vmm_calls.Left())
+        return [sentence for party, call in calls for sentence in party.call(call)[0].value]
+
+
+def join(config: Config, log: Log, processes: Processes) -> ProcessParts:
+    """Start them, and give each its part of the configuration.
+
+    Raises ValueError for what cannot be sent to another process, and as `assemble` does; PartyLostError.
+    """
+    _require_sendable(config)
+    log.note("machine", "assembled", dialect=config.dialect.value, ioctl=config.ioctl, profile=config.profile.name)
+    region, aliases = region_of(config, log)
+    tell = partial(_tell, log, region, aliases)
+    ram = Memory.memfd(config.guest_memory, "guest memory") if config.guest_memory else None
+    with ExitStack() as undo:
+        if ram is not None:
+            undo.callback(ram.release)
+        vmm = undo.enter_context(closing(Party(VMM, processes.vmm, vmm_calls.VmmResult, processes.start)))
+        host = undo.enter_context(closing(Party(HOST, processes.host, host_calls.HostResult, processes.start)))
+        device, renderer = RemoteDevice(vmm, log, tell), RemoteRenderer(host, tell)
+        device.call(_vmm_of(config), [ram.fileno] if ram is not None and ram.fileno is not None else [])
+        renderer.call(host_calls.Assemble(host_setup(config), aliases is not None))
+        for party in (vmm, host):
+            party.started(processes.deadline)
+        if aliases is not None:
+            aliases.follow(lambda resource_id: place_of(device.resources, resource_id))
+        memory = GuestMemory(sparse=config.sparse_memory)
+        parts = HostParts(
+            # who is on the other side of a process has the interface of what is there, as far as a machine uses it
+            kernel=cast(Any, None),
+            renderer=cast(Any, renderer),
+            device=cast(Any, device),
+            region=region,
+            memory=memory,
+            log=log,
+            config=config,
+            aliases=aliases,
+        )
+        if ram is not None:
+            memory.add(0, ram.map())
+        joined = ProcessParts(driver=driver_for(parts), vmm=vmm, host=host, ram=ram, ends=[], **asdict(parts))
+        undo.pop_all()
+    return joined
+
+
+def _require_sendable(config: Config) -> None:
+    if config.backing is not Config().backing:
+        raise ValueError("a backing of one's own cannot be sent to the host's process: its memory is memfds")
+    name = config.profile.name
+    with suppress(ProfileError):
+        if find_profile(name) == config.profile:
+            return
+    raise ValueError(
+        f"profile {name!r} cannot be sent to the VMM's process: it is not the one that is found by its name"
+    )
+
+
+def _vmm_of(config: Config) -> vmm_calls.Assemble:
+    return vmm_calls.Assemble(
+        profile=config.profile.name,
+        setup=vmm_setup(config),
+        host_visible=config.host_visible,
+        guest_memory=config.guest_memory,
+        sparse_memory=config.sparse_memory,
+    )
+
+
+def _tell(log: Log, region: HostVisibleRegion, aliases: "AliasWatch | None", seen: Seen, memory: Memory | None) -> None:
+    """What happened in another process happens here too."""
+    match seen:
+        case Noted():
+            log.note(seen.who, seen.name, **seen.values)
+        case Shown() if memory is not None:
+            if memory.fileno is not None:
+                # without room for it now, a guest user's access tries again
+                with suppress(OSError):
+                    memory.map()
+            region.place(Slot(seen.offset, seen.length, memory, seen.start))
+        case Hidden():
+            region.unmap(seen.offset)
+        case Exported() if aliases is not None:
+            aliases.exported(seen.inode, _OPS[seen.exporter], seen.size, seen.file)
+        case Released() if aliases is not None:
+            aliases.released(seen.file)
