@@ -37,3 +37,13 @@ def nothing_left() -> Iterator[None]:
         gc.collect()
     left = {number: file for number, file in _open_descriptors().items() if before[0].get(number) != file}
     assert (left, _mapped_memfds()) == ({}, before[1])
+
+
+@pytest.fixture
+def no_process_left() -> Iterator[None]:
+    """The test leaves no child of this process, and nothing in shared memory."""
+    before = os.listdir("/dev/shm")
+    yield
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    assert os.listdir("/dev/shm") == before

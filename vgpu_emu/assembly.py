@@ -194,7 +194,7 @@ def assemble_host(config: Config, log: Log, region: HostVisibleRegion | None = N
 
     region: the VMM's own kind of host visible region.
     """
-    log.note("machine", "assembled", dialect=config.dialect.value, ioctl=config.ioctl, profile=config.profile.name)
+    note_assembled(config, log)
     own_region, aliases = region_of(config, log)
     setup = host_setup(config)
     kernel = setup.kernel() if aliases is None else aliases.kernel(setup.posting, max_fds=setup.max_fds)
@@ -234,6 +234,12 @@ def vmm_setup(config: Config) -> VmmSetup:
         map_infos=dict(config.map_infos),
         limits=config.device_limits,
     )
+
+
+def note_assembled(config: Config, log: Log, **values: object) -> None:
+    """The first note of a run. values: what else there is to say of it."""
+    words = {"dialect": config.dialect.value, "ioctl": config.ioctl, "profile": config.profile.name}
+    log.note("machine", "assembled", **words, **values)
 
 
 def region_of(config: Config, log: Log) -> "tuple[HostVisibleRegion, AliasWatch | None]":

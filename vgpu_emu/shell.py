@@ -112,5 +112,6 @@ class DriverShell:
 
 def sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """What happened, if one thing did: a nursery wraps it in a group, with the cancellations that followed from it."""
-    errors = [error for error in group.exceptions if not isinstance(error, trio.Cancelled)]
+    # two tasks may have met the same one
+    errors = list(dict.fromkeys(error for error in group.exceptions if not isinstance(error, trio.Cancelled)))
     return group if len(errors) > 1 else (errors or group.exceptions)[0]

@@ -66,11 +66,16 @@ class Seqpacket:
             raise WireError("value", "vgpu_emu_packet.size", 0, f"{len(data)} bytes; {self.max_message} at most")
         if len(fds) > MAX_DESCRIPTORS:
             raise WireError("value", "vgpu_emu_packet.descriptors", 8, f"{len(fds)}; {MAX_DESCRIPTORS} at most")
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        rights = self.rights(fds)
         for offset in range(0, max(len(data), 1), _PIECE):
             header = Packet(size=len(data), offset=offset, descriptors=len(fds)).build()
             self._socket.sendmsg([header, data[offset : offset + _PIECE]], rights)
             rights = []
+
+    @staticmethod
+    def rights(fds: Sequence[int]) -> "list[tuple[int, int, array.array[int]]]":
+        """What sendmsg takes to pass descriptors."""
+        return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
 
     def receive(self) -> Incoming:
         end = None if self.timeout is None else monotonic() + self.timeout

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec.structs import asdict
 
-from vgpu_emu.assembly import Config, HostParts, Parts, driver_for, host_setup, region_of, vmm_setup
+from vgpu_emu.assembly import Config, HostParts, Parts, driver_for, host_setup, note_assembled, region_of, vmm_setup
 from vgpu_emu.host.exporters import EXPORTERS
 from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.link.region import HostVisibleRegion, Slot
@@ -83,7 +83,6 @@ def join(config: Config, log: Log, processes: Processes) -> ProcessParts:
     Raises ValueError for what cannot be sent to another process, and as `assemble` does; PartyLostError.
     """
     _require_sendable(config)
-    log.note("machine", "assembled", dialect=config.dialect.value, ioctl=config.ioctl, profile=config.profile.name)
     region, aliases = region_of(config, log)
     tell = partial(_tell, log, region, aliases)
     ram = Memory.memfd(config.guest_memory, "guest memory") if config.guest_memory else None
@@ -92,6 +91,7 @@ def join(config: Config, log: Log, processes: Processes) -> ProcessParts:
             undo.callback(ram.release)
         vmm = undo.enter_context(closing(Party(VMM, processes.vmm, vmm_calls.VmmResult, processes.start)))
         host = undo.enter_context(closing(Party(HOST, processes.host, host_calls.HostResult, processes.start)))
+        note_assembled(config, log, pids={GUEST: os.getpid(), VMM: vmm.pid, HOST: host.pid})
         device, renderer = RemoteDevice(vmm, log, tell), RemoteRenderer(host, tell)
         device.call(_vmm_of(config), [ram.fileno] if ram is not None and ram.fileno is not None else [])
         renderer.call(host_calls.Assemble(host_setup(config), aliases is not None))
@@ -113,6 +113,7 @@ def join(config: Config, log: Log, processes: Processes) -> ProcessParts:
         )
         if ram is not None:
             memory.add(0, ram.map())
+            undo.callback(memory.remove, 0, ram.size)
         joined = ProcessParts(driver=driver_for(parts), vmm=vmm, host=host, ram=ram, ends=[], **asdict(parts))
         undo.pop_all()
     return joined

@@ -82,24 +82,29 @@ def _said(error: Exception) -> tuple[str, int]:
     return str(error), 0
 
 
-def run(server: Server) -> NoReturn:
+def run(server: Server, link: Callable[[socket.socket], Seqpacket] = Seqpacket) -> NoReturn:
     """The life of a party's process. Its last argument is the number of its socket, one of a pair that the machine
-    made: it has no name that anybody else could connect to."""
+    made: it has no name that anybody else could connect to. link: makes its end of the link."""
     end = socket.socket(fileno=int(sys.argv[-1]))
     end.set_inheritable(False)
     # Ctrl-C is for the machine, which then hangs up
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = check_peer(end, os.geteuid())
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(0)
     try:
-        server.serve(Seqpacket(end))
+        parent = check_peer(end, os.geteuid())
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == parent:
+            server.serve(link(end))
+    except PermissionError as error:
+        _give_up(str(error))
     except (WireError, msgspec.DecodeError) as error:
-        print(f"{sys.argv[0]}: the machine sent what is no call: {error}", file=sys.stderr, flush=True)
-        os._exit(2)
+        _give_up(f"the machine sent what is no call: {error}")
     # nothing is left that a slow end of the interpreter would do
     os._exit(0)
+
+
+def _give_up(why: str) -> NoReturn:
+    print(f"{sys.argv[0]}: {why}", file=sys.stderr, flush=True)
+    os._exit(2)
 
 
 def insides() -> dict[str, list[str]]:

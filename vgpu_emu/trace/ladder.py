@@ -43,7 +43,9 @@ def rungs(events: Iterable[Event]) -> Iterator[Rung]:
         if isinstance(event, Note):
             if event.name == "assembled":
                 dialect = _dialect(event.values.get("dialect"))
-            detail = _pairs({name: value for name, value in event.values.items() if value is not None})
+            # process ids would make two ladders of the same run different
+            shown = {name: value for name, value in event.values.items() if value is not None and name != "pids"}
+            detail = _pairs(shown)
             yield Rung(event.seconds, event.who, None, event.name, detail)
         elif event.link == FENCES:
             yield Rung(event.seconds, event.sender, event.receiver, *_signal(event.data))
