@@ -103,15 +103,18 @@ async def open_machine(
     that is over. A recorded guest takes no calls.
     faults: what goes wrong on the way; `machine.injector` knows what has.
     isolation: VMM and host run in processes of their own, and the guest in this one. What happens is the same. Raises
-    PartyLostError when one of them dies, or does not answer in time.
+    PartyLostError when one of them dies, or does not answer in time; ValueError with faults, which reach into the host.
     """
+    plan = list(faults)
+    if plan and isolation is not None:
+        raise ValueError("faults reach into the host: they need a machine in one process")
     log = Log(trio.lowlevel.current_clock().current_time)
     parts, watches = _parts(config or Config(), log, isolation)
     renderer = parts.renderer
     queues = _queue_ends(parts)
     renderer_link = open_link(tuple, tuple)
     fences_end, signals_end = open_link(bytes, bytes)
-    injector = _injector(parts, list(faults))
+    injector = _injector(parts, plan)
     wires: tuple[Port[Any, Any], ...] = (*queues, *renderer_link, signals_end)
     guest_wire, front_wire, back_wire, host_wire, signals_wire = wires if injector is None else injector.around(wires)
     guest = Tap(guest_wire, log.batch)
