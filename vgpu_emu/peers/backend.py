@@ -53,6 +53,16 @@ class SlowRegion(HostVisibleRegion):
         raise NotImplementedError
 
 
+class Spectator(Protocol):
+    """Whoever shows the scanouts, and knows what displays there are."""
+
+    async def before(self, chain: Chain) -> None:
+        """The device is about to carry this out."""
+
+    def after(self, chain: Chain) -> None:
+        """The device has."""
+
+
 class Backend:
     """One guest's device, from its connection to its end, which is `close`. maps: its memory.
 
@@ -71,6 +81,7 @@ class Backend:
         self.accepted = 0
         self.queues: dict[int, DeviceQueue] = {}
         self._config = DeviceConfig(self.device, config.features & config.profile.offers)
+        self.spectator: Spectator | None = None
         self._slow = region if isinstance(region, SlowRegion) else None
         self._work = trio.Event()
         #: queues of which no chain is taken for now; queues that `service` is busy with, and who waits for their end
@@ -203,7 +214,11 @@ class Backend:
             self._complete(completed)
 
     async def _handle(self, chain: Chain) -> Used | None:
+        if self.spectator is not None:
+            await self.spectator.before(chain)
         used = self._answer(self.device.handle(chain))
+        if self.spectator is not None:
+            self.spectator.after(chain)
         if self._slow is not None and self._slow.unsettled:
             try:
                 await self._slow.settle()

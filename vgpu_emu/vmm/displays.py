@@ -56,6 +56,8 @@ class Displays:
         """Raises ValueError for a number or a size that no display has."""
         self.scanouts = [Scanout(*_size(width, height)) for width, height in sizes]
         self.events = 0
+        #: scanout -> the EDID of its real display; the others get one of ours
+        self.edids: dict[int, bytes] = {}
         if not 1 <= len(self.scanouts) <= MAX_SCANOUTS:
             raise ValueError(f"{len(self.scanouts)} scanouts; a device has 1 to {MAX_SCANOUTS}")
 

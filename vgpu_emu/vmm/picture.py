@@ -2,12 +2,14 @@
 
 import struct
 import zlib
+from collections.abc import Iterator
 
 import msgspec
 
 from vgpu_emu.vmm.device import Device
-from vgpu_emu.vmm.displays import Framebuffer
+from vgpu_emu.vmm.displays import Cursor, Framebuffer
 from vgpu_emu.vmm.state import Blob, Image
+from vgpu_wire.display import CURSOR_SIZE, Rect
 from vgpu_wire.resource import Format
 
 BYTES_PER_PIXEL = 4
@@ -22,6 +24,9 @@ CHANNELS: dict[int, tuple[int, int, int, int | None]] = {
     Format.A8B8G8R8_UNORM.value: (3, 2, 1, 0),
     Format.R8G8B8X8_UNORM.value: (0, 1, 2, None),
 }
+
+#: formats whose bytes are those of x8r8g8b8 on a little endian machine
+_BGRA = frozenset({Format.B8G8R8A8_UNORM.value, Format.B8G8R8X8_UNORM.value})
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -60,18 +65,53 @@ def scanout_picture(device: Device, scanout_id: int) -> Picture | None:
     shown = device.displays.scanouts[scanout_id].shown
     if shown is None or not shown.rect.width or not shown.rect.height:
         return None
-    lines = [_line(device, shown, y) for y in range(shown.rect.y, shown.rect.y + shown.rect.height)]
-    return Picture(shown.rect.width, shown.rect.height, rgba(b"".join(lines), shown.format))
+    pixels = b"".join(_lines(device, shown, shown.rect))
+    return Picture(shown.rect.width, shown.rect.height, rgba(pixels, shown.format))
 
 
-def _line(device: Device, shown: Framebuffer, y: int) -> bytes:
-    resource = device.resources[shown.resource_id]
-    length = shown.rect.width * BYTES_PER_PIXEL
+def scanout_pixels(device: Device, shown: Framebuffer, r: Rect) -> bytes:
+    """A rectangle of what a scanout shows, in pixels of the resource: x8r8g8b8, line by line without gaps."""
+    return x8r8g8b8(b"".join(_lines(device, shown, r)), shown.format)
+
+
+def cursor_pixels(device: Device, cursor: Cursor) -> bytes | None:
+    """The cursor's image, 64 x 64 pixels a8r8g8b8; None: there is none."""
+    resource = device.resources.get(cursor.resource_id)
     if isinstance(resource, Image):
-        place = (y * resource.width + shown.rect.x) * BYTES_PER_PIXEL
-        # a 3D image may have smaller pixels than a picture
-        return bytes(resource.pixels[place : place + length]).ljust(length, b"\0")
-    return _blob_bytes(device, resource, shown.offset + y * shown.stride + shown.rect.x * BYTES_PER_PIXEL, length)
+        fits, pixel_format = (resource.width, resource.height) == (CURSOR_SIZE, CURSOR_SIZE), resource.format
+    else:
+        fits = resource is not None and resource.size >= CURSOR_SIZE * CURSOR_SIZE * BYTES_PER_PIXEL
+        pixel_format = Format.B8G8R8A8_UNORM.value
+    if resource is None or not fits:
+        return None
+    whole = Rect(width=CURSOR_SIZE, height=CURSOR_SIZE)
+    shown = Framebuffer(resource.resource_id, whole, pixel_format, CURSOR_SIZE * BYTES_PER_PIXEL)
+    return x8r8g8b8(b"".join(_lines(device, shown, whole)), pixel_format)
+
+
+def x8r8g8b8(pixels: bytes, pixel_format: int) -> bytes:
+    """Pixels of a virtio-gpu format as blue, green, red, alpha."""
+    if pixel_format in _BGRA:
+        return pixels
+    converted = bytearray(rgba(pixels, pixel_format))
+    converted[0::BYTES_PER_PIXEL], converted[2::BYTES_PER_PIXEL] = (
+        converted[2::BYTES_PER_PIXEL],
+        converted[0::BYTES_PER_PIXEL],
+    )
+    return bytes(converted)
+
+
+def _lines(device: Device, shown: Framebuffer, r: Rect) -> Iterator[bytes]:
+    resource = device.resources[shown.resource_id]
+    length = r.width * BYTES_PER_PIXEL
+    for y in range(r.y, r.y + r.height):
+        if isinstance(resource, Image):
+            place = (y * resource.width + r.x) * BYTES_PER_PIXEL
+            # a 3D image may have smaller pixels than a picture
+            yield bytes(resource.pixels[place : place + length]).ljust(length, b"\0")
+        else:
+            place = shown.offset + y * shown.stride + r.x * BYTES_PER_PIXEL
+            yield _blob_bytes(device, resource, place, length)
 
 
 def _blob_bytes(device: Device, blob: Blob, place: int, length: int) -> bytes:

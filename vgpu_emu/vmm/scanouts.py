@@ -33,7 +33,7 @@ def get_display_info(device: Device, _request: HeaderOnly) -> CtrlHdr:
 
 def get_edid(device: Device, request: GetEdid) -> CtrlHdr:
     scanout = _scanout(device, request.scanout, Rule.EDID_SCANOUT_KNOWN)
-    edid = edid_block(scanout.width, scanout.height)
+    edid = device.displays.edids.get(request.scanout) or edid_block(scanout.width, scanout.height)
     return RespEdid(size=len(edid), edid=edid.ljust(EDID_BYTES, b"\0"))
 
 

@@ -1,7 +1,7 @@
 """A session of a front-end, from its connection to its end: the tasks that wait for its messages, kicks and answers."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
@@ -12,9 +12,11 @@ from vgpu_emu.peers.backend import Backend
 from vgpu_emu.peers.eventfd import EventFd
 from vgpu_emu.peers.stream import FdStream, PeerGoneError, StreamError
 from vgpu_emu.peers.vhost_user.channel import BackendChannel
+from vgpu_emu.peers.vhost_user.gpu_link import GpuLink
 from vgpu_emu.peers.vhost_user.link import Message, VhostUserError, receive_message, send_reply
 from vgpu_emu.peers.vhost_user.requests import VhostDevice
 from vgpu_emu.peers.vhost_user.ring_state import RingState
+from vgpu_emu.peers.vhost_user.screen import Screen
 from vgpu_emu.peers.vhost_user.shared_region import SharedRegion
 from vgpu_wire.vhost_user import REPLIES, U64, BackendRequest, FrontendRequest, ProtocolFeature, VringState
 
@@ -30,6 +32,7 @@ class Session:
         self._stream = stream
         self._region = region
         self._say = say
+        self._gpu: GpuLink | None = None
         self._fault: VhostUserError | StreamError | None = None
         self._nursery: trio.Nursery
         self._backend: Backend
@@ -45,6 +48,7 @@ class Session:
         finally:
             self._device.close()
             self._close_channel()
+            self._close_screen()
         if self._fault is not None:
             raise self._fault
 
@@ -90,8 +94,7 @@ class Session:
         """Before a queue is stopped everything in flight is answered. The front-end waits for that, and answers nothing
         itself."""
         number = message.parse(VringState).index
-        if self._region.channel is not None:
-            self._region.channel.patient = False
+        self._be_patient(False)
         await self._backend.finish_queue(number)
 
     # -- Transport
@@ -118,8 +121,7 @@ class Session:
     # -- Shell
 
     def watch(self, ring: RingState) -> None:
-        if self._region.channel is not None:
-            self._region.channel.patient = True
+        self._be_patient(True)
         if ring.kick is not None:
             self._nursery.start_soon(self._take_kicks, ring, ring.kick)
 
@@ -143,7 +145,7 @@ class Session:
         try:
             await channel.run()
         except (PeerGoneError, StreamError, trio.ClosedResourceError):
-            channel.patient = False
+            channel.answers.patient = False
         except VhostUserError as fault:
             self._end(fault)
 
@@ -153,12 +155,37 @@ class Session:
             self._region.channel = None
 
     def open_screen(self, sock: socket.socket) -> None:
-        sock.close()
+        self._close_screen()
+        self._gpu = link = GpuLink(FdStream(trio.socket.from_stdlib_socket(sock)))
+        self._backend.spectator = screen = Screen(self._backend.device, link)
+        self._nursery.start_soon(self._run_screen, link, link.run)
+        self._nursery.start_soon(self._run_screen, link, screen.run)
+
+    async def _run_screen(self, link: GpuLink, run: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await run()
+        except (PeerGoneError, StreamError, trio.ClosedResourceError):
+            if self._gpu is link:
+                self._close_screen()
+        except VhostUserError as fault:
+            self._end(fault)
+
+    def _close_screen(self) -> None:
+        self._backend.spectator = None
+        if self._gpu is not None:
+            self._gpu.answers.patient = False
+            self._gpu.close()
+            self._gpu = None
 
     def reset(self) -> None:
-        if self._region.channel is not None:
-            self._region.channel.patient = False
+        self._be_patient(False)
         self._region.forget()
+
+    def _be_patient(self, patient: bool) -> None:
+        """Whether to wait for answers of the front-end."""
+        for asking in (self._region.channel, self._gpu):
+            if asking is not None:
+                asking.answers.patient = patient
 
 
 def _name(request: int) -> str:

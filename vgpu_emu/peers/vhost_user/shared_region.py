@@ -12,6 +12,7 @@ from vgpu_emu.link.region import Slot
 from vgpu_emu.peers.backend import SlowRegion
 from vgpu_emu.peers.stream import StreamError
 from vgpu_emu.peers.vhost_user.channel import BackendChannel
+from vgpu_emu.peers.vhost_user.link import VhostUserError
 from vgpu_wire.device import ShmId
 from vgpu_wire.vhost_user import BackendRequest, MapFlag, Mmap
 
@@ -42,19 +43,19 @@ class SharedRegion(SlowRegion):
 
     async def settle(self) -> None:
         """Have the front-end do it, in order. Raises OSError: EIO if it refuses, ECONNRESET if it is gone."""
-        refused: int | None = 0
+        refused = 0
         while self._changes:
             change = self._changes.popleft()
             try:
                 refused = await self._tell(change) or refused
-            except StreamError as gone:
+            except (StreamError, VhostUserError) as gone:
                 raise OSError(ECONNRESET, str(gone)) from None
             finally:
                 change.slot.memory.release()
         if refused:
             raise OSError(EIO, f"the front-end answers {refused}")
 
-    async def _tell(self, change: _Change) -> int | None:
+    async def _tell(self, change: _Change) -> int:
         """What the front-end answers; 0: done, as far as anybody waits for it."""
         slot, channel = change.slot, self.channel
         if channel is None:
