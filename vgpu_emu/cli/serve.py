@@ -13,15 +13,21 @@ from vgpu_emu.assembly import Config
 from vgpu_emu.cli.serve_options import DEFAULTS, ServeOptions
 from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import UsageError, complain
+from vgpu_emu.peers.backend import QUEUES
 from vgpu_emu.peers.listener import ListenError
 from vgpu_emu.peers.outlets import Outlets
 from vgpu_emu.peers.serving import serve
 from vgpu_emu.peers.stream import FdStream
 from vgpu_emu.peers.vfio_user.session import serve_guest
+from vgpu_emu.peers.vhost_user.session import serve_guest as serve_frontend
+from vgpu_wire.device import DEVICE_ID
+from vgpu_wire.device import Config as DeviceConfiguration
 
 ServeGuest = Callable[[FdStream, Config, Outlets], Awaitable[None]]
 #: of the guest, in the command line that is printed
 _MEMORY = "1G"
+_MACHINE = f"-machine pc,memory-backend=ram -m {_MEMORY} -object memory-backend-memfd,id=ram,size={_MEMORY},share=on"
+_CONFIG_SIZE = DeviceConfiguration.layout.size
 
 
 def vfio_user(*, socket: Path, options: ServeOptions = DEFAULTS) -> int:
@@ -45,10 +51,39 @@ def vfio_user(*, socket: Path, options: ServeOptions = DEFAULTS) -> int:
     """
     path = os.path.abspath(socket)
     device = json.dumps({"driver": "vfio-user-pci", "socket": {"type": "unix", "path": path}})
-    machine = f"-machine pc,memory-backend=ram -m {_MEMORY}"
-    memory = f"-object memory-backend-memfd,id=ram,size={_MEMORY},share=on"
-    command = f"qemu-system-x86_64 {machine} {memory} -vga none -device {shlex.quote(device)}"
+    command = f"qemu-system-x86_64 {_MACHINE} -vga none -device {shlex.quote(device)}"
     return run_server(path, options, command, serve_guest)
+
+
+def vhost_user(*, socket: Path, options: ServeOptions = DEFAULTS) -> int:
+    """Be the back-end of QEMU's vhost-user devices: a virtio GPU, with memory that the guest really maps.
+
+    Prints two QEMU command lines to paste. The first is for QEMU 11.1 or later: on RESOURCE_MAP_BLOB QEMU maps the
+    memory behind the dma-buf itself into the guest; it starts with 16 bytes that say which blob it is: VGPUBLOB and its
+    id, 64 bits, little endian. The second shows the screens in QEMU, without blobs. Serves guests one after another
+    until Ctrl-C.
+
+    Examples:
+
+        vgpu-emu serve vhost-user --socket /tmp/gpu.sock
+
+        vgpu-emu serve vhost-user --socket /tmp/gpu.sock --blob-id 1=wc --blob-id 2=uncached
+
+        vgpu-emu serve vhost-user --socket /tmp/gpu.sock --profile vhost-user-gpu --trace
+
+    Parameters
+    ----------
+    socket
+        Where QEMU connects: a socket that only this user can use. One that nobody listens on any more is replaced.
+    """
+    path = os.path.abspath(socket)
+    chardev = f"-chardev {shlex.quote(f'socket,id=gpu,path={path}')}"
+    shape = f"virtio-id={DEVICE_ID},num_vqs={len(QUEUES)},config_size={_CONFIG_SIZE},vq_size=256"
+    lines = [
+        f"qemu-system-x86_64 {_MACHINE} -vga none {chardev} -device vhost-user-test-device-pci,chardev=gpu,{shape}",
+        f"qemu-system-x86_64 {_MACHINE} -vga none {chardev} -device vhost-user-gpu-pci,chardev=gpu",
+    ]
+    return run_server(path, options, "\n".join(lines), serve_frontend)
 
 
 def run_server(path: str, options: ServeOptions, command: str, serve_guest: ServeGuest) -> int:
@@ -71,3 +106,4 @@ def run_server(path: str, options: ServeOptions, command: str, serve_guest: Serv
 
 group = App(name="serve", help="Our device for a real guest in an unmodified QEMU.")
 group.command(vfio_user, name="vfio-user")
+group.command(vhost_user, name="vhost-user")

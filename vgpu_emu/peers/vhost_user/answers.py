@@ -9,7 +9,7 @@ from collections import deque
 
 import trio
 
-from vgpu_emu.peers.vhost_user.link import VhostUserError
+from vgpu_emu.peers.serving import ProtocolError
 
 
 class Pending:
@@ -52,9 +52,9 @@ class Answers:
         return pending.payload
 
     def take(self, request: int, payload: bytes) -> None:
-        """An answer has come. Raises VhostUserError if it is not the one that is due."""
+        """An answer has come. Raises ProtocolError if it is not the one that is due."""
         if not self._pending or self._pending[0].request != request:
-            raise VhostUserError(f"an answer to request {request}, which is not due")
+            raise ProtocolError(f"an answer to request {request}, which is not due")
         pending = self._pending.popleft()
         pending.payload = payload
         pending.settled.set()

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from vgpu_emu.peers.serving import ProtocolError
 from vgpu_emu.peers.stream import FdStream
 from vgpu_emu.peers.vhost_user.answers import Answers
-from vgpu_emu.peers.vhost_user.link import VhostUserError, receive_message, send_message
+from vgpu_emu.peers.vhost_user.link import receive_message, send_message
 from vgpu_wire.errors import WireError
 from vgpu_wire.layout import Record
 from vgpu_wire.vhost_user import U64, HeaderFlag
@@ -21,23 +22,23 @@ class BackendChannel:
         self._stream.close()
 
     async def run(self) -> None:
-        """Take answers until the connection ends, with PeerGoneError or StreamError. Raises VhostUserError."""
+        """Take answers until the connection ends, with PeerGoneError or StreamError. Raises ProtocolError."""
         while True:
             message = await receive_message(self._stream)
             with message.fds:
                 if not message.is_reply:
-                    raise VhostUserError(f"request {message.request} on the back-end's channel")
+                    raise ProtocolError(f"request {message.request} on the back-end's channel")
                 self.answers.take(message.request, message.payload)
 
     async def call(self, request: int, payload: Record, fds: Sequence[int] = ()) -> int:
-        """Ask, and wait: 0 for success, or if nobody waits. Raises StreamError, VhostUserError."""
+        """Ask, and wait: 0 for success, or if nobody waits. Raises StreamError, ProtocolError."""
         pending = self.answers.expect(request)
         await send_message(self._stream, request, payload, fds=fds, flags=HeaderFlag.NEED_REPLY)
         answer = await self.answers.wait(pending)
         try:
             return U64.parse(answer).value if answer is not None else 0
         except WireError as error:
-            raise VhostUserError(f"the answer to request {request}: {error}") from None
+            raise ProtocolError(f"the answer to request {request}: {error}") from None
 
     async def notify(self, request: int) -> None:
         """Say something that needs no answer. Raises StreamError."""

@@ -2,9 +2,10 @@
 
 from typing import TypeVar
 
+from vgpu_emu.peers.serving import ProtocolError
 from vgpu_emu.peers.stream import FdStream
 from vgpu_emu.peers.vhost_user.answers import Answers
-from vgpu_emu.peers.vhost_user.link import MAX_PAYLOAD, VhostUserError
+from vgpu_emu.peers.vhost_user.link import MAX_PAYLOAD
 from vgpu_wire.errors import WireError
 from vgpu_wire.layout import Record
 from vgpu_wire.vhost_user_gpu import GPU_REPLY, GpuHeader, GpuRequest
@@ -23,25 +24,25 @@ class GpuLink:
         self._stream.close()
 
     async def run(self) -> None:
-        """Take answers until the connection ends, with PeerGoneError or StreamError. Raises VhostUserError."""
+        """Take answers until the connection ends, with PeerGoneError or StreamError. Raises ProtocolError."""
         while True:
             start, fds = await self._stream.receive_start(GpuHeader.layout.size)
             with fds:
                 header = GpuHeader.parse(start)
                 if header.flags != GPU_REPLY or header.size > MAX_PAYLOAD:
-                    raise VhostUserError(f"no answer on the GPU socket: {header}")
+                    raise ProtocolError(f"no answer on the GPU socket: {header}")
                 payload = await self._stream.receive_rest(header.size)
             self.answers.take(header.request, payload)
 
     async def ask(self, request: GpuRequest, reply: type[R], payload: Record | None = None) -> R | None:
-        """Ask, and wait. None: nobody waits for the answer. Raises StreamError; VhostUserError for one that is none."""
+        """Ask, and wait. None: nobody waits for the answer. Raises StreamError; ProtocolError for one that is none."""
         pending = self.answers.expect(request)
         await self.tell(request, payload)
         answer = await self.answers.wait(pending)
         try:
             return reply.parse(answer) if answer is not None else None
         except WireError as error:
-            raise VhostUserError(f"the answer to {request.name}: {error}") from None
+            raise ProtocolError(f"the answer to {request.name}: {error}") from None
 
     async def tell(self, request: GpuRequest, payload: Record | None = None) -> None:
         """Raises StreamError."""

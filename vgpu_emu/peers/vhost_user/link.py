@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
+from vgpu_emu.peers.serving import ProtocolError
 from vgpu_emu.peers.stream import Fds, FdStream
 from vgpu_wire.errors import WireError
 from vgpu_wire.layout import Record
@@ -12,10 +13,6 @@ R = TypeVar("R", bound=Record)
 #: bytes of a payload; the longest that anybody sends has 2056 (ShmemConfig)
 MAX_PAYLOAD = 4096
 _REPLY, _NEED_REPLY = HeaderFlag.REPLY.value, HeaderFlag.NEED_REPLY.value
-
-
-class VhostUserError(Exception):
-    """The peer does not keep to the protocol: the connection is of no use any more."""
 
 
 class Message(NamedTuple):
@@ -35,23 +32,23 @@ class Message(NamedTuple):
         return bool(self.flags & _NEED_REPLY)
 
     def parse(self, record: type[R]) -> R:
-        """The payload. Raises VhostUserError."""
+        """The payload. Raises ProtocolError."""
         try:
             return record.parse(self.payload)
         except WireError as error:
-            raise VhostUserError(f"request {self.request}: {error}") from None
+            raise ProtocolError(f"request {self.request}: {error}") from None
 
 
 async def receive_message(stream: FdStream) -> Message:
-    """The next message. Raises VhostUserError for another version of the protocol and a payload that is too long;
+    """The next message. Raises ProtocolError for another version of the protocol and a payload that is too long;
     PeerGoneError and StreamError as the stream does."""
     start, fds = await stream.receive_start(Header.layout.size)
     try:
         header = Header.parse(start)
         if header.flags & VERSION_MASK != VERSION:
-            raise VhostUserError(f"request {header.request}: version {header.flags & VERSION_MASK}, not {VERSION}")
+            raise ProtocolError(f"request {header.request}: version {header.flags & VERSION_MASK}, not {VERSION}")
         if header.size > MAX_PAYLOAD:
-            raise VhostUserError(f"request {header.request}: a payload of {header.size} bytes, limit {MAX_PAYLOAD}")
+            raise ProtocolError(f"request {header.request}: a payload of {header.size} bytes, limit {MAX_PAYLOAD}")
         return Message(header.request, header.flags, await stream.receive_rest(header.size), fds)
     except BaseException:
         fds.close()

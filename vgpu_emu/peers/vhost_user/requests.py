@@ -45,6 +45,8 @@ PROTOCOL_FEATURES = (
     _P.CONFIGURE_MEM_SLOTS,
 )
 _PROTOCOL_BIT = 1 << F_PROTOCOL_FEATURES
+#: VIRTIO_F_NOTIFY_ON_EMPTY, _ANY_LAYOUT and _RING_RESET, which QEMU offers to its drivers whatever a back-end has
+_FRONTENDS_OWN = 1 << 24 | 1 << 27 | 1 << 40
 _EVENTS_CLEAR = Config.layout.members[1].offset
 
 
@@ -75,7 +77,7 @@ class VhostDevice:
         self.protocol_features = 0
 
     def handle(self, message: Message) -> Record | bytes | None:
-        """Carry out a request: what its answer says; None: nothing. Raises VhostUserError for a payload that is none,
+        """Carry out a request: what its answer says; None: nothing. Raises ProtocolError for a payload that is none,
         OSError for what cannot be done, ENOTSUP for requests that come with features that were not offered."""
         handler = _HANDLERS.get(message.request)
         if handler is None:
@@ -102,7 +104,7 @@ class VhostDevice:
 
     def set_features(self, message: Message) -> None:
         features = message.parse(U64).value
-        if not self.backend.negotiate(features & ~_PROTOCOL_BIT):
+        if not self.backend.negotiate(features & ~_PROTOCOL_BIT & ~_FRONTENDS_OWN):
             raise OSError(EINVAL, f"features {features:#x} of {self.backend.offers:#x}")
         if not features & _PROTOCOL_BIT:
             for ring in self.rings.values():

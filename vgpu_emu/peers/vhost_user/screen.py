@@ -9,9 +9,9 @@ from types import MappingProxyType
 import trio
 
 from vgpu_emu.link.chain import Chain
+from vgpu_emu.peers.serving import ProtocolError
 from vgpu_emu.peers.stream import StreamError
 from vgpu_emu.peers.vhost_user.gpu_link import GpuLink
-from vgpu_emu.peers.vhost_user.link import VhostUserError
 from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.displays import Cursor, Framebuffer
 from vgpu_emu.vmm.picture import cursor_pixels, scanout_pixels
@@ -62,7 +62,7 @@ class Screen:
         if question is not None:
             try:
                 await question(self, chain.readable)
-            except (StreamError, VhostUserError, WireError):
+            except (StreamError, ProtocolError, WireError):
                 # the device answers what it knows itself
                 return
 
@@ -109,7 +109,7 @@ class Screen:
     # -- the task
 
     async def run(self) -> None:
-        """Tell whatever is new, for ever; the link's own task runs beside it. Raises StreamError, VhostUserError."""
+        """Tell whatever is new, for ever; the link's own task runs beside it. Raises StreamError, ProtocolError."""
         await self._negotiate()
         while True:
             await self._changed.wait()

@@ -8,12 +8,15 @@ from functools import partial
 import trio
 import trio.lowlevel
 
+from vgpu_emu.assembly import Config
 from vgpu_emu.peers.backend import Backend
 from vgpu_emu.peers.eventfd import EventFd
+from vgpu_emu.peers.outlets import Outlets, open_backend
+from vgpu_emu.peers.serving import ProtocolError
 from vgpu_emu.peers.stream import FdStream, PeerGoneError, StreamError
 from vgpu_emu.peers.vhost_user.channel import BackendChannel
 from vgpu_emu.peers.vhost_user.gpu_link import GpuLink
-from vgpu_emu.peers.vhost_user.link import Message, VhostUserError, receive_message, send_reply
+from vgpu_emu.peers.vhost_user.link import Message, receive_message, send_reply
 from vgpu_emu.peers.vhost_user.requests import VhostDevice
 from vgpu_emu.peers.vhost_user.ring_state import RingState
 from vgpu_emu.peers.vhost_user.screen import Screen
@@ -22,6 +25,20 @@ from vgpu_wire.vhost_user import REPLIES, U64, BackendRequest, FrontendRequest, 
 
 _GET_VRING_BASE = FrontendRequest.GET_VRING_BASE.value
 _DONE, _FAILED = U64(0), U64(1)
+
+
+async def serve_guest(stream: FdStream, config: Config, outlets: Outlets) -> None:
+    """Until the front-end closes the connection: PeerGoneError. Raises StreamError, ProtocolError."""
+    region = SharedRegion(config.host_visible)
+    session = Session(stream, region, outlets.say)
+    try:
+        async with open_backend(config, outlets, session, region) as backend:
+            await session.run(backend)
+    finally:
+        # what was unmapped at the end, nobody is told
+        region.forget()
+    # not inside, where it would become a group
+    raise session.end
 
 
 class Session:
@@ -33,13 +50,13 @@ class Session:
         self._region = region
         self._say = say
         self._gpu: GpuLink | None = None
-        self._fault: VhostUserError | StreamError | None = None
+        self.end: Exception = PeerGoneError("the connection is closed")
         self._nursery: trio.Nursery
         self._backend: Backend
         self._device: VhostDevice
 
     async def run(self, backend: Backend) -> None:
-        """Until the front-end closes the connection. Raises VhostUserError and StreamError for what it does wrong."""
+        """Until the connection is of no use any more; `end` says why."""
         self._backend = backend
         self._device = VhostDevice(backend, self)
         try:
@@ -49,21 +66,16 @@ class Session:
             self._device.close()
             self._close_channel()
             self._close_screen()
-        if self._fault is not None:
-            raise self._fault
 
     async def _serve_all(self) -> None:
         try:
             while True:
                 await self._serve(await receive_message(self._stream))
-        except PeerGoneError:
-            self._nursery.cancel_scope.cancel()
-        except (VhostUserError, StreamError) as fault:
-            self._end(fault)
+        except (PeerGoneError, ProtocolError, StreamError) as end:
+            self._finish_with(end)
 
-    def _end(self, fault: VhostUserError | StreamError) -> None:
-        """The session is over, because of this."""
-        self._fault = self._fault or fault
+    def _finish_with(self, end: Exception) -> None:
+        self.end = end
         self._nursery.cancel_scope.cancel()
 
     async def _serve(self, message: Message) -> None:
@@ -87,7 +99,7 @@ class Session:
         """The front-end is told if it asked; if it did not, it would go on as if all were well."""
         what = f"{_name(message.request)} is refused: {refused.strerror}"
         if message.request in REPLIES or not self._is_answered(message):
-            raise VhostUserError(what) from None
+            raise ProtocolError(what) from None
         self._say(what)
 
     async def _finish(self, message: Message) -> None:
@@ -146,8 +158,8 @@ class Session:
             await channel.run()
         except (PeerGoneError, StreamError, trio.ClosedResourceError):
             channel.answers.patient = False
-        except VhostUserError as fault:
-            self._end(fault)
+        except ProtocolError as fault:
+            self._finish_with(fault)
 
     def _close_channel(self) -> None:
         if self._region.channel is not None:
@@ -167,8 +179,8 @@ class Session:
         except (PeerGoneError, StreamError, trio.ClosedResourceError):
             if self._gpu is link:
                 self._close_screen()
-        except VhostUserError as fault:
-            self._end(fault)
+        except ProtocolError as fault:
+            self._finish_with(fault)
 
     def _close_screen(self) -> None:
         self._backend.spectator = None

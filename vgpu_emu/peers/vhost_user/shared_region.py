@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from vgpu_emu.link.region import Slot
 from vgpu_emu.peers.backend import SlowRegion
+from vgpu_emu.peers.serving import ProtocolError
 from vgpu_emu.peers.stream import StreamError
 from vgpu_emu.peers.vhost_user.channel import BackendChannel
-from vgpu_emu.peers.vhost_user.link import VhostUserError
 from vgpu_wire.device import ShmId
 from vgpu_wire.vhost_user import BackendRequest, MapFlag, Mmap
 
@@ -48,7 +48,7 @@ class SharedRegion(SlowRegion):
             change = self._changes.popleft()
             try:
                 refused = await self._tell(change) or refused
-            except (StreamError, VhostUserError) as gone:
+            except (StreamError, ProtocolError) as gone:
                 raise OSError(ECONNRESET, str(gone)) from None
             finally:
                 change.slot.memory.release()
