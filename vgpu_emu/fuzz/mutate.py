@@ -1,0 +1,56 @@
+"""Programs out of programs: what a campaign does with those that showed something new."""
+
+from collections.abc import Sequence
+from random import Random
+
+from msgspec.structs import replace
+
+from vgpu_emu.fuzz.actions import Program, Send, Step
+from vgpu_emu.fuzz.boundary import bent
+from vgpu_emu.fuzz.encoding import MAX_STEPS
+
+Steps = tuple[Step, ...]
+
+
+def mutated(program: Program, others: Sequence[Program], rng: Random) -> Program:
+    """One to four changes. others: what pieces may come from."""
+    steps = program.steps
+    for _ in range(rng.randint(1, 4)):
+        change = _CHANGES[int(rng.random() * len(_CHANGES))]
+        steps = change(steps, others, rng)
+    return Program(program.setup, steps[:MAX_STEPS])
+
+
+def _place(steps: Steps, rng: Random) -> int:
+    return int(rng.random() * (len(steps) + 1))
+
+
+def _drop(steps: Steps, _others: Sequence[Program], rng: Random) -> Steps:
+    start = _place(steps, rng)
+    return steps[:start] + steps[start + 1 + int(rng.random() * 3) :]
+
+
+def _repeat(steps: Steps, _others: Sequence[Program], rng: Random) -> Steps:
+    """A piece once more, elsewhere: what is done twice, or in another order."""
+    start, target = _place(steps, rng), _place(steps, rng)
+    piece = steps[start : start + 1 + int(rng.random() * 4)]
+    return steps[:target] + piece + steps[target:]
+
+
+def _splice(steps: Steps, others: Sequence[Program], rng: Random) -> Steps:
+    """The start of this one, the end of another."""
+    other = others[int(rng.random() * len(others))].steps
+    return steps[: _place(steps, rng)] + other[_place(other, rng) :]
+
+
+def _bend(steps: Steps, _others: Sequence[Program], rng: Random) -> Steps:
+    sends = [index for index, step in enumerate(steps) if isinstance(step, Send)]
+    if not sends:
+        return steps
+    index = sends[int(rng.random() * len(sends))]
+    step = steps[index]
+    assert isinstance(step, Send)
+    return (*steps[:index], replace(step, data=bent(step.data, rng)), *steps[index + 1 :])
+
+
+_CHANGES = (_drop, _repeat, _splice, _splice, _bend, _bend)
