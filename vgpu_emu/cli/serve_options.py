@@ -49,6 +49,8 @@ class ServeOptions:
         stream and the dma-buf decide.
     trace
         Print every message between guest, VMM and host as it comes.
+    log
+        Write everything that happens to this file; vgpu-emu convert makes pcapng, HTML and more of it.
     capture
         Record the requests and answers to this file, for vgpu-emu replay. After a reset of the device they go to
         another one: run.jsonl, run.2.jsonl ...
@@ -62,6 +64,7 @@ class ServeOptions:
     profile: str = "strict"
     blob_id: Annotated[tuple[str, ...], Parameter(name="--blob-id", negative=())] = ()
     trace: Annotated[bool, Parameter(negative=())] = False
+    log: Path | None = None
     capture: Path | None = None
     screenshot_dir: Path | None = None
 
@@ -90,6 +93,7 @@ class ServeOptions:
             return Outlets(
                 complain,
                 trace=_print_rung if self.trace else None,
+                log=self.log,
                 capture=self.capture,
                 screenshots=self.screenshot_dir,
             )

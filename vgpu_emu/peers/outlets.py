@@ -15,10 +15,13 @@ from vgpu_emu.peers.screenshots import Screenshots
 from vgpu_emu.trace.ladder import Rung
 from vgpu_emu.trace.live import LiveLog, Sink, ladder
 from vgpu_emu.trace.log import QUEUE_NUMBERS, VMM, Event, Message, Note
+from vgpu_emu.trace.logfile import event_line, header_line
 from vgpu_emu.trace.recorder import Recorder
 
 #: notes after which nothing is as it was: the driver, or the VMM, has reset the device; the connection has ended
 RESET, GONE = "reset", "disconnected"
+#: the note with which the log of a guest's device starts
+ASSEMBLED = "assembled"
 
 #: note -> what is said of it, and which of its values says why
 _FATAL = {
@@ -68,6 +71,27 @@ class Captures:
         self._file = self._recorder = None
 
 
+class EventLog:
+    """A sink that writes everything, as `vgpu_emu.trace.logfile` has it: a run for each guest."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError if it cannot be written."""
+        self._file = path.open("wb")
+        self._guests = 0
+
+    def __call__(self, event: Event) -> None:
+        """Raises OSError."""
+        if isinstance(event, Note) and event.name == ASSEMBLED:
+            self._guests += 1
+            self._file.write(header_line(f"guest {self._guests}"))
+        self._file.write(event_line(event))
+        self._file.flush()
+
+    def finish(self) -> None:
+        """Raises OSError."""
+        self._file.close()
+
+
 class Outlets:
     """For all guests of a server. A context manager: files are complete at its end.
 
@@ -79,28 +103,33 @@ class Outlets:
         say: Say,
         *,
         trace: Callable[[Rung], None] | None = None,
+        log: Path | None = None,
         capture: Path | None = None,
         screenshots: Path | None = None,
     ) -> None:
-        """Raises OSError if the capture cannot be written."""
+        """Raises OSError if the log or the capture cannot be written."""
         self.say = say
         self.screenshots = screenshots
-        self._captures = Captures(capture) if capture is not None else None
         self.log = LiveLog(trio.current_time)
+        self._files: dict[str, EventLog | Captures] = {}
         if trace is not None:
             self._add("the trace", ladder(trace))
-        if self._captures is not None:
-            self._add("the capture", self._captures)
+        if log is not None:
+            self._files["the log"] = EventLog(log)
+        if capture is not None:
+            self._files["the capture"] = Captures(capture)
+        for name, file in self._files.items():
+            self._add(name, file)
 
     def __enter__(self) -> "Outlets":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._captures is not None:
+        for name, file in self._files.items():
             try:
-                self._captures.finish()
+                file.finish()
             except OSError as error:
-                self.failed("the capture", error)
+                self.failed(name, error)
 
     def complain(self, note: Note) -> None:
         """Tell the user of what a guest does not get over."""
