@@ -61,6 +61,30 @@ def test_a_log_of_a_replay_replays_as_it_was(tmp_path: Path, capsys: Captured) -
         assert (outcome["commands"], outcome["differences"]) == (len(exchanges(capture.read_bytes())), [])
 
 
+def test_decode_and_replay_read_logs(log: Path, tmp_path: Path, capsys: Captured) -> None:
+    one, capture = tmp_path / "one.jsonl", tmp_path / "capture.jsonl"
+    assert main(["replay", str(DATA / "2d.jsonl"), "--log", str(one)]) == 0
+    assert main(["convert", str(one), str(capture)]) == 0
+    capsys.readouterr()
+    for command in ("decode", "replay"):
+        shown = []
+        for file in (one, capture):
+            assert main([command, "--json", str(file)]) == 0
+            shown.append(capsys.readouterr().out)
+        assert shown[0] == shown[1]
+    assert main(["decode", "--json", str(log)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 20
+    assert main(["replay", str(log)]) == 2
+    assert "2 runs, 1 wanted: vgpu-emu convert" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["decode", "replay"])
+def test_a_broken_log_is_one_line_for_decode_and_replay(command: str, tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "log").write_text(HEADER + "{")
+    assert main([command, str(tmp_path / "log")]) == 2
+    assert capsys.readouterr() == ("", f"vgpu-emu: {tmp_path}/log:2: Input data was truncated\n")
+
+
 def test_the_suffix_says_the_format(log: Path, tmp_path: Path) -> None:
     written = {}
     for suffix in SUFFIXES:

@@ -1,12 +1,13 @@
 """The dissector on what captures of a queue do not have: the renderer's link, runs, notes, long and broken bytes."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 import pytest
 from support import OK, create_and_mmap
-from tshark import Packet, frames, infos, leaves_of, needs_tshark, packets, pcapng_file, tshark
+from tshark import ROOT, Packet, frames, infos, leaves_of, needs_tshark, packets, pcapng_file, tshark
 
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.link.chain import Chain
@@ -187,3 +188,14 @@ def _untagged(messages: list[bytes]) -> bytes:
     tags = bytes.fromhex("000c000c") + b"virtio_gpu\0\0" + bytes(4)
     sizes = [(len(tags + data)).to_bytes(4, "little") for data in messages]
     return head + b"".join(bytes(8) + size + size + tags + data for size, data in zip(sizes, messages, strict=True))
+
+
+def test_filters_of_the_manual_are_filters(events: Sequence[Event], tmp_path: Path) -> None:
+    """Every field that docs/traces.md names is there; a filter with a field that is not makes tshark fail."""
+    manual = (ROOT / "docs" / "traces.md").read_text(encoding="utf-8")
+    table = manual.partition("| filter | finds |")[2].partition("\n\n")[0]
+    filters = [text.replace("\\|", "|") for line in table.splitlines() for text in re.findall(r"`(.*?)`", line)]
+    assert len(filters) > 10
+    file = pcapng_file(tmp_path / "f", events)
+    found = frames(file, " || ".join(f"({each})" for each in filters))
+    assert set(frames(file, "virtio_gpu.resource_id == 2")) < set(found)

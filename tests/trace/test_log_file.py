@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import jsonschema
 import pytest
@@ -14,7 +15,7 @@ from vgpu_emu.cli import main
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.lockstep import Lockstep
 from vgpu_emu.trace.log import Event, Message, Note
-from vgpu_emu.trace.logfile import MAX_EVENTS, MAX_FILE, MAX_LINE, LogError, is_log, log_lines, read_log, schema
+from vgpu_emu.trace.logfile import MAX_EVENTS, MAX_FILE, MAX_LINE, LogError, log_lines, read_log, says_log, schema
 
 HEADER = b'{"type":"log","schema":1}\n'
 NOTE = b'{"type":"note","seconds":0,"who":"vmm","name":"n","values":{}}\n'
@@ -132,7 +133,8 @@ def test_the_limits_bound_memory() -> None:
     ("start", "says_so"), [(HEADER, True), (b' { "schema": 1, "type": "log"}', True), (NOTE, False), (b"0102", False)]
 )
 def test_a_log_is_known_by_its_header(start: bytes, says_so: bool) -> None:
-    assert is_log(start) == says_so
+    assert says_log(cast(BinaryIO, io.BufferedReader(io.BytesIO(start)))) == says_so
+    assert not says_log(io.BytesIO(start))
 
 
 def test_demo_and_replay_write_their_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from vgpu_emu.report.mermaid import mermaid_of_runs
 from vgpu_emu.trace.capture import Exchange, Unreadable, read_messages
 from vgpu_emu.trace.exchanges import capture_of, events_of
 from vgpu_emu.trace.ladder import timed_lines
-from vgpu_emu.trace.logfile import LogError, Runs, is_log, read_log
+from vgpu_emu.trace.logfile import Runs, read_log, says_log
 from vgpu_emu.trace.pcapng import pcapng
 from vgpu_emu.trace.qemu import qemu_lines
 
@@ -116,13 +116,10 @@ def _read(file: str) -> Runs:
 
 
 def _either(stream: BinaryIO, name: str) -> Iterator[Runs | Exchange | Unreadable]:
-    if not is_log(stream.peek(1)[:4096] if hasattr(stream, "peek") else b""):
-        yield from read_messages(stream, name)
-        return
-    try:
+    if says_log(stream):
         yield read_log(stream, name)
-    except LogError as error:
-        raise UsageError(printable(str(error))) from None
+    else:
+        yield from read_messages(stream, name)
 
 
 def _chosen(runs: Runs, number: int | None, name: str) -> Runs:

@@ -10,7 +10,8 @@ from cyclopts import Parameter
 from vgpu_emu.cli.inputs import InputFile, input_name, read_input
 from vgpu_emu.cli.style import Paint, painter, printable
 from vgpu_emu.cli.usage import FOUND, UsageError, complain
-from vgpu_emu.trace.capture import REQUEST, RESPONSE, Direction, Exchange, Unreadable, read_binary, read_messages
+from vgpu_emu.trace.capture import REQUEST, RESPONSE, Direction, Exchange, Unreadable, read_binary
+from vgpu_emu.trace.exchanges import read_exchanges
 from vgpu_emu.trace.listing import FIRST_BYTES, listing, shown_bytes
 from vgpu_wire.control import CtrlHdr, CtrlType
 from vgpu_wire.errors import WireError
@@ -50,7 +51,8 @@ def decode(
 
     The input is hex, one message a line (white space, 0x, the rows of xxd and of hexdump -C, and # comments may be
     there), or a capture: JSON lines with the keys request and response, in hex, and if you like order, queue and cmd.
-    A line may have 64 MiB. Exit code 1: something could not be decoded, and is listed as such.
+    A line may have 64 MiB. Of an event log, as --log FILE writes it, the messages of the virtqueues are shown. Exit
+    code 1: something could not be decoded, and is listed as such.
 
     Examples:
 
@@ -92,7 +94,7 @@ def decode(
 
 
 def _read(file: str, binary: bool) -> Iterator[Message | Unreadable]:
-    for item in read_input(file, read_binary if binary else read_messages):
+    for item in read_input(file, read_binary if binary else read_exchanges):
         if isinstance(item, Unreadable):
             yield item
         else:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import UsageError
 from vgpu_emu.trace.capture import NotTextError
+from vgpu_emu.trace.logfile import LogError
 
 T = TypeVar("T")
 
@@ -37,6 +38,8 @@ def read_input(file: str, reader: Callable[[BinaryIO, str], Iterator[T]]) -> Ite
     except NotTextError:
         hint = "of one binary message use --binary; of UTF-16 text make UTF-8: iconv -f UTF-16 -t UTF-8"
         raise UsageError(f"{name} is no text, it has NUL bytes: {hint}") from None
+    except LogError as error:
+        raise UsageError(printable(str(error))) from None
     except OSError as error:
         raise UsageError(f"cannot read {name}: {error.strerror}") from None
 

@@ -1,5 +1,6 @@
 """``vgpu-emu replay``: what our device answers to a recorded driver, beside what a recorded device answered."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,8 @@ from vgpu_emu.cli.profiles import named_profile
 from vgpu_emu.cli.stories import replay_story
 from vgpu_emu.cli.usage import FOUND, UsageError
 from vgpu_emu.replaying import Outcome, replay_capture
-from vgpu_emu.trace.capture import Exchange, Unreadable, read_messages
+from vgpu_emu.trace.capture import Exchange, Unreadable
+from vgpu_emu.trace.exchanges import read_exchanges
 
 #: how many differences are listed for people
 SHOWN = 30
@@ -49,7 +51,7 @@ def replay(
     Parameters
     ----------
     capture
-        JSON lines with the keys request and response, in hex; - is standard input.
+        JSON lines with the keys request and response, in hex, or the event log of one run; - is standard input.
     profile
         Whose VMM answers; see: vgpu-emu profiles.
     features
@@ -89,7 +91,7 @@ def replay(
 def _exchanges(capture: str) -> list[Exchange]:
     """Every exchange with a request. Raises UsageError for what is no capture: half a replay would prove nothing."""
     found = []
-    for item in read_input(capture, read_messages):
+    for item in read_input(capture, partial(read_exchanges, runs=1)):
         if isinstance(item, Unreadable):
             raise UsageError(f"{item.path}: {item.detail} (vgpu-emu decode lists every such line)")
         if item.request:

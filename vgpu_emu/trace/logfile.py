@@ -6,6 +6,7 @@ has a type, nothing unknown is skipped, and size, lines and events have limits.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from io import BufferedReader
 from typing import Annotated, Any, BinaryIO, Literal
 
 import msgspec
@@ -74,7 +75,7 @@ Line = Header | MessageLine | NoteLine
 Runs = Mapping[str, Sequence[Event]]
 
 _HEADER = re.compile(rb'\s*\{[^{}]*"type"\s*:\s*"log"')
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 _decode = msgspec.json.Decoder(Line).decode
 
 
@@ -115,9 +116,10 @@ def _event(line: MessageLine | NoteLine) -> Event:
     return Message(line.seconds, *ends, data, line.head, line.capacity, line.fds)
 
 
-def is_log(start: bytes) -> bool:
-    """Whether a file that starts with these bytes says that it is an event log."""
-    return _HEADER.match(start) is not None
+def says_log(stream: BinaryIO) -> bool:
+    """Whether a file that is about to be read starts with the header of an event log. One that cannot be peeked into
+    does not say so."""
+    return isinstance(stream, BufferedReader) and _HEADER.match(stream.peek(1)) is not None
 
 
 def read_log(
