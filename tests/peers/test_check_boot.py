@@ -12,7 +12,7 @@ async def run(script: str, logs: Path, answers: dict[str, bytes]) -> list[str]:
     async def listen(line: str) -> bytes:
         return answers.get(line, b"")
 
-    return await boot(["sh", "-c", script], dict(os.environ), logs, listen)
+    return await boot(["sh", "-c", script], dict(os.environ), logs, listen, 60)
 
 
 async def test_lines_are_heard_answered_and_kept(tmp_path: Path) -> None:

@@ -9,3 +9,4 @@ app = App(
 )
 app.command("vgpu_emu.cli.peers_get:get", name="get")
 app.command("vgpu_emu.cli.peers_check:check", name="check")
+app.command("vgpu_emu.cli.peers_igt:igt", name="igt")

@@ -13,8 +13,6 @@ import trio
 
 from vgpu_emu.peers.guest.image import Image
 
-#: seconds; TCG on a busy machine takes a tenth of that
-PATIENCE = 240.0
 #: no kaslr, no mitigations: it is about the driver, and the machine is slow. PAT and debugfs are in by default
 _KERNEL_WORDS = "console=ttyS0 quiet mitigations=off tsc=reliable nokaslr"
 
@@ -83,19 +81,21 @@ async def listening(running: trio.Process, socket: Path, log: Path) -> None:
     raise BootError(f"the server does not listen: {_last_line(log)} ({log})")
 
 
-async def boot(arguments: Sequence[str], environment: dict[str, str], logs: Path, listen: Listener) -> list[str]:
+async def boot(
+    arguments: Sequence[str], environment: dict[str, str], logs: Path, listen: Listener, patience: float
+) -> list[str]:
     """Run a guest to its end: the lines of its serial port, which are in `logs`/serial.log too.
 
-    Raises BootError if it takes longer than PATIENCE or QEMU fails.
+    Raises BootError if it takes longer than `patience`, in seconds, or QEMU fails.
     """
     lines: list[str] = []
     complaints = logs / "qemu.log"
     async with process(arguments, complaints, environment, talks=True) as qemu:
-        with trio.move_on_after(PATIENCE) as patience:
+        with trio.move_on_after(patience) as waiting:
             await _converse(qemu, logs / "serial.log", lines, listen)
             await qemu.wait()
-        if patience.cancelled_caught:
-            raise BootError(f"the guest did not come to its end in {PATIENCE:.0f} s ({logs / 'serial.log'})")
+        if waiting.cancelled_caught:
+            raise BootError(f"the guest did not come to its end in {patience:.0f} s ({logs / 'serial.log'})")
         if qemu.returncode:
             raise BootError(f"QEMU ended with {qemu.returncode}: {_last_line(complaints)} ({complaints})")
     return lines

@@ -2,10 +2,12 @@
 
 import hashlib
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from vgpu_emu.peers.guest.cpio import Initramfs
+from vgpu_emu.peers.guest.igt import TESTS, add_tests
 from vgpu_emu.peers.guest.kernel import vmlinux
 from vgpu_emu.peers.guest.modules import with_needs
 from vgpu_emu.peers.parts.errors import PartsError
@@ -24,20 +26,35 @@ class Image:
 
 
 def image(parts: Parts, folder: Path) -> Image:
-    """The image in `folder`, made if it is not there as these parts and this program would make it."""
+    """A guest that runs the program, in `folder`; made if it is not there as these parts and sources would make it.
+
+    Raises PartsError.
+    """
+    return _made(parts, folder, "probe", _add_program)
+
+
+def igt_image(parts: Parts, folder: Path) -> Image:
+    """A guest that runs tests of IGT. Raises PartsError, also if IGT was not got."""
+    return _made(parts, folder, "igt", add_tests)
+
+
+def _made(parts: Parts, folder: Path, job: str, add_job: Callable[[Parts, Initramfs, Path], None]) -> Image:
     folder.mkdir(parents=True, exist_ok=True)
     kernel = folder / f"vmlinux-{parts.release}"
     if not kernel.exists():
         _write(kernel, vmlinux((parts.modules / "vmlinuz").read_bytes()))
-    initramfs = folder / f"initramfs-{parts.release}-{_fingerprint()}.cpio"
+    initramfs = folder / f"{job}-{parts.release}-{_fingerprint()}.cpio"
     if not initramfs.exists():
-        _write(initramfs, _initramfs(parts, folder).build())
+        made = _base(parts)
+        made.add("/job", (_PROGRAM / f"job-{job}").read_bytes())
+        add_job(parts, made, folder)
+        _write(initramfs, made.build())
     return Image(kernel, initramfs)
 
 
 def _fingerprint() -> str:
-    """Of the program's sources."""
-    digest = hashlib.sha256()
+    """Of what the images are made of beside the parts."""
+    digest = hashlib.sha256("".join(TESTS).encode())
     for source in sorted(_PROGRAM.iterdir()):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:12]
@@ -50,7 +67,7 @@ def _write(path: Path, data: bytes) -> None:
     growing.rename(path)
 
 
-def base(parts: Parts) -> Initramfs:
+def _base(parts: Parts) -> Initramfs:
     """busybox, the driver with the modules it needs, and the first process."""
     made = Initramfs()
     made.add("/bin/busybox", parts.busybox.read_bytes(), 0o755)
@@ -63,10 +80,8 @@ def base(parts: Parts) -> Initramfs:
     return made
 
 
-def _initramfs(parts: Parts, folder: Path) -> Initramfs:
-    made = base(parts)
+def _add_program(parts: Parts, made: Initramfs, folder: Path) -> None:
     made.add("/probe", compiled(parts, folder / "probe"), 0o755)
-    return made
 
 
 def compiled(parts: Parts, target: Path) -> bytes:
