@@ -42,5 +42,7 @@ def test_lines_of_the_guest_become_verdicts() -> None:
         (NOT_RUN, PASS, Comparison.OURS),
     ],
 )
-def test_failure_counts_unless_the_baseline_has_it_too(ours: Verdict, baseline: Verdict, comparison: Comparison) -> None:
+def test_failure_counts_unless_the_baseline_has_it_too(
+    ours: Verdict, baseline: Verdict, comparison: Comparison
+) -> None:
     assert compare(ours, baseline) is comparison

@@ -1,0 +1,41 @@
+"""A real Linux in a real QEMU on each device finds what is expected: the judge is not ours."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from vgpu_emu.attributes.mtrr import Bar
+from vgpu_emu.peers.check.routes import ROUTES, Route
+from vgpu_emu.peers.check.rows import Outcome
+from vgpu_emu.peers.check.run import check_route, job_name
+from vgpu_emu.peers.guest.image import Image, image
+from vgpu_emu.peers.parts.errors import PartsError
+from vgpu_emu.peers.parts.get import check_tools, home, present
+from vgpu_emu.peers.parts.parts import Parts
+
+pytestmark = pytest.mark.peers
+JOBS = [pytest.param(route, bar, id=job_name(route, bar)) for route in ROUTES.values() for bar in route.placements]
+
+
+@pytest.fixture(scope="module")
+def real() -> tuple[Parts, Image]:
+    try:
+        check_tools()
+        parts = present()
+        return parts, image(parts, home() / "image")
+    except PartsError as error:
+        pytest.skip(f"no real guest: {error}")
+
+
+@pytest.mark.parametrize(("route", "bar"), JOBS)
+async def test_real_linux_finds_what_is_expected(real: tuple[Parts, Image], route: Route, bar: Bar | None) -> None:
+    with tempfile.TemporaryDirectory() as logs:
+        report = await check_route(route, bar, *real, Path(logs))
+        serial = report.logs / "serial.log"
+        said = serial.read_text(errors="replace")[-4000:] if serial.exists() else "nothing"
+    assert [row for row in report.rows if row.outcome is Outcome.DIFFERS] == [], said
+
+
+def test_program_of_the_guest_compiles_with_the_guest_s_headers(real: tuple[Parts, Image]) -> None:
+    assert real[1].initramfs.read_bytes().startswith(b"070701")
