@@ -296,7 +296,8 @@ end
 local EMPTY = {}
 local REQUEST, ANSWER = 0, 1
 
-local interface = Field.new("frame.interface_id")
+-- Of the port on the device's side: numbers of queues are below, the number of the run counts from here.
+local RUN = 0x10000
 
 -- Which packet answers which: learned when a packet is seen first, in the order of the file.
 local waiting, request_of, answer_of
@@ -437,13 +438,13 @@ local function flaw(structure, tvb)
     end
 end
 
--- What a request and its answer have in common: the descriptor chain, or the serial of a question.
+-- What a request and its answer have in common: the descriptor chain of a run, or the serial of a question. Fields of
+-- Wireshark's own would say the interface, but are there only when somebody looks at the packet.
 local function conversation(kind, tvb, pinfo, direction)
-    local place = interface()
     local asks = direction == REQUEST
     local head, queue = asks and pinfo.src_port or pinfo.dst_port, asks and pinfo.dst_port or pinfo.src_port
     local serial = kind.serial and tvb:captured_len() >= kind.serial + 4 and number(tvb, kind.serial) or 0
-    return string.format("%s %s %.0f %.0f %.0f", kind.link, place and tostring(place.value), queue, head, serial)
+    return string.format("%s %.0f %.0f %.0f", kind.link, queue, head, serial)
 end
 
 -- Who is answered by this packet, and where it is answered. A chain that comes again has lost its answer; where the
@@ -454,7 +455,7 @@ local function pair(key, pinfo, direction, name)
         local queue = waiting[key] or {}
         waiting[key] = queue
         if direction == REQUEST then
-            queue[named and 1 or #queue + 1] = { number = pinfo.number, name = name, time = pinfo.abs_ts }
+            queue[named and 1 or #queue + 1] = { number = pinfo.number, name = name, time = pinfo.rel_ts }
         else
             local request = table.remove(queue, 1)
             if request then
@@ -467,7 +468,7 @@ end
 
 local function add_pair(tree, kind, pinfo, request, answer)
     if request then
-        local seconds, fraction = math.modf(pinfo.abs_ts - request.time)
+        local seconds, fraction = math.modf(pinfo.rel_ts - request.time)
         tree:add(kind.response_to, request.number):set_generated()
         tree:add(kind.time, NSTime(seconds, math.floor(fraction * 1e9 + 0.5))):set_generated()
     end
@@ -479,7 +480,7 @@ end
 local function add_chain(tree, kind, pinfo, direction)
     local asks = direction == REQUEST
     tree:add(kind.head, asks and pinfo.src_port or pinfo.dst_port):set_generated()
-    tree:add(kind.queue, asks and pinfo.dst_port or pinfo.src_port):set_generated()
+    tree:add(kind.queue, (asks and pinfo.dst_port or pinfo.src_port) % RUN):set_generated()
 end
 
 local function add_complaints(tree, kind, structure, code, name, tvb)

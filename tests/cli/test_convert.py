@@ -148,7 +148,7 @@ ODD: list[dict[str, Any]] = [
     {"link": "renderer", "sender": "host", "receiver": "vmm", "data": "ff" * 4 + "00" * 12},
     {"link": "renderer", "sender": "host", "receiver": "vmm", "data": "", "fds": [1 << 40]},
     {"link": "fences", "sender": "host", "receiver": "vmm", "data": "00"},
-    {"link": "controlq", "sender": "guest", "receiver": "vmm", "data": "", "head": (1 << 63) - 1, "seconds": 1e9},
+    {"link": "controlq", "sender": "guest", "receiver": "vmm", "data": "", "head": (1 << 63) - 1, "seconds": 1e10},
 ]
 
 
@@ -156,7 +156,7 @@ ODD: list[dict[str, Any]] = [
 def test_a_log_of_nonsense_is_written_all_the_same(suffix: str, tmp_path: Path, capsys: Captured) -> None:
     file, out = tmp_path / "log", tmp_path / f"out.{suffix}"
     lines = [json.dumps({"type": "message", "seconds": 0, **odd}) + "\n" for odd in ODD]
-    file.write_text(HEADER + NOTE + "".join(lines) + NOTE)
+    file.write_text(HEADER + NOTE + "".join(lines) + NOTE + ("" if suffix == "jsonl" else 2 * (HEADER + lines[-1])))
     assert main(["convert", str(file), str(out)]) == 0
     assert out.exists()
     assert capsys.readouterr() == ("", "")
@@ -202,3 +202,9 @@ def test_answers_find_their_requests_by_queue_and_head() -> None:
     answers = [Message(0, CONTROLQ, VMM, GUEST, bytes([16 + n]), n) for n in (2, 1)]
     found = exchanges(capture_of([*requests, *answers]))
     assert [(e.request, e.response) for e in found] == [(b"\1", b"\x11"), (b"\2", b"\x12")]
+
+
+@pytest.mark.parametrize(("time", "seconds"), [("1e10", 1e10), ("1.1e10", None), ("-1", None), ('"1"', None), ("7", 7)])
+def test_the_time_of_a_capture_is_taken_if_it_is_one(time: str, seconds: float | None) -> None:
+    (found,) = exchanges(f'{{"t": {time}, "request": "00"}}'.encode())
+    assert found.seconds == seconds

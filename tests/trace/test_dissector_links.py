@@ -83,8 +83,9 @@ def test_a_fenced_request_is_answered_when_its_fence_is_signalled(events: Sequen
 
 
 def test_an_answer_of_no_bytes_is_no_mistake(tmp_path: Path) -> None:
-    cursor = Message(0.0, CURSORQ, GUEST, VMM, UpdateCursor(resource_id=5).build(), 3)
-    file = pcapng_file(tmp_path / "f", [cursor, Message(0.5, CURSORQ, VMM, GUEST, b"", 3)])
+    now = 1_800_000_000.0
+    cursor = Message(now, CURSORQ, GUEST, VMM, UpdateCursor(resource_id=5).build(), 3)
+    file = pcapng_file(tmp_path / "f", [cursor, Message(now + 0.5, CURSORQ, VMM, GUEST, b"", 3)])
     request, answer = packets(file)
     assert answer.said == request.said == []
     assert infos(file)[1] == "an answer of no bytes to UPDATE_CURSOR"
@@ -111,6 +112,8 @@ def test_runs_do_not_answer_each_other(tmp_path: Path) -> None:
     file = tmp_path / "f"
     file.write_bytes(b"".join(pcapng({"one": [asks], "two": [answers], "three": [asks, answers]})))
     assert frames(file, "virtio_gpu.response_in || virtio_gpu.response_to") == [3, 4]
+    # nor where nobody asks for fields, and Wireshark shows less to a dissector
+    assert [" to " in info for info in infos(file)] == [False, False, False, True]
     times = tshark(file, "-T", "fields", "-e", "frame.time_epoch", "-e", "frame.interface_description").decode().split()
     assert times == ["1.000000000", "one", "3.000000000", "two", "4.000000000", "three", "5.000000000", "three"]
     # bits beside the attribute: the filter for the number does not find it, the one for the attribute does

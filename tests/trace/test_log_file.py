@@ -22,7 +22,7 @@ NOTE = b'{"type":"note","seconds":0,"who":"vmm","name":"n","values":{}}\n'
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 counts = st.integers(0, 2**63 - 1)
-seconds = st.floats(0, 1e9)
+seconds = st.floats(0, 1e10)
 messages = st.builds(
     Message, seconds, names, names, names, st.binary(max_size=40), counts, counts, st.tuples(counts, counts)
 )

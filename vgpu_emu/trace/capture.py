@@ -17,8 +17,8 @@ from vgpu_wire.messages import is_response
 MAX_LINE = 1 << 26
 #: bytes of a message, however it is written
 MAX_MESSAGE = MAX_LINE // 2
-#: of a recorder's clock, 31 years; what is later is as good as not recorded
-MAX_SECONDS = 1e9
+#: of a recorder's clock, which may start in 1970; what is later than 2286 is as good as not recorded
+MAX_SECONDS = 1e10
 
 Direction = Literal["request", "response"]
 REQUEST: Direction = "request"

@@ -22,8 +22,10 @@ MAX_LINE = 1 << 26
 MAX_FILE = 1 << 28
 #: events of all runs in a file
 MAX_EVENTS = 1 << 20
+#: of a clock that starts in 1970, in the year 2286
+MAX_SECONDS = 1e10
 
-Seconds = Annotated[float, Meta(ge=0, le=1e9, description="since the run began")]
+Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS, description="since the run began")]
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Hex = Annotated[str, Meta(pattern=r"^(?:[0-9a-f]{2})*$", description="bytes, two lower case digits each")]
 

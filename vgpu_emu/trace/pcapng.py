@@ -2,8 +2,9 @@
 
 Every link of a run is an interface of its name. Packets are of link type 252 (LINKTYPE_WIRESHARK_UPPER_PDU): tags, then
 the message. The tags name the dissector and the direction and, as ports, the chain's head on the driver's side and the
-queue's number on the device's, so that a request and its answer are a conversation. What has no tag is a comment:
-descriptors that were passed, and what the parties noted after the message.
+queue's number on the device's, so that a request and its answer are a conversation; ports of the second run are 65,536
+higher on that side, and so on. What has no tag is a comment: descriptors that were passed, and what the parties noted
+after the message.
 """
 
 import struct
@@ -16,6 +17,8 @@ from vgpu_emu.trace.log import CONTROLQ, CURSORQ, FENCES, QUEUE_NUMBERS, RENDERE
 SNAPLEN = 262144
 #: characters of a comment, and comments of a packet: those of a long silence are cut off, since a block has a limit too
 MAX_COMMENT, MAX_COMMENTS = 1000, 100
+#: what a run adds to the port on the device's side
+RUN = 1 << 16
 _LINKTYPE = 252
 _SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 1, 6
 _COMMENT, _IF_NAME, _IF_DESCRIPTION, _IF_TSRESOL = 1, 2, 3, 9
@@ -38,12 +41,12 @@ def pcapng(runs: Mapping[str, Sequence[Event]]) -> Iterator[bytes]:
     yield _block(_SECTION, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
     interfaces: dict[tuple[str, str], int] = {}
     start = 0.0
-    for run, events in runs.items():
+    for number, (run, events) in enumerate(runs.items()):
         for message, comments in _messages(events):
             if (run, message.link) not in interfaces:
                 interfaces[run, message.link] = len(interfaces)
                 yield _interface(message.link, run)
-            yield _packet(interfaces[run, message.link], start + message.seconds, message, comments)
+            yield _packet(interfaces[run, message.link], start + message.seconds, _tagged(message, number), comments)
         start += max((event.seconds for event in events), default=0.0)
 
 
@@ -70,25 +73,23 @@ def _interface(link: str, run: str) -> bytes:
     return _block(_INTERFACE, body + b"".join(_option(code, _text(text)) for code, text in options if text) + bytes(4))
 
 
-def _packet(interface: int, seconds: float, message: Message, comments: Sequence[str]) -> bytes:
-    data = _tags(message) + message.data
+def _packet(interface: int, seconds: float, data: bytes, comments: Sequence[str]) -> bytes:
     kept = data[:SNAPLEN]
-    time = round(seconds * 1e9)
+    time = min(round(seconds * 1e9), (1 << 64) - 1)
     head = struct.pack("<IIIII", interface, time >> 32, time & 0xFFFFFFFF, len(kept), len(data))
     options = b"".join(_option(_COMMENT, _text(comment)) for comment in comments[:MAX_COMMENTS])
     return _block(_PACKET, head + _padded(kept) + options + (bytes(4) if options else b""))
 
 
-def _tags(message: Message) -> bytes:
+def _tagged(message: Message, run: int) -> bytes:
+    """The message behind its tags."""
     asks = is_question(message)
     dissector = _DISSECTORS.get((message.link, asks), "data")
-    tags = _tag(_DISSECTOR, dissector.encode())
-    if message.link in QUEUE_NUMBERS:
-        ports = (message.head & 0xFFFFFFFF, QUEUE_NUMBERS[message.link])
-        source, target = ports if asks else ports[::-1]
-        tags += _tag(_PORT_TYPE, bytes(4)) + _tag(_FROM, struct.pack(">I", source))
-        tags += _tag(_TO, struct.pack(">I", target))
-    return tags + _tag(_P2P, struct.pack(">I", not asks)) + bytes(4)
+    ports = (message.head & 0xFFFFFFFF, (run % RUN) * RUN + QUEUE_NUMBERS.get(message.link, 0))
+    source, target = ports if asks else ports[::-1]
+    numbers = {_PORT_TYPE: 0, _FROM: source, _TO: target, _P2P: int(not asks)}
+    tags = [_tag(_DISSECTOR, dissector.encode()), *(_tag(tag, struct.pack(">I", n)) for tag, n in numbers.items())]
+    return b"".join(tags) + bytes(4) + message.data
 
 
 def _tag(kind: int, value: bytes) -> bytes:
