@@ -1,31 +1,57 @@
 """Scenarios carried out one after the other, or by several processes; the outcomes come in order."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
+from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
+from time import perf_counter
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
+from vgpu_emu.cli.progress import progress
+from vgpu_emu.scenario.golden import compared, golden_file
 from vgpu_emu.scenario.loading import load
-from vgpu_emu.scenario.outcome import Outcome
+from vgpu_emu.scenario.outcome import Outcome, Result
 from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.scenario.session import run
 
+#: seeds of one scenario that a process tries before another may help it
+BLOCK = 50
+
 
 class Job(NamedTuple):
-    """A scenario of a file, and how to run it: all that another process has to know."""
+    """A scenario of a file, and how to run it: all that another process has to know. It is run once for each seed, to
+    the first that fails."""
 
     file: str
     id: str
-    seed: int = 0
+    seeds: range = range(1)
     until: int | None = None
+    is_golden: bool = True
+
+    def blocks(self) -> "Iterator[Job]":
+        """The same work in pieces."""
+        for start in range(0, len(self.seeds), BLOCK):
+            yield self._replace(seeds=self.seeds[start : start + BLOCK])
 
 
 def carry_out(job: Job) -> Outcome:
+    """Run it: the first outcome that is no success, or the last. If it is golden, its ladder is compared with the one
+    beside the file, if that is there."""
     scenario = next(each for each in _load(job.file) if each.id == job.id)
-    return run(scenario, file=job.file, seed=job.seed, until=job.until)
+    began = perf_counter()
+    outcome = run(scenario, file=job.file, seed=job.seeds[0], until=job.until)
+    for seed in job.seeds[1:]:
+        if outcome.result is not Result.SUCCESS:
+            break
+        outcome = run(scenario, file=job.file, seed=seed, until=job.until)
+    if job.is_golden:
+        outcome = compared(outcome, golden_file(Path(job.file)))
+    return replace(outcome, seeds=job.seeds.index(outcome.seed) + 1, seconds=perf_counter() - began)
 
 
 @lru_cache
@@ -35,9 +61,30 @@ def _load(file: str) -> list[Scenario]:
 
 def outcomes(work: Sequence[Job], processes: int) -> Iterator[Outcome]:
     """The outcome of every job, in their order, each as soon as it and those before it are there."""
-    if processes == 1 or len(work) == 1:
-        yield from map(carry_out, work)
-        return
+    blocks = [block for job in work for block in job.blocks()]
+    parts = _one_by_one(blocks) if processes == 1 else _side_by_side(blocks, processes)
+    for _, those in groupby(progress("run", len(blocks), parts), lambda outcome: (outcome.file, outcome.id)):
+        yield _joined(list(those))
+
+
+def _joined(parts: Sequence[Outcome]) -> Outcome:
+    """The blocks of one job as the job's outcome."""
+    bad = [part for part in parts if part.result is not Result.SUCCESS]
+    seeds, seconds = sum(part.seeds for part in parts), sum(part.seconds for part in parts)
+    return replace(bad[0] if bad else parts[-1], seeds=seeds, seconds=seconds)
+
+
+def _one_by_one(work: Iterable[Job]) -> Iterator[Outcome]:
+    """What comes behind a failure of the same scenario is left out."""
+    failed = ""
+    for job in work:
+        if job.id != failed:
+            outcome = carry_out(job)
+            failed = job.id if outcome.result is not Result.SUCCESS else ""
+            yield outcome
+
+
+def _side_by_side(work: Sequence[Job], processes: int) -> Iterator[Outcome]:
     # a fresh interpreter: nothing of this one, such as open files, is in a scenario's process
     pool = ProcessPoolExecutor(min(processes, len(work)), get_context("spawn"), _leave_interrupts_to_the_parent)
     try:

@@ -7,12 +7,12 @@ from cyclopts import Parameter
 
 from vgpu_emu.cli.jobs import Job, outcomes
 from vgpu_emu.cli.output import write_file
-from vgpu_emu.cli.progress import progress
 from vgpu_emu.cli.run_formats import as_json, as_junit, as_tap
 from vgpu_emu.cli.run_text import show, summary
 from vgpu_emu.cli.scenario_files import find_scenarios
 from vgpu_emu.cli.usage import FOUND, UsageError
 from vgpu_emu.cli.verdicts import Judged, Verdict, judge, read_baseline
+from vgpu_emu.scenario.golden import golden_file, updated
 
 #: every scenario was skipped
 SKIPPED = 77
@@ -24,9 +24,11 @@ def run(
     *,
     subtest: str | None = None,
     seed: int = 0,
+    seeds: int = 1,
     until: int | None = None,
     jobs: int = 1,
     baseline: Path | None = None,
+    update: Annotated[bool, Parameter(negative=())] = False,
     tap: Annotated[bool, Parameter(negative=())] = False,
     junit: Path | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
@@ -77,6 +79,8 @@ def run(
         Only scenarios with this id, or whose id matches this pattern.
     seed
         Chooses the order of what happens at the same time. The same seed gives the same run.
+    seeds
+        Try so many seeds, from --seed on, and stop at the first that fails.
     until
         Stop after so many steps, and show the messages so far.
     jobs
@@ -84,6 +88,9 @@ def run(
     baseline
         A file with the ids, or patterns of ids, of scenarios that are known to fail, one a line. Of these a success is
         an error.
+    update
+        Write the golden ladders anew, which are compared otherwise: x.ladder beside x.vgpu.toml, of files that have
+        one, and of files that are named themselves.
     tap
         The Test Anything Protocol instead of text.
     junit
@@ -93,13 +100,19 @@ def run(
     """
     if until is not None and until < 1:
         raise UsageError("--until counts steps from 1 on")
+    if seeds < 1 or jobs < 1:
+        raise UsageError("--seeds and --jobs count from 1 on")
+    if update and (seed or until or seeds > 1):
+        raise UsageError("--update is for whole runs with seed 0: without --seed, --seeds and --until")
     if json_ and tap:
         raise UsageError("--json and --tap are both for stdout: take one of them")
     expected = read_baseline(baseline)
     chosen = find_scenarios(path, subtest)
-    work = [Job(str(found.path), found.scenario.id, seed, until) for found in chosen]
+    is_golden = not update and seed == 0 and seeds == 1 and until is None
+    tried = range(seed, seed + seeds)
+    work = [Job(str(found.path), found.scenario.id, tried, until, is_golden) for found in chosen]
     done: list[Judged] = []
-    for outcome in progress("run", len(work), outcomes(work, jobs)):
+    for outcome in outcomes(work, jobs):
         done.append(judge(outcome, expected))
         if not (json_ or tap):
             show(done[-1], ladder=until is not None)
@@ -109,9 +122,21 @@ def run(
         print(as_tap(done), end="")
     else:
         summary(done)
+    if update:
+        _keep_ladders(done, named={Path(each) for each in path})
     if junit is not None:
         write_file(junit, as_junit(done).encode())
     return _exit_code(done)
+
+
+def _keep_ladders(done: list[Judged], named: set[Path]) -> None:
+    """Golden ladders anew, of the files that have one or were named themselves."""
+    homes = dict.fromkeys(Path(each.outcome.file) for each in done)
+    for file in homes:
+        golden = golden_file(file)
+        if golden.exists() or file in named:
+            good = [each.outcome for each in done if Path(each.outcome.file) == file and each.verdict.is_good]
+            write_file(golden, updated(golden, good).encode())
 
 
 def _exit_code(done: list[Judged]) -> int:

@@ -1,5 +1,6 @@
 """Outcomes for people: a line a scenario, and of one that went wrong the messages up to there and what differs."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from textwrap import indent
@@ -23,7 +24,8 @@ def show(judged: Judged, *, ladder: bool) -> None:
     paint, (outcome, verdict) = painter(sys.stdout), judged
     remark = f", {verdict.value}" if verdict in {Verdict.EXPECTED_FAILURE, Verdict.UNEXPECTED_PASS} else ""
     result = paint(_COLOURS[verdict], outcome.result.value + remark)
-    print(f"Subtest {outcome.id}: {result} ({outcome.seconds:.3f}s)")
+    seeds = f", {outcome.seeds} seeds" if outcome.seeds > 1 else ""
+    print(f"Subtest {outcome.id}: {result} ({outcome.seconds:.3f}s{seeds})")
     is_bad = verdict is Verdict.FAILED
     if ladder or is_bad:
         print(_ladder(outcome), end="")
@@ -41,7 +43,14 @@ def failure_text(outcome: Outcome) -> str:
     lines = [f"{outcome.place}: {failure.path}, {failure.title}"]
     for each in failure.mismatches:
         lines += [f"- {each.what}: {each.expected}", f"+ {each.what}: {each.actual}"]
-    return _printable("\n".join(lines) + "\n")
+    lines += [f"again: {again(outcome)}"] if outcome.seed else []
+    return _printable("\n".join([*lines, outcome.detail]))
+
+
+def again(outcome: Outcome) -> str:
+    """The command line that does the same once more."""
+    seed = ["--seed", str(outcome.seed)] if outcome.seed else []
+    return shlex.join(["vgpu-emu", "run", *seed, "--subtest", outcome.id, outcome.file])
 
 
 def _ladder(outcome: Outcome) -> str:

@@ -136,6 +136,8 @@ def _hex_or_none(text: str) -> bytes | None:
 
 
 def _lines(expect: Expect, seen: Seen) -> Iterator[Mismatch]:
+    if not expect.trace and not expect.never:
+        return
     lines = seen.ladder()
     place = 0
     for pattern in expect.trace:

@@ -36,12 +36,13 @@ class Failed(Exception):  # noqa: N818 - the scenario's, not ours
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """steps: how many were carried out. line: of the file, where it went wrong, if that is known. detail: of a crash,
+    """seeds: how many were tried, of which `seed` was the last. steps: how many were carried out. line: of the file, where it went wrong, if that is known. detail: of a crash,
     where; of what was skipped, why."""
 
     id: str
     file: str = ""
     seed: int = 0
+    seeds: int = 1
     result: Result
     steps: int = 0
     failure: Failure | None = None

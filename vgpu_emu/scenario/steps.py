@@ -1,6 +1,7 @@
 """What all steps have in common: a name for their result, what they expect, and the names that they refer to."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
@@ -25,7 +26,7 @@ Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 
 
 #: members that are no part of what a step does
-_BESIDE = {"as", "comment", "expect"}
+_BESIDE = {"as", "comment", "expect", "steps"}
 
 
 class StepError(Exception):
@@ -84,10 +85,15 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", forbid_unk
 
     def _said(self) -> Iterator[tuple[str, Any]]:
         """The members that are not as by default, by the names that they have in the file."""
-        for member in msgspec.structs.fields(self):
+        for member in _members(type(self)):
             value = getattr(self, member.name)
             if value != member.default and value not in ((), [], {}, None):
                 yield member.encode_name, value
+
+
+@cache
+def _members(step: type[Step]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(step)
 
 
 class GuestStep(Step, frozen=True, kw_only=True):
