@@ -13,15 +13,16 @@ from vgpu_emu.vmm.snapshot import restore, take
 from vgpu_emu.vmm.state import Blob, place_of
 
 
-async def restart(machine: Machine) -> None:
+async def restart(machine: Machine, snapshot: bytes | None = None) -> None:
     """The VMM finishes the command that it is at, and ends; another takes its snapshot. Renderer and guest live on, and
     what the guest has asked for waits in the queues.
 
-    A device that was dead is so no more; one that needs a reset still does.
+    A device that was dead is so no more; one that needs a reset still does. snapshot: an older one, instead of the
+    state at the end. Raises SnapshotError if it does not fit; then the device has no state.
     """
     async with machine.vmm.stopped():
         old, parts = machine.vmm.device, machine.parts
-        snapshot = take(old)
+        snapshot = take(old) if snapshot is None else snapshot
         _end(old)
         # the kernel closes what the process had open
         parts.renderer.vmm.exit()

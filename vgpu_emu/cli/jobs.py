@@ -1,8 +1,10 @@
 """Scenarios carried out one after the other, or by several processes; the outcomes come in order."""
 
 import signal
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from itertools import groupby
 from multiprocessing import get_context
@@ -13,6 +15,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from vgpu_emu.cli.progress import progress
+from vgpu_emu.cli.usage import UsageError
 from vgpu_emu.scenario.golden import compared, golden_file
 from vgpu_emu.scenario.loading import load
 from vgpu_emu.scenario.outcome import Outcome, Result
@@ -20,7 +23,7 @@ from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.scenario.session import run
 
 #: seeds of one scenario that a process tries before another may help it
-BLOCK = 50
+BLOCK = 25
 
 
 class Job(NamedTuple):
@@ -76,22 +79,38 @@ def _joined(parts: Sequence[Outcome]) -> Outcome:
 
 def _one_by_one(work: Iterable[Job]) -> Iterator[Outcome]:
     """What comes behind a failure of the same scenario is left out."""
-    failed = ""
+    failed: set[str] = set()
     for job in work:
-        if job.id != failed:
-            outcome = carry_out(job)
-            failed = job.id if outcome.result is not Result.SUCCESS else ""
-            yield outcome
+        if job.id not in failed:
+            yield _noted(carry_out(job), failed)
 
 
-def _side_by_side(work: Sequence[Job], processes: int) -> Iterator[Outcome]:
-    # a fresh interpreter: nothing of this one, such as open files, is in a scenario's process
-    pool = ProcessPoolExecutor(min(processes, len(work)), get_context("spawn"), _leave_interrupts_to_the_parent)
+def _side_by_side(work: Iterable[Job], processes: int) -> Iterator[Outcome]:
+    """The same; every process has a job in hand and one in store."""
+    failed: set[str] = set()
+    due: deque[Future[Outcome]] = deque()
+    # nothing runs here yet that a fork would break: no thread, no event loop
+    pool = ProcessPoolExecutor(processes, get_context("fork"), _leave_interrupts_to_the_parent)
     try:
-        yield from pool.map(carry_out, work, chunksize=max(1, min(8, len(work) // processes)))
+        for job in work:
+            if job.id not in failed:
+                due.append(pool.submit(carry_out, job))
+            if len(due) >= 2 * processes:
+                yield _noted(due.popleft().result(), failed)
+        while due:
+            yield _noted(due.popleft().result(), failed)
+    except BrokenProcessPool:
+        raise UsageError("a process that ran scenarios was killed; --jobs 1 runs them in this one") from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
+def _noted(outcome: Outcome, failed: set[str]) -> Outcome:
+    if outcome.result is not Result.SUCCESS:
+        failed.add(outcome.id)
+    return outcome
+
+
 def _leave_interrupts_to_the_parent() -> None:
+    """What it is at it ends: that takes no longer than a block of seeds."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -38,7 +38,7 @@ async def carry_out(world: World, step: Step) -> None:
         error=running.error,
         hangs=running.hangs(),
         seconds=passed,
-        device=device_state(world.machine.parts),
+        device=device_state(world.machine),
     )
     if found := [*running.found, *mismatches(step.expect, seen)]:
         raise Failed(Failure(path, step.title, found))

@@ -42,7 +42,7 @@ from vgpu_emu.scenario.steps_prime import (
     PrimeUuid,
 )
 from vgpu_emu.scenario.steps_raw import Raw
-from vgpu_emu.scenario.steps_vmm import Check, Plug, Screen, Unplug
+from vgpu_emu.scenario.steps_vmm import Check, Plug, Rebind, RestartVmm, Screen, TakeSnapshot, Unplug
 from vgpu_emu.scenario.world import World
 
 
@@ -145,9 +145,11 @@ AnyStep = (
     | Raw
     | Read
     | ReadEvent
+    | Rebind
     | RemoveFb
     | ResourceCreate
     | ResourceInfo
+    | RestartVmm
     | Screen
     | Sequence
     | SetCrtc
@@ -157,6 +159,7 @@ AnyStep = (
     | SyncObjCreate
     | SyncObjDestroy
     | SyncObjWait
+    | TakeSnapshot
     | TransferFromHost
     | TransferToHost
     | Unplug

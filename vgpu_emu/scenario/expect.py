@@ -25,7 +25,7 @@ class Expect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ResponseName | None, Meta(description="Type of the device's answer to the step's command; nothing: none came.")
     ] = None
     rule: Annotated[
-        RuleName | None, Meta(description="The rule for which the VMM refused, or ignored, the command.")
+        RuleName | None, Meta(description="A rule that the VMM saw broken: it refused the command, or ignored it.")
     ] = None
     errno: Annotated[ErrnoName | None, Meta(description="What the guest's call fails with.")] = None
     map_info: Annotated[
@@ -89,6 +89,7 @@ def mismatches(expect: Expect, seen: Seen) -> Iterator[Mismatch]:
             found = actual(seen)
             if shown(wanted) != shown(found):
                 yield Mismatch(what.rstrip("_"), shown(wanted), shown(found))
+    yield from _rules(expect, seen)
     yield from _members(expect, seen)
     yield from _lines(expect, seen)
 
@@ -104,6 +105,11 @@ def _success(expect: Expect, seen: Seen) -> Iterator[Mismatch]:
     if expect.errno != seen.errno:
         detail = f" ({seen.error})" if seen.error else ""
         yield Mismatch("errno", expect.errno or "success", (seen.errno or "success") + detail)
+
+
+def _rules(expect: Expect, seen: Seen) -> Iterator[Mismatch]:
+    if expect.rule is not None and expect.rule not in seen.rules():
+        yield Mismatch("rule", expect.rule, ", ".join(seen.rules()) or "none was broken")
 
 
 def _members(expect: Expect, seen: Seen) -> Iterator[Mismatch]:
@@ -199,7 +205,6 @@ def _seconds(value: float) -> str:
 #: expectation -> what was seen of it, and the words for both
 _COMPARED: dict[str, tuple[Callable[[Seen], Any], Callable[[Any], str]]] = {
     "response": (Seen.response, _plain),
-    "rule": (Seen.rule, _plain),
     "map_info": (Seen.map_info, _map_info),
     "pgprot": (lambda seen: seen.pgprot, _plain),
     "bytes_": (lambda seen: seen.data, _bytes),

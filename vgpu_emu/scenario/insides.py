@@ -4,27 +4,32 @@ from collections.abc import Iterable
 from errno import ENOENT
 from typing import Any
 
-from vgpu_emu.assembly import Conflict, Parts
+from vgpu_emu.assembly import Conflict
 from vgpu_emu.host.exporters import EXPORTERS
 from vgpu_emu.ids import ResourceId
+from vgpu_emu.machine import Machine
 from vgpu_emu.memory import Memory
 from vgpu_emu.trace.log import HOST, Event, Note
 from vgpu_emu.vmm.displays import Scanout
 from vgpu_emu.vmm.picture import Picture, scanout_picture
+from vgpu_emu.vmm.snapshot import take
 from vgpu_emu.vmm.state import Blob
 from vgpu_emu.vocabulary import Pgprot, conflicts
 from vgpu_wire.context_stream import ExporterKind
+from vgpu_wire.messages import type_name
 
 
-def device_state(parts: Parts) -> str:
+def device_state(machine: Machine) -> str:
+    parts = machine.parts
     if parts.device.dead is not None:
         return "dead"
     return "needs-reset" if parts.device.needs_reset is not None else "works"
 
 
-def conflicts_in(parts: Parts, events: Iterable[Event]) -> list[str]:
+def conflicts_in(machine: Machine, events: Iterable[Event]) -> list[str]:
     """Mappings made in these events that contradict others of the same bytes: on a platform what its rules call
     mismatched; without one, a guest's mapping that is not as the exporter's."""
+    parts = machine.parts
     notes = [event for event in events if isinstance(event, Note)]
     if parts.aliases is not None:
         said = [note.values["conflict"] for note in notes if note.name == "alias"]
@@ -40,52 +45,67 @@ def conflicts_in(parts: Parts, events: Iterable[Event]) -> list[str]:
     return found
 
 
-def held_for_the_guest(parts: Parts, raw_resources: set[int], raw_contexts: set[int]) -> list[str]:
+def held_for_the_guest(machine: Machine, raw_resources: set[int], raw_contexts: set[int]) -> list[str]:
     """What VMM and renderer still hold when the guest's programs are gone. What raw messages made is nobody's to give
-    back, and goes with the device."""
-    device, renderer = parts.device, parts.renderer
-    left = [
+    back, and goes with the device. What a host that is lost could not be told goes with the device as well."""
+    held = _held_by_the_vmm(machine, raw_resources)
+    if machine.vmm.lost is not None:
+        return held
+    device, renderer = machine.parts.device, machine.parts.renderer
+    held += [f"the VMM holds context {ctx}" for ctx in device.contexts if ctx not in raw_contexts]
+    held += [f"the renderer holds resource {r}" for r in renderer.resources if r not in raw_resources]
+    return held + [f"the renderer holds context {ctx}" for ctx in renderer.contexts if ctx not in raw_contexts]
+
+
+def _held_by_the_vmm(machine: Machine, raw_resources: set[int]) -> list[str]:
+    resources = machine.parts.device.resources.values()
+    held = [
         f"the VMM holds resource {r.resource_id} ({r.kind.value})"
-        for r in device.resources.values()
+        for r in resources
         if r.resource_id not in raw_resources
     ]
-    left += [f"the VMM holds context {ctx}" for ctx in device.contexts if ctx not in raw_contexts]
-    owned = {r.offset for r in device.resources.values() if isinstance(r, Blob)}
-    left += [
+    owned = {resource.offset for resource in resources if isinstance(resource, Blob)}
+    held += [
         f"the VMM maps {slot.length:#x} bytes at {slot.offset:#x} of the region for nobody"
-        for slot in parts.region
+        for slot in machine.parts.region
         if slot.offset not in owned
     ]
-    left += [f"the VMM owes {device.fences.count} fences"] if device.fences.count else []
-    left += [f"the renderer holds resource {r}" for r in renderer.resources if r not in raw_resources]
-    return left + [f"the renderer holds context {ctx}" for ctx in renderer.contexts if ctx not in raw_contexts]
+    fences = machine.parts.device.fences.count
+    return held + ([f"the VMM owes {fences} fences"] if fences else [])
 
 
-def held_by_the_guest(parts: Parts, free_bytes: int) -> list[str]:
+def held_by_the_guest(machine: Machine, free_bytes: int) -> list[str]:
     """What the guest's kernel still holds when its programs are gone."""
-    driver = parts.driver
+    driver = machine.driver
     left = [f"the guest's kernel holds resource {gem.resource_id}" for gem in driver.mmap_offsets.values()]
-    left += [f"{driver.in_flight} requests have no answer"] if driver.in_flight else []
+    left += [f"no answer to {type_name(command)}" for _queue, _head, command in driver.unanswered]
     missing = free_bytes - driver.pages.free_bytes
     return left + ([f"{missing:#x} bytes of guest memory are not given back"] if missing else [])
 
 
-def screen(parts: Parts, scanout_id: int) -> Picture | None:
+def snapshot(machine: Machine) -> bytes:
+    """The VMM's state, as JSON."""
+    return take(machine.parts.device)
+
+
+def screen(machine: Machine, scanout_id: int) -> Picture | None:
     """What a display shows; None: nothing, or there is no such display."""
-    displays = parts.device.displays
-    return scanout_picture(parts.device, scanout_id) if scanout_id < len(displays.scanouts) else None
+    device = machine.parts.device
+    return scanout_picture(device, scanout_id) if scanout_id < len(device.displays.scanouts) else None
 
 
-def host_memory(parts: Parts, resource_id: int) -> Memory:
+def host_memory(machine: Machine, resource_id: int) -> Memory:
     """The memory of a resource of the renderer. Raises OSError: ENOENT."""
+    parts = machine.parts
     fd = parts.renderer.resources.get(ResourceId(resource_id))
     if fd is None:
         raise OSError(ENOENT, f"the renderer has no resource {resource_id}")
     return parts.renderer.process.file(fd).memory
 
 
-def change_exporter(parts: Parts, resource_id: int, exporter: str) -> None:
+def change_exporter(machine: Machine, resource_id: int, exporter: str) -> None:
     """From now on the resource's buffer is mapped as this exporter maps. Raises OSError: ENOENT."""
+    parts = machine.parts
     fd = parts.renderer.resources.get(ResourceId(resource_id))
     if fd is None:
         raise OSError(ENOENT, f"the renderer has no resource {resource_id}")
@@ -93,8 +113,9 @@ def change_exporter(parts: Parts, resource_id: int, exporter: str) -> None:
     parts.log.note(HOST, "changed", resource_id=resource_id, exporter=exporter)
 
 
-def state(parts: Parts) -> dict[str, Any]:
+def state(machine: Machine) -> dict[str, Any]:
     """All three parties in numbers."""
+    parts = machine.parts
     device, renderer = parts.device, parts.renderer
     return {
         "guest": {"in_flight": parts.driver.in_flight, "outputs": len(parts.driver.outputs)},

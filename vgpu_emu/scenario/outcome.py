@@ -36,8 +36,8 @@ class Failed(Exception):  # noqa: N818 - the scenario's, not ours
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """seeds: how many were tried, of which `seed` was the last. steps: how many were carried out. line: of the file, where it went wrong, if that is known. detail: of a crash,
-    where; of what was skipped, why."""
+    """seeds: how many were tried; `seed` was the last of them. steps: how many were carried out. line: of the file,
+    where it went wrong, if that is known. detail: of a crash, where; of what was skipped, why."""
 
     id: str
     file: str = ""

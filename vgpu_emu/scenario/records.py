@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from vgpu_emu.faults.plan import AnyFault
 from vgpu_emu.scenario.catalogue import AnyStep
 from vgpu_emu.scenario.words import (
     ID_PATTERN,
@@ -109,5 +110,6 @@ class Scenario(_Table, frozen=True, kw_only=True):
         list[dict[str, Any]],
         Meta(description="The scenario is run once for each row; {name} in it stands for the row's value."),
     ] = []
+    fault: Annotated[list[AnyFault], Meta(description="What goes wrong on the way; docs/faults.md.")] = []
     step: Annotated[list[AnyStep], Meta(min_length=1)]
     end: End = End()

@@ -1,11 +1,13 @@
 """Carrying out a scenario: its steps one after the other, and the end, when nothing may be left."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
+from typing import Protocol
 
 import trio
 
 from vgpu_emu.assembly import Config
+from vgpu_emu.faults.plan import Fault
 from vgpu_emu.machine import Machine, open_machine
 from vgpu_emu.scenario.carrying import carry_out
 from vgpu_emu.scenario.configuring import config_of
@@ -18,8 +20,11 @@ from vgpu_emu.scenario.steps import Step
 from vgpu_emu.scenario.world import World
 from vgpu_emu.trace.log import Event
 
-#: who makes the machine that a scenario asks for
-Opener = Callable[[Config], AbstractAsyncContextManager[Machine]]
+
+class Opener(Protocol):
+    """Who makes the machine that a scenario asks for."""
+
+    def __call__(self, config: Config, *, faults: Iterable[Fault]) -> AbstractAsyncContextManager[Machine]: ...
 
 
 async def play(scenario: Scenario, *, opener: Opener = open_machine, until: int | None = None) -> Outcome:
@@ -30,7 +35,7 @@ async def play(scenario: Scenario, *, opener: Opener = open_machine, until: int 
     process, config = Process(), config_of(scenario)
     before = trio.lowlevel.current_statistics().tasks_living
     player = _Player(scenario, until)
-    async with opener(config) as machine:
+    async with opener(config, faults=scenario.fault) as machine:
         await player.play(machine)
     if player.failure is None:
         tasks = trio.lowlevel.current_statistics().tasks_living - before
@@ -65,6 +70,7 @@ class _Player:
                 self.events = list(machine.log.events)
                 if self.until is None:
                     await self._end(world)
+                    self._look_for_faults(machine)
             except Failed as failed:
                 self.failure = failed.failure
                 self.events = list(machine.log.events)
@@ -82,6 +88,13 @@ class _Player:
         if not any(running.hangs() for running in world.pending.values()):
             self.end(await exit_programs(world), self.scenario.end.left)
 
+    def _look_for_faults(self, machine: Machine) -> None:
+        """A fault that has not happened shows nothing. Raises Failed."""
+        pending = [] if machine.injector is None or self.failure else machine.injector.pending
+        found = [Mismatch("fault", repr(fault), "it has not happened, or not so often") for fault in pending]
+        if found:
+            raise Failed(Failure("fault", "what should have gone wrong", found))
+
     def end(self, left: list[str], expected: list[str]) -> None:
         """Compare what is left with what may be."""
         surplus, missing = unexpected(left, expected)
@@ -93,7 +106,7 @@ class _Player:
 
 def _look_for_conflicts(world: World, step: Step, start: int) -> None:
     """Raises Failed for a conflict that was not expected, and for one that was and is not there."""
-    found = conflicts_in(world.machine.parts, world.log.events[start:])
+    found = conflicts_in(world.machine, world.log.events[start:])
     told = step.expect.conflicts()
     unforeseen = [conflict for conflict in found if not any(words in conflict for words in told)]
     missing = [words for words in told if not any(words in conflict for conflict in found)]

@@ -92,10 +92,10 @@ class Seen(msgspec.Struct, kw_only=True):
         answer = self.answer()
         return answer.ring_idx if answer is not None and answer.flags & CtrlFlag.INFO_RING_IDX else None
 
-    def rule(self) -> str | None:
-        """The last rule that the VMM saw broken in this step."""
-        refusals = [e for e in self.own if isinstance(e, Note) and e.who == VMM and e.name in {"refused", "ignored"}]
-        return refusals[-1].values["rule"] if refusals else None
+    def rules(self) -> list[str]:
+        """The rules that the VMM saw broken in this step."""
+        notes = (event for event in self.own if isinstance(event, Note) and event.who == VMM)
+        return [note.values["rule"] for note in notes if note.name in {"refused", "ignored"}]
 
     def ladder(self) -> list[str]:
         """The step's lines. An answer is told with what it answers, so the ladder starts with the run."""

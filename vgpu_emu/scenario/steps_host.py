@@ -23,7 +23,7 @@ class HostRead(Step, frozen=True, kw_only=True, tag="host-read"):
     length: Size | None = None
 
     async def act(self, world: World) -> Given:
-        memory = host_memory(world.machine.parts, world.find(self.of, Object).resource_id)
+        memory = host_memory(world.machine, world.find(self.of, Object).resource_id)
         return Given(data=memory.read(self.at, wanted_length(self, self.length)))
 
 
@@ -38,7 +38,7 @@ class HostWrite(Step, frozen=True, kw_only=True, tag="host-write"):
     bytes_: Annotated[str | None, Meta(description="In hex.")] = field(default=None, name="bytes")
 
     async def act(self, world: World) -> Given:
-        memory = host_memory(world.machine.parts, world.find(self.of, Object).resource_id)
+        memory = host_memory(world.machine, world.find(self.of, Object).resource_id)
         memory.write(self.at, stored(self.text, self.bytes_))
         return Given()
 
@@ -60,7 +60,7 @@ class HostChange(Step, frozen=True, kw_only=True, tag="host-change"):
     async def act(self, world: World) -> Given:
         parts = world.machine.parts
         if self.of is not None and self.exporter is not None:
-            change_exporter(parts, world.find(self.of, Object).resource_id, self.exporter)
+            change_exporter(world.machine, world.find(self.of, Object).resource_id, self.exporter)
         if self.guess is not None:
             parts.renderer.guess = MapCache[self.guess.upper()]
         if self.max_fds is not None:

@@ -1,15 +1,19 @@
-"""What the VMM and its user do: displays that come and go; and what is to be seen from inside."""
+"""What the VMM and its user do: displays that come and go, restarts; and what is to be seen from inside."""
 
 from typing import Annotated, ClassVar
 
-from msgspec import Meta
+from msgspec import Meta, json
 
-from vgpu_emu.scenario.insides import screen, state
+from vgpu_emu.restarting import rebind, restart
+from vgpu_emu.scenario.insides import screen, snapshot, state
 from vgpu_emu.scenario.seen import Given
-from vgpu_emu.scenario.steps import Size, Step, StepError
+from vgpu_emu.scenario.steps import Name, Size, Step, StepError
 from vgpu_emu.scenario.world import World
+from vgpu_emu.vmm.displays import Displays
+from vgpu_emu.vmm.snapshot_state import SnapshotError
 from vgpu_wire.control import CtrlType
 
+_Pixels = Annotated[int, Meta(ge=1, lt=1 << 32)]
 _Scanout = Annotated[int, Meta(ge=0, description="Which display, from 0 on.")]
 
 
@@ -19,14 +23,11 @@ class Plug(Step, frozen=True, kw_only=True, tag="plug"):
     commands: ClassVar[tuple[int, ...]] = (CtrlType.GET_DISPLAY_INFO.value,)
 
     scanout: _Scanout = 0
-    width: Size
-    height: Size
+    width: _Pixels
+    height: _Pixels
 
     async def act(self, world: World) -> Given:
-        try:
-            world.machine.parts.device.displays.plug(self.scanout, self.width, self.height)
-        except (IndexError, ValueError) as refused:
-            raise StepError("scanout", str(refused)) from None
+        _displays(world, self.scanout).plug(self.scanout, self.width, self.height)
         world.machine.config_interrupt()
         return Given()
 
@@ -39,12 +40,56 @@ class Unplug(Step, frozen=True, kw_only=True, tag="unplug"):
     scanout: _Scanout = 0
 
     async def act(self, world: World) -> Given:
-        try:
-            world.machine.parts.device.displays.unplug(self.scanout)
-        except IndexError as refused:
-            raise StepError("scanout", str(refused)) from None
+        _displays(world, self.scanout).unplug(self.scanout)
         world.machine.config_interrupt()
         return Given()
+
+
+def _displays(world: World, scanout: int) -> Displays:
+    displays = world.machine.parts.device.displays
+    if scanout >= len(displays.scanouts):
+        raise StepError("scanout", f"there is no scanout {scanout}")
+    return displays
+
+
+class TakeSnapshot(Step, frozen=True, kw_only=True, tag="snapshot"):
+    """The VMM's state as it is now, in numbers; `as` keeps it for restart-vmm."""
+
+    gives: ClassVar[str] = "snapshot"
+
+    async def act(self, world: World) -> Given:
+        data = snapshot(world.machine)
+        return Given(named=data, value={name: len(part) for name, part in json.decode(data).items() if _counts(part)})
+
+
+class RestartVmm(Step, frozen=True, kw_only=True, tag="restart-vmm"):
+    """The VMM ends, and another goes on from its last state, or from a snapshot. Guest and renderer live on."""
+
+    takes: ClassVar[dict[str, str]] = {"of": "snapshot"}
+
+    of: Annotated[Name | None, Meta(description="The snapshot; without it, the state at the end.")] = None
+
+    async def act(self, world: World) -> Given:
+        try:
+            await restart(world.machine, None if self.of is None else world.find(self.of, bytes))
+        except SnapshotError as refused:
+            raise StepError("of", str(refused)) from None
+        return Given()
+
+
+class Rebind(Step, frozen=True, kw_only=True, tag="rebind"):
+    """The driver is unbound and bound again: the device is reset, open files are of no use any more (ENODEV)."""
+
+    async def act(self, world: World) -> Given:
+        try:
+            await rebind(world.machine)
+        except ValueError as refused:
+            raise StepError("do", str(refused)) from None
+        return Given()
+
+
+def _counts(part: object) -> bool:
+    return isinstance(part, list)
 
 
 class Screen(Step, frozen=True, kw_only=True, tag="screen"):
@@ -55,7 +100,7 @@ class Screen(Step, frozen=True, kw_only=True, tag="screen"):
     y: Size = 0
 
     async def act(self, world: World) -> Given:
-        picture = screen(world.machine.parts, self.scanout)
+        picture = screen(world.machine, self.scanout)
         if picture is None:
             return Given(value={"width": 0, "height": 0})
         start = (self.y * picture.width + self.x) * 4
@@ -69,4 +114,4 @@ class Check(Step, frozen=True, kw_only=True, tag="check"):
     looks_back: ClassVar[bool] = True
 
     async def act(self, world: World) -> Given:
-        return Given(value=state(world.machine.parts))
+        return Given(value=state(world.machine))

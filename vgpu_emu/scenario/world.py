@@ -1,6 +1,7 @@
 """What a running scenario knows: the machine, and what its names stand for."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -154,4 +155,7 @@ class World:
         def never() -> Op[None]:
             yield Wait(lambda: False, "interrupts")
 
-        await self.machine.run(never())
+        while True:
+            # the handler of an unbound driver ends, and the next driver has one of its own
+            with suppress(OSError):
+                await self.machine.run(never())
