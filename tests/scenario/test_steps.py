@@ -8,7 +8,7 @@ from vgpu_emu.scenario.loading import loads
 from vgpu_emu.scenario.mistakes import ScenarioMistake
 from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.scenario.session import run
-from vgpu_emu.trace.log import CONTROLQ, GUEST
+from vgpu_emu.trace.log import CONTROLQ, GUEST, Message
 from vgpu_wire.messages import parse_message
 
 TWO = """
@@ -35,7 +35,7 @@ def contexts(seed: int) -> list[int]:
     """The contexts of the requests, in the order in which they crossed."""
     outcome = run(scenario(TWO % "size = 0x1000"), seed=seed)
     assert differs(outcome) == []
-    messages = (event for event in outcome.events if getattr(event, "link", None) == CONTROLQ)
+    messages = (event for event in outcome.events if isinstance(event, Message) and event.link == CONTROLQ)
     return [parse_message(m.data).ctx_id for m in messages if m.sender == GUEST]
 
 
@@ -107,9 +107,8 @@ def test_raw_message_names_what_steps_have_given() -> None:
 def test_raw_message_counts_what_follows() -> None:
     entries = "entries = [{ addr = 0x100000, length = 0x1000 }, { addr = 0x102000, length = 0x1000 }]"
     steps = '[[step]]\ndo = "raw"\nmessage = "RESOURCE_CREATE_BLOB"\n'
-    steps += (
-        'fields = { resource_id = 9, blob_mem = "guest", blob_flags = ["shareable"], size = 0x2000, %s }\n' % entries
-    )
+    blob = 'resource_id = 9, blob_mem = "guest", blob_flags = ["shareable"], size = 0x2000'
+    steps += f"fields = {{ {blob}, {entries} }}\n"
     assert differs(play(steps + 'expect = { response = "RESP_OK_NODATA", trace = ["nr_entries 2"] }\n')) == []
 
 
