@@ -26,6 +26,11 @@ def run(
     began = time.perf_counter()
     try:
         outcome = Simulation(seed).run(_play, scenario, until, opener)
+    except BaseExceptionGroup as group:
+        # nurseries put Ctrl-C into a group, too
+        if group.subgroup(KeyboardInterrupt) is not None:
+            raise KeyboardInterrupt from None
+        outcome = Outcome(id=scenario.id, result=Result.CRASH, detail=traceback.format_exc())
     except Exception:
         outcome = Outcome(id=scenario.id, result=Result.CRASH, detail=traceback.format_exc())
     return replace(
