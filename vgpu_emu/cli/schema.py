@@ -14,7 +14,7 @@ def event() -> int:
     An event log is JSON lines: a header, then an event a line; every other header starts another run. Commands that run
     a machine write one with --log FILE.
 
-    Example:
+    For an editor, or a validator:
 
         vgpu-emu schema event > event.schema.json
     """
@@ -28,7 +28,7 @@ def scenario() -> int:
     Editors that know TOML schemas (taplo, Even Better TOML) then complete members and words as you type, and mark
     mistakes: begin the file with a line that names it.
 
-    Examples:
+    To have it in an editor:
 
         vgpu-emu schema scenario > scenario.schema.json
 
