@@ -25,6 +25,8 @@ class RingState:
         self.addresses: VringAddr | None = None
         self.started = self.enabled = False
         self.kick: EventFd | None = None
+        #: the kick that a task waits for
+        self.watched: EventFd | None = None
         self.call: EventFd | None = None
         self.error: EventFd | None = None
 

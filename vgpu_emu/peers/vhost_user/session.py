@@ -134,19 +134,19 @@ class Session:
 
     def watch(self, ring: RingState) -> None:
         self._be_patient(True)
-        if ring.kick is not None:
+        if ring.kick is not None and ring.watched is not ring.kick:
+            ring.watched = ring.kick
             self._nursery.start_soon(self._take_kicks, ring, ring.kick)
+        self._nursery.start_soon(self._backend.service, ring.number)
 
     async def _take_kicks(self, ring: RingState, kick: EventFd) -> None:
-        """What is there before the first kick is found, too."""
-        try:
-            while ring.kick is kick and ring.runs:
-                kick.drain()
-                await self._backend.service(ring.number)
-                if ring.kick is kick and ring.runs:
-                    await trio.lowlevel.wait_readable(kick.fileno)
-        except trio.ClosedResourceError:
-            return
+        while ring.kick is kick:
+            try:
+                await trio.lowlevel.wait_readable(kick.fileno)
+            except trio.ClosedResourceError:
+                return
+            kick.drain()
+            await self._backend.service(ring.number)
 
     def open_channel(self, sock: socket.socket) -> None:
         self._close_channel()
