@@ -2,14 +2,18 @@
 
 import os
 from collections.abc import Callable
-from functools import partial
+from itertools import count
 from pathlib import Path
+from threading import Lock
 
 import trio
 
 from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.picture import Picture, scanout_picture
+from vgpu_wire.display import Rect
 
+#: of a picture: more than any screen has, but no more than can be had while a guest waits
+MAX_PIXELS, MAX_LINES = 1 << 25, 1 << 14
 #: seconds between two pictures of a scanout: to compress one takes a good part of that
 PAUSE = 0.25
 
@@ -21,38 +25,56 @@ class Screenshots:
         self._directory = directory
         self._device = device
         self._failed = failed
-        #: scanout -> its updates and what it shows, when it was last written
-        self._written: dict[int, object] = {}
+        #: scanout -> its updates and what it shows, when it was last looked at
+        self._seen: dict[int, object] = {}
+        self._order = count()
+        #: file -> the order of what is in it
+        self._newest: dict[Path, int] = {}
+        self._lock = Lock()
 
     async def run(self) -> None:
         """A task beside the guest's: whatever is new is written, at most every PAUSE."""
         while True:
             await trio.sleep(PAUSE)
-            for path, picture in self._new():
-                await trio.to_thread.run_sync(partial(self._write, path, picture))
+            for shot in self._new():
+                await trio.to_thread.run_sync(self._write, *shot)
 
     def flush(self) -> None:
         """Write what is new at once: it will soon be gone."""
-        for path, picture in self._new():
-            self._write(path, picture)
+        for shot in self._new():
+            self._write(*shot)
 
-    def _new(self) -> list[tuple[Path, Picture]]:
+    def _new(self) -> list[tuple[Path, int, Picture]]:
         found = []
         for number, scanout in enumerate(self._device.displays.scanouts):
             state = (scanout.updates, scanout.shown)
-            if scanout.shown is None or self._written.get(number) == state:
+            if scanout.shown is None or self._seen.get(number) == state:
                 continue
-            self._written[number] = state
-            picture = scanout_picture(self._device, number)
+            self._seen[number] = state
+            picture = self._picture(number, scanout.shown.rect)
             if picture is not None:
-                found.append((self._directory / f"scanout-{number}.png", picture))
+                found.append((self._directory / f"scanout-{number}.png", next(self._order), picture))
         return found
 
-    def _write(self, path: Path, picture: Picture) -> None:
-        """The file is always a whole picture."""
-        partial_path = path.with_suffix(".part")
+    def _picture(self, number: int, rect: Rect) -> Picture | None:
+        """None: there is nothing to see, or too much, or its memory is gone."""
+        if rect.height > MAX_LINES or rect.width * rect.height > MAX_PIXELS:
+            return None
         try:
-            partial_path.write_bytes(picture.png())
-            os.replace(partial_path, path)
-        except OSError as error:
-            self._failed(error)
+            return scanout_picture(self._device, number)
+        except OSError:
+            return None
+
+    def _write(self, path: Path, order: int, picture: Picture) -> None:
+        """The file is always a whole picture, and never an older one than before. For any thread."""
+        data = picture.png()
+        with self._lock:
+            if order < self._newest.get(path, 0):
+                return
+            self._newest[path] = order
+            part = path.with_suffix(".part")
+            try:
+                part.write_bytes(data)
+                os.replace(part, path)
+            except OSError as error:
+                self._failed(error)
