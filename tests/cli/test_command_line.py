@@ -15,7 +15,15 @@ from vgpu_emu.cli import app, main
 from vgpu_emu.cli.style import painter, printable
 
 CAPTURE = str(Path(__file__).parents[1] / "data" / "captures" / "2d.jsonl")
-COMMANDS = [["convert"], ["decode"], ["explain"], ["explain", "cache"], ["matrix"], ["demo", "cache"], ["demo", "report"]]
+COMMANDS = [
+    ["convert"],
+    ["decode"],
+    ["explain"],
+    ["explain", "cache"],
+    ["matrix"],
+    ["demo", "cache"],
+    ["demo", "report"],
+]
 
 
 def program(*arguments: str) -> list[str]:

@@ -78,6 +78,17 @@ def test_decode_and_replay_read_logs(log: Path, tmp_path: Path, capsys: Captured
     assert "2 runs, 1 wanted: vgpu-emu convert" in capsys.readouterr().err
 
 
+def test_run_writes_its_scenarios_as_runs(tmp_path: Path, capsys: Captured) -> None:
+    log = tmp_path / "log.jsonl"
+    scenario = Path(__file__).parents[2] / "scenarios" / "map-blob" / "attribute.vgpu.toml"
+    main(["run", "--json", "--log", str(log), str(scenario)])
+    ids = [each["id"] for each in json.loads(capsys.readouterr().out)["scenarios"]]
+    with log.open("rb") as stream:
+        runs = read_log(stream, "f")
+    assert list(runs) == ids
+    assert all(any(isinstance(event, Message) for event in events) for events in runs.values())
+
+
 @pytest.mark.parametrize("command", ["decode", "replay"])
 def test_a_broken_log_is_one_line_for_decode_and_replay(command: str, tmp_path: Path, capsys: Captured) -> None:
     (tmp_path / "log").write_text(HEADER + "{")

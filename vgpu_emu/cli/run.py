@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from vgpu_emu.cli.jobs import Job, outcomes
-from vgpu_emu.cli.output import write_file
+from vgpu_emu.cli.output import write_file, write_log
 from vgpu_emu.cli.run_formats import as_json, as_junit, as_tap
 from vgpu_emu.cli.run_text import show, summary
 from vgpu_emu.cli.scenario_files import find_scenarios
@@ -31,6 +31,7 @@ def run(
     update: Annotated[bool, Parameter(negative=())] = False,
     tap: Annotated[bool, Parameter(negative=())] = False,
     junit: Path | None = None,
+    log: Path | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
     """Run scenarios: each on a machine of its own, in virtual time, step by step.
@@ -95,6 +96,8 @@ def run(
         The Test Anything Protocol instead of text.
     junit
         Also write JUnit's XML to this file.
+    log
+        Also write the event log to this file, a run a scenario; vgpu-emu convert makes other formats of it.
     json_
         One JSON object instead of text.
     """
@@ -126,6 +129,8 @@ def run(
         _keep_ladders(done, named={Path(each) for each in path})
     if junit is not None:
         write_file(junit, as_junit(done).encode())
+    if log is not None:
+        write_log(log, {each.outcome.id: each.outcome.events for each in done})
     return _exit_code(done)
 
 
