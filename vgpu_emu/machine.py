@@ -8,19 +8,19 @@ import itertools
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union
 
 import trio
 import trio.lowlevel
 
 from vgpu_emu.assembly import Config, Conflict, Parts, assemble
 from vgpu_emu.link.chain import Chain, Used
-from vgpu_emu.link.channel import ChannelPort, Parcel, Port, Tap, open_link
+from vgpu_emu.link.channel import Parcel, Port, Tap, open_link
 from vgpu_emu.memory import let_go
 from vgpu_emu.parties import Vmm, run_host
 from vgpu_emu.recording import replay
 from vgpu_emu.shell import DriverShell, sole
-from vgpu_emu.trace.log import CONTROLQ, CURSORQ, FENCES, GUEST, HOST, RENDERER, VMM, Event, Log
+from vgpu_emu.trace.log import CONTROLQ, CURSORQ, FENCES, GUEST, HOST, QUEUE_NUMBERS, RENDERER, VMM, Event, Log
 from vgpu_wire.renderer_link import Op as Call
 
 if TYPE_CHECKING:
@@ -41,12 +41,9 @@ def open_machines() -> list["Machine"]:
 class Machine(DriverShell):
     """What `open_machine` gives. parts: the three parties' insides, for a look."""
 
-    def __init__(
-        self, parts: Parts, port: Port[list[Chain], list[Used]], vmm: Vmm, ends: "tuple[ChannelPort[Any, Any], ...]"
-    ) -> None:
+    def __init__(self, parts: Parts, port: Port[list[Chain], list[Used]], vmm: Vmm, queues: "_Queues") -> None:
         super().__init__(parts.driver, port)
-        #: both ends of the queues, where these are channels
-        self._ends = ends
+        self._queues = queues
         self.injector: Injector | None = None
         #: recorded party -> set when it has said all it has to say
         self.replayed: dict[str, trio.Event] = {}
@@ -72,15 +69,14 @@ class Machine(DriverShell):
 
     def forget_queues(self) -> None:
         """What is in the queues is nobody's any more, as after a reset of the device."""
+        self._queues.forget()
         self.vmm.forget()
-        for end in self._ends:
-            end.undelivered()
         if self.injector is not None:
             self.injector.forget_queues()
 
     def wake(self) -> None:
         """An interrupt without a used chain: every call that waits looks around."""
-        self._ends[1].send([])
+        self._queues.interrupt()
 
     async def replay(self, party: str, events: Iterable[Event], ports: Mapping[str, Port[Any, Any]]) -> None:
         """The task of a recorded party."""
@@ -101,7 +97,7 @@ async def open_machine(
 
     recorded: party -> the events of an earlier run, to be replayed instead of the party; `machine.replayed` tells when
     that is over. A recorded guest takes no calls.
-    faults: what goes wrong on the way; `machine.injector` knows what has.
+    faults: what goes wrong on the way; `machine.injector` knows what has. Raises ValueError for what cannot go wrong.
     isolation: VMM and host run in processes of their own, and the guest in this one. What happens is the same. Raises
     PartyLostError when one of them dies, or does not answer in time; ValueError with faults, which reach into the host.
     """
@@ -115,15 +111,14 @@ async def open_machine(
     renderer_link = open_link(tuple, tuple)
     fences_end, signals_end = open_link(bytes, bytes)
     injector = _injector(parts, plan)
-    wires: tuple[Port[Any, Any], ...] = (*queues, *renderer_link, signals_end)
+    wires: tuple[Port[Any, Any], ...] = (queues.guest, queues.vmm, *renderer_link, signals_end)
     guest_wire, front_wire, back_wire, host_wire, signals_wire = wires if injector is None else injector.around(wires)
     guest = Tap(guest_wire, log.batch)
     front = Tap(front_wire, log.batch)
     back = Tap(back_wire, _parcels_into(log, VMM, HOST))
     host = Tap(host_wire, _parcels_into(log, HOST, VMM))
     signals = Tap(signals_wire, lambda data: log.message(FENCES, HOST, VMM, data))
-    channels = tuple(end for end in queues if isinstance(end, ChannelPort))
-    machine = Machine(parts, guest, Vmm(parts.device, front, back, fences_end), channels)
+    machine = Machine(parts, guest, Vmm(parts.device, front, back, fences_end), queues)
     machine.injector = injector
     parties: dict[str, list[tuple[Callable[..., Coroutine[Any, Any, None]], tuple[Any, ...]]]] = {
         GUEST: [],
@@ -170,7 +165,10 @@ def _injector(parts: Parts, plan: "list[Fault]") -> "Injector | None":
         return None
     from vgpu_emu.faults.hands import Hands
     from vgpu_emu.faults.injector import Injector
+    from vgpu_emu.faults.plan import Duplicate
 
+    if parts.config.virtqueues and any(isinstance(f, Duplicate) and f.answer and f.link in QUEUE_NUMBERS for f in plan):
+        raise ValueError("a virtqueue gives no chain back twice: duplicate an answer on a machine without virtqueues")
     return Injector(plan, parts.log, Hands(parts))
 
 
@@ -187,15 +185,27 @@ def _parts(
     return parts, [partial(watch, parts.vmm), partial(watch, parts.host)]
 
 
-def _queue_ends(parts: Parts) -> tuple[Port[list[Chain], list[Used]], Port[list[Used], list[Chain]]]:
-    """The guest's and the VMM's end of both queues: channels that carry chains, or rings in guest memory."""
+class _Queues(NamedTuple):
+    """The guest's and the VMM's end of both queues. forget: they are empty again. interrupt: one without a chain."""
+
+    guest: Port[list[Chain], list[Used]]
+    vmm: Port[list[Used], list[Chain]]
+    forget: Callable[[], object]
+    interrupt: Callable[[], None]
+
+
+def _queue_ends(parts: Parts) -> _Queues:
+    """Channels that carry chains, or rings in guest memory."""
     if not parts.config.virtqueues:
-        return open_link(list[Chain], list[Used])
+        guest, vmm = open_link(list[Chain], list[Used])
+        return _Queues(guest, vmm, lambda: (guest.undelivered(), vmm.undelivered()), partial(vmm.send, []))
     from vgpu_emu.link.virtqueues import DeviceEnd, DriverEnd, Virtqueues
 
     queues = Virtqueues(parts.memory)
     kicks, interrupts = open_link(type(None), type(None))
-    return DriverEnd(queues, kicks), DeviceEnd(queues, interrupts)
+    return _Queues(
+        DriverEnd(queues, kicks), DeviceEnd(queues, interrupts), queues.set_up, partial(interrupts.send, None)
+    )
 
 
 def _parcels_into(log: Log, sender: str, receiver: str) -> Callable[[Parcel], None]:

@@ -55,6 +55,7 @@ class Vmm:
         #: somebody wants it to stand still: how he waits for that, and it for him
         self._stops = False
         self._turns = trio.Lock()
+        self._broken = trio.lowlevel.ParkingLot()
         self._idle, self._go = trio.lowlevel.ParkingLot(), trio.lowlevel.ParkingLot()
         #: when the other task is to look whether the question asked then is still open
         self._look_at = inf
@@ -64,20 +65,26 @@ class Vmm:
         self._surplus: list[PassedFd] = []
 
     async def run(self) -> None:
-        """Carry out every chain of a kick, then interrupt once. Broken rings end it: DEVICE_NEEDS_RESET."""
-        try:
-            while True:
-                self._todo = await self.guest.receive()
-                while self._todo:
-                    if self._stops:
-                        await self._go.park()
-                    else:
-                        await self._carry_out(self._todo.pop(0))
-                if self._completed:
-                    completed, self._completed = self._completed, []
-                    self.guest.send(completed)
-        except VringError as broken:
-            self.device.fail(str(broken))
+        """Carry out every chain of a kick, then interrupt once. With broken rings it stands still until a reset:
+        DEVICE_NEEDS_RESET."""
+        while True:
+            try:
+                await self._serve()
+            except VringError as broken:
+                self.device.fail(str(broken))
+                await self._broken.park()
+
+    async def _serve(self) -> None:
+        while True:
+            self._todo = await self.guest.receive()
+            while self._todo:
+                if self._stops:
+                    await self._go.park()
+                else:
+                    await self._carry_out(self._todo.pop(0))
+            if self._completed:
+                completed, self._completed = self._completed, []
+                self.guest.send(completed)
 
     async def _carry_out(self, chain: Chain) -> None:
         self._carrying = True
@@ -104,6 +111,7 @@ class Vmm:
 
     def forget(self) -> None:
         """What the guest has asked for, and not been answered, is nobody's any more."""
+        self._broken.unpark_all()
         self._todo.clear()
         self._completed.clear()
 

@@ -50,11 +50,8 @@ def _end(device: Device) -> None:
 async def rebind(machine: Machine) -> None:
     """Unbind the driver, and bind it again: the device is reset, and `machine.driver` a new one that is still to probe.
 
-    Where Linux would leave a caller asleep for ever, a call that waits for the old driver is ENODEV. Raises ValueError
-    for a machine with virtqueues, whose rings nobody sets up again.
+    Where Linux would leave a caller asleep for ever, a call that waits for the old driver is ENODEV.
     """
-    if machine.parts.config.virtqueues:
-        raise ValueError("a machine with virtqueues cannot be bound again")
     async with machine.vmm.stopped():
         old = machine.driver
         remove(old)

@@ -11,6 +11,7 @@ from vgpu_emu.faults.hands import ERRNOS, read_only, shortened
 from vgpu_emu.faults.messages import data_of, with_data
 from vgpu_emu.link.chain import Chain
 from vgpu_wire.dmabuf import DmaBufInfo
+from vgpu_wire.errors import WireError
 from vgpu_wire.renderer_link import Answer, numbered
 
 if TYPE_CHECKING:
@@ -84,16 +85,26 @@ def refuse(injector: "Injector", _port: "FaultyPort", fault: plan.Refuse, item: 
 
 
 def lie_size(_injector: "Injector", _port: "FaultyPort", fault: plan.LieSize, item: Any) -> list[Any]:
-    return [with_data(item, replace(Answer.parse(item[0]), value=fault.size).build())]
+    return [_lie(item, lambda answer: replace(answer, value=fault.size))]
 
 
 def lie_attribute(_injector: "Injector", _port: "FaultyPort", fault: plan.LieAttribute, item: Any) -> list[Any]:
-    answer, value = Answer.parse(item[0]), fault.value % (1 << 64)
-    if answer.data:
-        lie = replace(answer, data=replace(DmaBufInfo.parse(answer.data), value=value).build())
-    else:
-        lie = replace(answer, value=value)
-    return [with_data(item, lie.build())]
+    value = fault.value % (1 << 64)
+
+    def lie(answer: Answer) -> Answer:
+        if not answer.data:
+            return replace(answer, value=value)
+        return replace(answer, data=replace(DmaBufInfo.parse(answer.data), value=value).build())
+
+    return [_lie(item, lie)]
+
+
+def _lie(item: Any, lie: Callable[[Answer], Answer]) -> Any:
+    """What another fault has made unreadable stays as it is."""
+    try:
+        return with_data(item, lie(Answer.parse(item[0])).build())
+    except WireError:
+        return item
 
 
 def change_attribute(injector: "Injector", _port: "FaultyPort", fault: plan.ChangeAttribute, item: Any) -> list[Any]:

@@ -3,11 +3,16 @@
 import os
 from collections.abc import Callable
 from errno import errorcode
+from itertools import count
 from typing import Any
+
+from msgspec.structs import replace
 
 from vgpu_emu.assembly import Parts
 from vgpu_emu.faults.plan import CallFails
+from vgpu_emu.host.dmabuf import Process
 from vgpu_emu.host.exporters import EXPORTERS
+from vgpu_emu.link.chain import Chain
 from vgpu_emu.memory import PAGE_SIZE, Memory, PassedFd
 from vgpu_wire.context_stream import ExporterKind
 
@@ -21,6 +26,10 @@ class Hands:
         self._kernel = parts.kernel
         self._renderer = parts.renderer
         self._region = parts.region
+        #: what system calls were before they were to fail
+        self._undo: list[tuple[object, str, Any]] = []
+        #: of requests that no driver made
+        self._heads = count(1 << 31)
 
     # -- descriptors
 
@@ -31,10 +40,13 @@ class Hands:
 
     def drop(self, passed: PassedFd) -> None:
         passed.memory.release()
-        self._renderer.vmm.close(passed.fd)
+        # whatever close(2) is to return
+        Process.close(self._renderer.vmm, passed.fd)
 
     def copy(self, item: Any) -> Any:
-        """The message once more: its descriptors are others, of the same buffers."""
+        """The message once more: a request is another one, descriptors are others of the same buffers."""
+        if isinstance(item, Chain):
+            return replace(item, head=next(self._heads))
         if not isinstance(item, tuple):
             return item
         vmm = self._renderer.vmm
@@ -67,7 +79,13 @@ class Hands:
         }[fault.call]
         error = OSError(ERRNOS[fault.errno], f"{fault.call}, by a fault")
         # close(2) of Linux has closed the descriptor, whatever it returns
+        self._undo.append((owner, attribute, getattr(owner, attribute)))
         _fail_once(owner, attribute, error, before_that=fault.call == "close")
+
+    def stop(self) -> None:
+        """No system call fails any more."""
+        while self._undo:
+            setattr(*self._undo.pop())
 
 
 def _fail_once(owner: object, attribute: str, error: OSError, *, before_that: bool) -> None:

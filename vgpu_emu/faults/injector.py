@@ -10,7 +10,7 @@ from vgpu_emu.faults.effects import EFFECTS
 from vgpu_emu.faults.hands import Hands
 from vgpu_emu.faults.links import FaultyPort, Gate
 from vgpu_emu.faults.messages import Name, Names, data_of, sender_of
-from vgpu_emu.faults.plan import Fault
+from vgpu_emu.faults.plan import Fault, MissingFd, ReadOnlyFd, ShortFd
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Port
 from vgpu_emu.link.vring import VringError
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _WIRES = ((GUEST, True), (VMM, True), (VMM, False), (HOST, False), (HOST, False))
 
 
+#: faults of a descriptor: where none is passed, they do not happen
+_NEED_FDS = (ReadOnlyFd, ShortFd, MissingFd)
+
+
 class Armed:
     """A fault that waits for its messages."""
 
@@ -32,9 +36,11 @@ class Armed:
         self._left = fault.skip
         self.times = fault.times
 
-    def is_due(self, name: Name) -> bool:
+    def is_due(self, name: Name, item: Any) -> bool:
         fault = self.fault
         if (fault.link, fault.answer) != (name.link, name.answer) or fault.message not in ("", name.message):
+            return False
+        if isinstance(fault, _NEED_FDS) and not item[1]:
             return False
         self._left -= 1
         return self._left < 0 < self.times
@@ -62,6 +68,12 @@ class Injector:
     def pending(self) -> list[Fault]:
         return [armed.fault for armed in self._armed if armed.times]
 
+    def stop(self) -> None:
+        """From now on nothing goes wrong; what is late still arrives."""
+        self._armed.clear()
+        self.gate.open()
+        self.hands.stop()
+
     def around(self, wires: Iterable[Port[Any, Any]]) -> list[FaultyPort]:
         """Middleware around guest's and VMM's ends of the queues, VMM's and host's of the renderer link, and the end
         that signals."""
@@ -77,7 +89,7 @@ class Injector:
 
     def _cross(self, sender: str, port: FaultyPort, item: Any) -> list[Any]:
         name = self._names.of(item, sender)
-        due = [armed for armed in self._armed if armed.is_due(name)]
+        due = [armed for armed in self._armed if armed.is_due(name, item)]
         items = [item]
         for armed in due:
             if items and data_of(items[0]):

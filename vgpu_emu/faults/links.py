@@ -15,15 +15,22 @@ class Gate:
     def __init__(self) -> None:
         self.opens_at = -inf
 
+        self._scope = trio.CancelScope()
+
     def shut(self, seconds: float | None) -> None:
         self.opens_at = inf if seconds is None else trio.current_time() + seconds
+
+    def open(self) -> None:
+        self.opens_at = -inf
+        self._scope.deadline = -inf
 
     @property
     def is_shut(self) -> bool:
         return trio.current_time() < self.opens_at
 
     async def passed(self) -> None:
-        await trio.sleep_until(self.opens_at)
+        with trio.CancelScope(deadline=self.opens_at) as self._scope:
+            await trio.sleep_forever()
 
 
 class FaultyPort:

@@ -9,6 +9,8 @@ from vgpu_emu.trace.log import FENCES, GUEST, HOST, QUEUE_NAMES, RENDERER, VMM
 from vgpu_wire.messages import type_name
 from vgpu_wire.renderer_link import Op
 
+#: more than are ever in flight
+_REMEMBERED = 4096
 _OPS = {op.value: op.name for op in Op}
 
 
@@ -42,12 +44,21 @@ def with_data(item: Any, data: bytes) -> Any:
     return (data, item[1]) if isinstance(item, tuple) else data
 
 
+class _Recent(dict[Any, str]):
+    """The last of many."""
+
+    def __setitem__(self, key: Any, name: str) -> None:
+        super().__setitem__(key, name)
+        if len(self) > _REMEMBERED:
+            del self[next(iter(self))]
+
+
 class Names:
     """Remembers what was asked, so that an answer has a name, too."""
 
     def __init__(self) -> None:
-        self._requests: dict[tuple[int, int], str] = {}
-        self._questions: dict[bytes, str] = {}
+        self._requests = _Recent()
+        self._questions = _Recent()
 
     def of(self, item: Any, sender: str) -> Name:
         """sender: of a parcel: a question, if it is the VMM."""

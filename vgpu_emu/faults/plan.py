@@ -25,7 +25,7 @@ Count = Annotated[int, Meta(ge=0)]
 Size = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 
-_COMMANDS = [type_name(number) for number in CtrlType if not is_response(number)]
+_COMMANDS = [type_name(number) for number in CtrlType if number and not is_response(number)]
 _CURSOR = ["UPDATE_CURSOR", "MOVE_CURSOR"]
 #: link -> the messages that a fault on it can wait for
 MESSAGES: dict[str, list[str]] = {
@@ -101,9 +101,14 @@ class Truncate(Fault, frozen=True, kw_only=True):
 
 
 class ShortenCapacity(Fault, frozen=True, kw_only=True):
-    """The request has room for `capacity` bytes of answer, at most."""
+    """The request has room for `capacity` bytes of answer, at most. Raises ValueError for what is no request."""
 
     capacity: Size
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.answer or self.link not in (CONTROLQ, CURSORQ):
+            raise ValueError("only a request on a queue has room for an answer")
 
 
 # -- the renderer: on the renderer link whatever the default says
@@ -113,6 +118,12 @@ class RendererFault(Fault, frozen=True, kw_only=True):
     """A fault of the host's process."""
 
     link: Literal["renderer"] = "renderer"
+
+
+class AnswerFault(RendererFault, frozen=True, kw_only=True):
+    """A fault of an answer of the host."""
+
+    answer: Literal[True] = True
 
 
 class HostDies(RendererFault, frozen=True, kw_only=True):
@@ -131,19 +142,17 @@ class Refuse(RendererFault, frozen=True, kw_only=True):
     errno: Errno
 
 
-class LieSize(RendererFault, frozen=True, kw_only=True):
+class LieSize(AnswerFault, frozen=True, kw_only=True):
     """The answer says this many bytes."""
 
     size: Size
-    answer: Literal[True] = True
 
 
-class LieAttribute(RendererFault, frozen=True, kw_only=True):
+class LieAttribute(AnswerFault, frozen=True, kw_only=True):
     """The answer to IOCTL or GET_MAP_INFO has this number for the attribute, modulo 2**64."""
 
     value: int
     message: str = "IOCTL"
-    answer: Literal[True] = True
 
 
 class ChangeAttribute(RendererFault, frozen=True, kw_only=True):
@@ -152,32 +161,27 @@ class ChangeAttribute(RendererFault, frozen=True, kw_only=True):
     exporter: Exporter
 
 
-class ReadOnlyFd(RendererFault, frozen=True, kw_only=True):
+class ReadOnlyFd(AnswerFault, frozen=True, kw_only=True):
     """The descriptor in the answer cannot be written through."""
 
     message: str = "EXPORT_BLOB"
-    answer: Literal[True] = True
 
 
-class ShortFd(RendererFault, frozen=True, kw_only=True):
+class ShortFd(AnswerFault, frozen=True, kw_only=True):
     """There are only `size` bytes behind the descriptor in the answer."""
 
     size: Size
     message: str = "EXPORT_BLOB"
-    answer: Literal[True] = True
 
 
-class ExtraFd(RendererFault, frozen=True, kw_only=True):
+class ExtraFd(AnswerFault, frozen=True, kw_only=True):
     """One more descriptor comes with the answer."""
 
-    answer: Literal[True] = True
 
-
-class MissingFd(RendererFault, frozen=True, kw_only=True):
+class MissingFd(AnswerFault, frozen=True, kw_only=True):
     """The answer comes without its descriptors."""
 
     message: str = "EXPORT_BLOB"
-    answer: Literal[True] = True
 
 
 # -- below and around

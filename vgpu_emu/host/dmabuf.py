@@ -121,15 +121,17 @@ class Process:
 
     def close(self, fd: Fd) -> None:
         """Raises EBADF."""
-        buf = self.file(fd)
+        self._forget(fd, self.file(fd))
+
+    def _forget(self, fd: Fd, buf: DmaBuf) -> None:
         del self.files[fd]
         heappush(self._closed, fd)
         self.kernel.put(buf)
 
     def exit(self) -> None:
-        """Close everything, as the end of a process does."""
-        for fd in list(self.files):
-            self.close(fd)
+        """The end of the process: everything is closed."""
+        for fd, buf in list(self.files.items()):
+            self._forget(fd, buf)
 
     def mmap(self, fd: Fd, length: int, offset: int = 0) -> mmap.mmap:
         """Real memory, shared with everybody who maps the buffer. Raises EBADF, EINVAL out of bounds, ENODEV for a

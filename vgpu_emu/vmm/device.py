@@ -221,12 +221,13 @@ class Device:
 
     def reset(self) -> Steps[None]:
         """The driver writes 0 to the device's status: everything is gone, and nothing that was due is answered."""
+        # at once: a fence may be signalled while the renderer is asked
+        self.fences.clear()
         for resource in list(self.resources.values()):
             yield from self.forget(resource)
         yield from ask(Question(op=Op.RESET.value))
         self.contexts.clear()
         self.displays.reset()
-        self.fences.clear()
         # what a VMM left mapped when its blob ended
         self.region.clear()
         self.features = frozenset()
