@@ -167,7 +167,7 @@ class Vmm:
         return value
 
     async def _ask(self, question: Question) -> Reply:
-        if self.lost is not None:
+        if self._is_lost():
             return _BROKEN_PIPE
         self._serial += 1
         self.asked = question
@@ -178,11 +178,11 @@ class Vmm:
         try:
             self.host.send((numbered(question.build(), self._serial), ()))
             reply = await self._reply()
-            if question.op != Op.CLOSE:
-                return reply
-            # whoever closes does not look for more
-            self._set_aside(reply.fds)
-            return Reply(reply.answer)
+            if self._is_lost() or question.op == Op.CLOSE:
+                # whoever closes does not look for more, and what came too late counts for nothing
+                self._set_aside(reply.fds)
+                reply = Reply(reply.answer)
+            return _BROKEN_PIPE if self._is_lost() else reply
         except GONE:
             self._lose("it is gone")
             return _BROKEN_PIPE
@@ -203,6 +203,9 @@ class Vmm:
         """Descriptors to be closed when the command is over."""
         let_go(fds)
         self._surplus += fds
+
+    def _is_lost(self) -> bool:
+        return self.lost is not None
 
     def _lose(self, why: str) -> None:
         """The host is given up: what waits for its fences is answered RESP_ERR_UNSPEC."""

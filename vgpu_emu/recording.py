@@ -24,7 +24,7 @@ async def replay(party: str, events: Iterable[Event], ports: Mapping[str, Port[A
             continue
         if event.receiver == party:
             port = ports[event.link]
-            if not arrived[port]:
+            while not arrived[port]:
                 item = await port.receive()
                 if event.link == RENDERER:
                     let_go(item[1])

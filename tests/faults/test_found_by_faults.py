@@ -1,6 +1,8 @@
 """What faults have found in the parties: each once more, by itself."""
 
-from errno import ENOMEM
+from collections.abc import Awaitable
+from contextlib import suppress
+from errno import ENODEV, ENOMEM
 from typing import Any
 
 import pytest
@@ -11,7 +13,9 @@ from support import alloc, create_and_mmap
 from vgpu_emu.assembly import Config, size_only
 from vgpu_emu.faults.plan import (
     CallFails,
+    ClockJumps,
     Delay,
+    DeviceResets,
     Duplicate,
     ExtraFd,
     Fault,
@@ -24,7 +28,7 @@ from vgpu_emu.faults.plan import (
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.machine import Machine, open_machine
 from vgpu_emu.parties import PATIENCE
-from vgpu_emu.restarting import restart
+from vgpu_emu.restarting import rebind, restart
 from vgpu_emu.simulation import HangError, Simulation
 from vgpu_wire.context_stream import ExporterKind, StreamWork
 from vgpu_wire.control import CtrlFlag, CtrlHdr, CtrlType
@@ -35,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 SMALL = Config(guest_memory=2 << 20, host_visible=1 << 16, backing=size_only)
 
 
-def run(main: Any, *faults: Fault, config: Config = SMALL) -> Machine:
+def run(main: Any, *faults: Fault, config: Config = SMALL, seed: int = 0) -> Machine:
     """Under these faults, each of which happens."""
 
     async def program() -> Machine:
@@ -45,7 +49,7 @@ def run(main: Any, *faults: Fault, config: Config = SMALL) -> Machine:
         assert machine.parts.leaks() == []
         return machine
 
-    return Simulation().run(program)
+    return Simulation(seed).run(program)
 
 
 async def mapped(machine: Machine) -> None:
@@ -197,6 +201,48 @@ def test_mapping_is_where_it_was_after_a_restart_with_its_bytes() -> None:
         assert machine.vmm.device.resources == {}
 
     run(main, config=Config(guest_memory=1 << 16))
+
+
+def test_answer_that_comes_when_the_host_was_just_given_up_is_too_late() -> None:
+    """Its fence would never be signalled. Which of both is first, the answer or the time, is the scheduler's choice."""
+    ends = set()
+
+    async def main(machine: Machine) -> None:
+        answer = await worked(machine)
+        ends.add((machine.vmm.lost, answer.type))
+
+    for seed in range(20):
+        run(main, ClockJumps(link="renderer", message="FENCE", answer=True, seconds=6.0), seed=seed)
+    silent = "it did not answer FENCE in 5 seconds"
+    assert ends == {(None, CtrlType.RESP_OK_NODATA), (silent, CtrlType.RESP_OK_NODATA)}
+
+
+@pytest.mark.parametrize("virtqueues", [False, True])
+def test_call_that_waits_when_the_device_is_reset_is_enodev(virtqueues: bool) -> None:
+    async def main(machine: Machine) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(unbound, worked(machine))
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(unbound, machine.settle())
+            await rebind(machine)
+        assert (await worked(machine)).type == CtrlType.RESP_OK_NODATA
+
+    async def unbound(call: Awaitable[object]) -> None:
+        with pytest.raises(OSError, match="unbound") as refused:
+            await call
+        assert refused.value.errno == ENODEV
+
+    run(main, config=Config(guest_memory=1 << 16, virtqueues=virtqueues))
+
+
+def test_fence_that_is_signalled_during_a_reset_answers_nobody() -> None:
+    async def main(machine: Machine) -> None:
+        with suppress(OSError):
+            await worked(machine)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (await worked(machine)).fence_id == 7
+
+    run(main, DeviceResets(link="fences"), config=Config(guest_memory=1 << 16, virtqueues=True))
 
 
 def test_hang_says_who_waits_for_a_signal_that_was_lost() -> None:

@@ -121,7 +121,7 @@ def short_fd(_injector: "Injector", _port: "FaultyPort", fault: plan.ShortFd, it
 
 
 def extra_fd(injector: "Injector", _port: "FaultyPort", _fault: plan.ExtraFd, item: Any) -> list[Any]:
-    return [(item[0], (*item[1], injector.hands.extra()))]
+    return [(item[0], (*item[1], *injector.hands.extra()))]
 
 
 def missing_fd(injector: "Injector", _port: "FaultyPort", _fault: plan.MissingFd, item: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from vgpu_emu.assembly import Parts
 from vgpu_emu.faults.plan import CallFails
-from vgpu_emu.host.dmabuf import Process
+from vgpu_emu.host.dmabuf import DmaBuf, Process
 from vgpu_emu.host.exporters import EXPORTERS
 from vgpu_emu.link.chain import Chain
 from vgpu_emu.memory import PAGE_SIZE, Memory, PassedFd
@@ -49,17 +49,22 @@ class Hands:
             return replace(item, head=next(self._heads))
         if not isinstance(item, tuple):
             return item
-        vmm = self._renderer.vmm
-        return item[0], tuple(PassedFd(vmm.install(vmm.file(fd)), memory.hold()) for fd, memory in item[1])
+        return item[0], tuple(again for fd, _ in item[1] for again in self._pass(self._renderer.vmm.file(fd)))
 
-    def extra(self) -> PassedFd:
+    def extra(self) -> tuple[PassedFd, ...]:
         """A descriptor of something that nobody asked for."""
-        memory = Memory(PAGE_SIZE, None)
-        buf = self._kernel.dma_buf_export(memory, EXPORTERS[ExporterKind.SILENT])
+        buf = self._kernel.dma_buf_export(Memory(PAGE_SIZE, None), EXPORTERS[ExporterKind.SILENT])
         try:
-            return PassedFd(self._renderer.vmm.install(buf), memory.hold())
+            return self._pass(buf)
         finally:
             self._kernel.put(buf)
+
+    def _pass(self, buf: DmaBuf) -> tuple[PassedFd, ...]:
+        """A descriptor of the VMM; without one, if its table takes none: the message arrives all the same."""
+        try:
+            return (PassedFd(self._renderer.vmm.install(buf), buf.memory.hold()),)
+        except OSError:
+            return ()
 
     def change_attribute(self, exporter: str) -> None:
         ops = EXPORTERS[ExporterKind[exporter.upper()]]

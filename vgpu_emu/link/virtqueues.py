@@ -31,13 +31,10 @@ class Virtqueues:
     def __init__(self, memory: GuestMemory) -> None:
         memory.add(BASE, mmap.mmap(-1, len(QUEUE_SIZES) * _RINGS + _ARENA))
         self._memory = memory
-        #: how often they were set up
-        self.times = 0
         self.set_up()
 
     def set_up(self) -> None:
         """The driver gives the device empty rings, at the start and after a reset. What was in them is forgotten."""
-        self.times += 1
         memory = self._memory
         memory.write(BASE, bytes(len(QUEUE_SIZES) * _RINGS))
         arena = DmaArena(BASE + len(QUEUE_SIZES) * _RINGS, _ARENA)
@@ -87,10 +84,11 @@ class DriverEnd:
             self._port.send(None)
 
     async def receive(self) -> list[Used]:
-        """Nothing, if the rings were set up again meanwhile. Raises VringError."""
-        times = self._queues.times
-        while not (used := self._queues.used()) and times == self._queues.times:
+        """What is used; if nothing is, after the next interrupt, which may come for nothing. Raises VringError."""
+        used = self._queues.used()
+        if not used:
             await self._port.receive()
+            used = self._queues.used()
         # descriptors are free again
         self.send([])
         return used
