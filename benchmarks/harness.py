@@ -16,6 +16,10 @@ from typing import Literal, NamedTuple
 Timed = Callable[[], float]
 
 
+class UnavailableError(Exception):
+    """A benchmark cannot run here, and why."""
+
+
 class Benchmark(NamedTuple):
     """measure: returns the ratio. better: which side of the goal is good. says: what is compared with what."""
 

@@ -26,6 +26,8 @@ from vgpu_wire.vring import RingFeature
 
 T = TypeVar("T")
 QUEUES = (CONTROLQ, CURSORQ)
+#: chains of a queue after which everybody else gets a turn
+_TURN = 256
 #: feature bits of the transport that every back-end offers
 TRANSPORT = 1 << VERSION_1 | 1 << RingFeature.INDIRECT_DESC | 1 << RingFeature.EVENT_IDX
 
@@ -164,6 +166,11 @@ class Backend:
         self.device.fail(str(broken))
         self.transport.config_changed()
 
+    @property
+    def has_work(self) -> bool:
+        """Whether the renderer has work, at whose end `run` has something to do."""
+        return self.parts.renderer.rings.next_due is not None
+
     # -- requests
 
     async def service(self, number: int) -> None:
@@ -180,20 +187,21 @@ class Backend:
             self._idle.unpark_all()
 
     async def _service(self, number: int) -> None:
-        again = False
+        done = 0
         try:
             while (queue := self._next(number)) is not None:
                 chains = queue.pop_all()
                 if not chains:
                     break
-                if again:
+                if done >= _TURN:
                     # a guest that never stops must not stop everybody else
                     await trio.lowlevel.checkpoint()
+                    done = 0
                 await self._carry_out(queue, chains)
-                again = True
+                done += len(chains)
         except VringError as broken:
             self._fail(broken)
-        if self.parts.renderer.rings.next_due is not None:
+        if self.has_work:
             self._work.set()
 
     def _next(self, number: int) -> DeviceQueue | None:

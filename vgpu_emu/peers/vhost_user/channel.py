@@ -18,6 +18,9 @@ class BackendChannel:
         self._stream = stream
         self.answers = Answers()
 
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
     def close(self) -> None:
         self._stream.close()
 

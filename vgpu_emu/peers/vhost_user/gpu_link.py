@@ -20,6 +20,9 @@ class GpuLink:
         self._stream = stream
         self.answers = Answers()
 
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
     def close(self) -> None:
         self._stream.close()
 

@@ -11,6 +11,7 @@ import trio.lowlevel
 from vgpu_emu.assembly import Config
 from vgpu_emu.peers.backend import Backend
 from vgpu_emu.peers.eventfd import EventFd
+from vgpu_emu.peers.kicks import KickWatch
 from vgpu_emu.peers.outlets import Outlets, open_backend
 from vgpu_emu.peers.serving import ProtocolError
 from vgpu_emu.peers.stream import FdStream, PeerGoneError, StreamError
@@ -145,8 +146,21 @@ class Session:
                 await trio.lowlevel.wait_readable(kick.fileno)
             except trio.ClosedResourceError:
                 return
+            await self._kicked(ring, kick)
+
+    async def _kicked(self, ring: RingState, kick: EventFd) -> None:
+        """Serve a kick, and those that follow at once."""
+        watch = KickWatch(kick.fileno, self._filenos())
+        is_over = False
+        while not is_over:
             kick.drain()
             await self._backend.service(ring.number)
+            is_over = ring.kick is not kick or self._backend.has_work or not watch.kicked()
+
+    def _filenos(self) -> list[int]:
+        """What the other tasks wait for."""
+        kicks = [ring.kick.fileno for ring in self._device.rings.values() if ring.kick is not None]
+        return [*kicks, self._stream.fileno(), *(link.fileno() for link in (self._region.channel, self._gpu) if link)]
 
     def open_channel(self, sock: socket.socket) -> None:
         self._close_channel()
