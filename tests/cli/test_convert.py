@@ -140,6 +140,12 @@ def test_what_is_written_of_a_pipe_is_what_is_written_of_a_file(log: Path, tmp_p
     assert done.stdout == out.read_bytes()
 
 
+def test_closed_output_is_one_line(log: Path) -> None:
+    command = f"{sys.executable} -m vgpu_emu convert {log} - --format ladder >&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "vgpu-emu: standard output is closed: name a file\n")
+
+
 def test_a_line_of_the_ladder_cannot_talk_to_the_terminal(tmp_path: Path, capsys: Captured) -> None:
     file = tmp_path / "log"
     note = '{"type":"note","seconds":0,"who":"a\\u001b[2J","name":"b\\nc","values":{"\\u202e":"\\u0007"}}\n'

@@ -71,7 +71,7 @@ def convert(
         Only this run of the log, from 1.
     """
     chosen = format_ or _format_of(out)
-    if Path(out).exists() and Path(log).exists() and Path(out).samefile(log):
+    if out != "-" and Path(out).exists() and Path(log).exists() and Path(out).samefile(log):
         raise UsageError(f"{printable(out)} is the file that is read: give OUT another name")
     runs = _chosen(_read(log), run, input_name(log))
     if chosen == "capture" and len(runs) > 1:
@@ -135,6 +135,8 @@ def _listed(runs: Runs) -> str:
 
 
 def _print(parts: Iterable[bytes]) -> None:
+    if sys.stdout is None:
+        raise UsageError("standard output is closed: name a file")
     sys.stdout.flush()
     for part in parts:
         sys.stdout.buffer.write(part)
