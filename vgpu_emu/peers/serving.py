@@ -2,7 +2,8 @@
 
 import resource
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import trio
 
@@ -13,10 +14,21 @@ from vgpu_emu.peers.stream import FdStream, PeerGoneError, StreamError
 Session = Callable[[FdStream], Awaitable[None]]
 #: file descriptors of the process, if it may have so many: a blob takes two
 _FDS = 1 << 16
+#: seconds in which a peer must go on with a message that has begun, and read what it was sent
+PATIENCE = 30.0
 
 
 class ProtocolError(Exception):
     """The peer does not keep to the protocol: the connection is of no use any more."""
+
+
+@contextmanager
+def patience(what: str) -> Iterator[None]:
+    """Waits inside end with a ProtocolError, which says `what` the peer does not do."""
+    with trio.move_on_after(PATIENCE) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise ProtocolError(f"{what} for {PATIENCE:.0f} seconds")
 
 
 async def serve(path: str, session: Session, say: Say, ready: Callable[[], None]) -> int:

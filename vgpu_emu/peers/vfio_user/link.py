@@ -1,29 +1,15 @@
 """Messages of vfio-user over a stream: a header, its payload, the descriptors that came along; replies and refusals."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import trio
-
-from vgpu_emu.peers.serving import ProtocolError
+from vgpu_emu.peers.serving import ProtocolError, patience
 from vgpu_emu.peers.stream import Fds, FdStream
 from vgpu_wire.vfio_user import MAX_DATA_XFER_SIZE, TYPE_MASK, Header, HeaderFlag, RegionAccess
 
 #: bytes of a message: the longest is a REGION_WRITE of all that one may transfer
 MAX_MESSAGE = Header.layout.size + RegionAccess.layout.size + MAX_DATA_XFER_SIZE
-#: seconds in which a peer must go on with a message that has begun, and read what it was sent
-PATIENCE = 30.0
 _HEADER = Header.layout.size
-
-
-@contextmanager
-def patience(what: str) -> Iterator[None]:
-    """Waits inside end with a ProtocolError, which says `what` the peer does not do."""
-    with trio.move_on_after(PATIENCE) as scope:
-        yield
-    if scope.cancelled_caught:
-        raise ProtocolError(f"{what} for {PATIENCE:.0f} seconds")
 
 
 class Message(NamedTuple):

@@ -11,12 +11,12 @@ from vgpu_emu.assembly import Config
 from vgpu_emu.peers.backend import QUEUES, Backend
 from vgpu_emu.peers.guest_maps import MAX_MAPS
 from vgpu_emu.peers.outlets import Outlets, open_backend
-from vgpu_emu.peers.serving import ProtocolError
+from vgpu_emu.peers.serving import ProtocolError, patience
 from vgpu_emu.peers.stream import MAX_FDS, FdStream, PeerGoneError, StreamError
 from vgpu_emu.peers.vfio_user.bar import Bar, BlobMemory
 from vgpu_emu.peers.vfio_user.device import COMMANDS, Device
 from vgpu_emu.peers.vfio_user.interrupts import Interrupts
-from vgpu_emu.peers.vfio_user.link import Link, Message, patience
+from vgpu_emu.peers.vfio_user.link import Link, Message
 from vgpu_emu.peers.vfio_user.registers import Registers
 from vgpu_wire.errors import WireError
 from vgpu_wire.vfio_user import MAJOR, MAX_DATA_XFER_SIZE, MINOR, PAYLOADS, Command, Version

@@ -44,5 +44,5 @@ class BackendChannel:
             raise ProtocolError(f"the answer to request {request}: {error}") from None
 
     async def notify(self, request: int) -> None:
-        """Say something that needs no answer. Raises StreamError."""
+        """Say something that needs no answer. Raises StreamError, ProtocolError."""
         await send_message(self._stream, request)

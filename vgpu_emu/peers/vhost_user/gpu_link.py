@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from vgpu_emu.peers.serving import ProtocolError
+from vgpu_emu.peers.serving import ProtocolError, patience
 from vgpu_emu.peers.stream import FdStream
 from vgpu_emu.peers.vhost_user.answers import Answers
 from vgpu_emu.peers.vhost_user.link import MAX_PAYLOAD
@@ -48,6 +48,7 @@ class GpuLink:
             raise ProtocolError(f"the answer to {request.name}: {error}") from None
 
     async def tell(self, request: GpuRequest, payload: Record | None = None) -> None:
-        """Raises StreamError."""
+        """Raises StreamError; ProtocolError if the front-end does not read."""
         data = payload.build() if payload is not None else b""
-        await self._stream.send(GpuHeader(request=request, size=len(data)).build() + data)
+        with patience("it has not read what its screens show"):
+            await self._stream.send(GpuHeader(request=request, size=len(data)).build() + data)

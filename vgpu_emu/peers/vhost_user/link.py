@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
-from vgpu_emu.peers.serving import ProtocolError
+from vgpu_emu.peers.serving import ProtocolError, patience
 from vgpu_emu.peers.stream import Fds, FdStream
 from vgpu_wire.errors import WireError
 from vgpu_wire.layout import Record
@@ -40,29 +40,35 @@ class Message(NamedTuple):
 
 
 async def receive_message(stream: FdStream) -> Message:
-    """The next message. Raises ProtocolError for another version of the protocol and a payload that is too long;
-    PeerGoneError and StreamError as the stream does."""
-    start, fds = await stream.receive_start(Header.layout.size)
+    """The next message. Raises ProtocolError for another version of the protocol, a payload that is too long, and a
+    message that does not go on; PeerGoneError and StreamError as the stream does."""
+    start, fds = await stream.receive_start(1)
     try:
-        header = Header.parse(start)
-        if header.flags & VERSION_MASK != VERSION:
-            raise ProtocolError(f"request {header.request}: version {header.flags & VERSION_MASK}, not {VERSION}")
-        if header.size > MAX_PAYLOAD:
-            raise ProtocolError(f"request {header.request}: a payload of {header.size} bytes, limit {MAX_PAYLOAD}")
-        return Message(header.request, header.flags, await stream.receive_rest(header.size), fds)
+        with patience("it has not gone on with a message"):
+            header = Header.parse(start + await stream.receive_rest(Header.layout.size - 1))
+            _check(header)
+            return Message(header.request, header.flags, await stream.receive_rest(header.size), fds)
     except BaseException:
         fds.close()
         raise
 
 
+def _check(header: Header) -> None:
+    if header.flags & VERSION_MASK != VERSION:
+        raise ProtocolError(f"request {header.request}: version {header.flags & VERSION_MASK}, not {VERSION}")
+    if header.size > MAX_PAYLOAD:
+        raise ProtocolError(f"request {header.request}: a payload of {header.size} bytes, limit {MAX_PAYLOAD}")
+
+
 async def send_message(
     stream: FdStream, request: int, payload: Record | bytes = b"", *, fds: Sequence[int] = (), flags: int = 0
 ) -> None:
-    """flags: HeaderFlag bits. Raises StreamError."""
+    """flags: HeaderFlag bits. Raises StreamError; ProtocolError if the peer does not read."""
     data = payload if isinstance(payload, bytes) else payload.build()
-    await stream.send(Header(request=request, flags=VERSION | flags, size=len(data)).build() + data, fds)
+    with patience("it has not read its messages"):
+        await stream.send(Header(request=request, flags=VERSION | flags, size=len(data)).build() + data, fds)
 
 
 async def send_reply(stream: FdStream, message: Message, payload: Record | bytes) -> None:
-    """The answer to a message. Raises StreamError."""
+    """The answer to a message. Raises like `send_message`."""
     await send_message(stream, message.request, payload, flags=_REPLY)

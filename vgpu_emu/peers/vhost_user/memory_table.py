@@ -39,6 +39,8 @@ class MemoryTable:
         regions and descriptors differ."""
         if len(regions) != len(fds):
             raise OSError(EINVAL, f"{len(regions)} regions with {len(fds)} descriptors")
+        if len({region.guest_phys_addr for region in regions}) != len(regions):
+            raise OSError(EEXIST, "two regions at one guest address")
         numbers = [fds.take() for _ in regions]
         try:
             self._replace(regions, numbers)

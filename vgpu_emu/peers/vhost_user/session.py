@@ -128,7 +128,7 @@ class Session:
             self._nursery.start_soon(self._notify, self._region.channel)
 
     async def _notify(self, channel: BackendChannel) -> None:
-        with suppress(StreamError, trio.ClosedResourceError):
+        with suppress(StreamError, ProtocolError, trio.ClosedResourceError):
             await channel.notify(BackendRequest.CONFIG_CHANGE_MSG)
 
     # -- Shell
