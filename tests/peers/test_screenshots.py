@@ -45,7 +45,7 @@ async def test_picture_follows_the_screen(tmp_path: Path, autojump_clock: trio.t
         for colour in (b"\x11", b"\x22", b"\x33"):
             await flip(guest, colour)
             # it is written in a thread, for which virtual time does not wait
-            while content(picture) in seen:
+            while content(picture) in seen:  # noqa: ASYNC110
                 await trio.sleep(screenshots.PAUSE)
             seen.append(content(picture))
         os.unlink(picture)

@@ -108,15 +108,15 @@ async def test_regions_have_their_sizes_and_the_host_visible_one_a_descriptor() 
         assert await client.errno(REGION_INFO, struct.pack("<4IQQ", 32, 0, 9, 0, 0, 0)) == EINVAL
 
 
-async def test_only_msi_x_has_interrupts() -> None:
+async def test_interrupts_are_a_pin_and_msi_x() -> None:
     async with served(CONFIG) as (client, _):
         await client.hello()
-        counts = []
+        found = []
         for index in range(5):
             reply = struct.unpack("<4I", await client.ok(IRQ_INFO, struct.pack("<4I", 16, 0, index, 0)))
-            assert reply[:3] == (16, 9, index)
-            counts.append(reply[3])
-        assert counts == [0, 0, 3, 0, 0]
+            assert (reply[0], reply[2]) == (16, index)
+            found.append((reply[1], reply[3]))
+        assert found == [(7, 1), (9, 0), (9, 3), (9, 0), (9, 0)]
         assert await client.errno(IRQ_INFO, struct.pack("<4I", 16, 0, 5, 0)) == EINVAL
 
 
@@ -136,7 +136,7 @@ async def test_configuration_space_names_a_virtio_gpu_and_its_capabilities() -> 
         await client.hello()
         space = await client.read(SPACE, 0, 64)
         assert struct.unpack_from("<HHHHI", space) == (0x1AF4, 0x1050, 0, 0x10, 0x03800001)
-        assert space[0x3D] == 0
+        assert space[0x3D] == 1
         found = await capabilities(client)
         assert sorted(found) == [1, 2, 3, 4, 5, 8, 0x111]
         assert struct.unpack("<HII", found[0x111][2:]) == (2, MSIX, 0x800 | MSIX)
@@ -247,7 +247,7 @@ class Driver:
             await self.set_common(offset + 4, 4, address >> 32)
         await self.set_common(28, 2, 1)
 
-    async def start(self, features: int = FEATURES | RING_FEATURES) -> None:
+    async def start(self, features: int = FEATURES | RING_FEATURES, vectors: tuple[int, int] = (1, 2)) -> None:
         assert await self.accept(features)
         await self.set_common(16, 2, 0)
         for number, size in ((0, 64), (1, 16)):
@@ -255,7 +255,7 @@ class Driver:
             self.queues[number] = DriverQueue(
                 self.memory, vring, self.arena, queue=number, indirect_desc=True, event_idx=True
             )
-            await self.set_queue(number, vring, 1 + number)
+            await self.set_queue(number, vring, vectors[number])
         await self.set_common(20, 1, 15)
 
     async def kick(self, number: int = 0) -> None:
@@ -359,6 +359,43 @@ async def test_interrupt_that_comes_while_the_vector_is_taken_away_is_not_lost(r
         driver.maps.close()
 
 
+async def test_interrupt_pin_is_a_level_until_the_guest_has_seen_why(ram: int, event: int) -> None:
+    def irqs(flags: int, count: int = 1) -> bytes:
+        return struct.pack("<5I", 20, flags, 0, 0, count)
+
+    async with served(CONFIG) as (client, _):
+        await client.hello()
+        await client.map(ram, 0, RAM)
+        await client.ok(SET_IRQS, irqs(0x24), [event])
+        driver = Driver(client, ram)
+        await driver.start(vectors=(0xFFFF, 0xFFFF))
+        assert len(await driver.say(event, DISPLAY_INFO)) == 1
+        # it is masked now; unmasked, it is still there
+        assert drained(event) == 0
+        await client.ok(SET_IRQS, irqs(0x11))
+        assert drained(event) == 1
+        assert await client.load(REGS, ISR, 1) == 1
+        assert await client.load(REGS, ISR, 1) == 0
+        await client.ok(SET_IRQS, irqs(0x11))
+        assert drained(event) == 0
+        # masked by the client, it waits
+        await client.ok(SET_IRQS, irqs(0x09))
+        driver.queues[0].add([DISPLAY_INFO.build()], [4096])
+        await driver.kick()
+        await trio.testing.wait_all_tasks_blocked()
+        assert drained(event) == 0
+        await client.ok(SET_IRQS, irqs(0x11))
+        assert drained(event) == 1
+        # the guest goes over to MSI-X
+        await client.ok(SET_IRQS, irqs(0x21, 0))
+        await client.ok(RESET)
+        await client.ok(SET_IRQS, irqs(0x24), [event])
+        assert drained(event) == 0
+        await client.ok(SET_IRQS, irqs(0x21))
+        assert drained(event) == 1
+        driver.maps.close()
+
+
 async def test_client_can_trigger_a_vector_itself_and_disable_all(event: int) -> None:
     async with served(CONFIG) as (client, _):
         await client.hello()
@@ -366,6 +403,10 @@ async def test_client_can_trigger_a_vector_itself_and_disable_all(event: int) ->
         await client.ok(SET_IRQS, struct.pack("<5I", 20, 0x21, 2, 2, 1))
         assert drained(event) == 1
         await client.ok(SET_IRQS, struct.pack("<5I3B", 23, 0x22, 2, 0, 3, 1, 0, 1))
+        assert drained(event) == 1
+        # those of another index are not these
+        await client.ok(SET_IRQS, struct.pack("<5I", 20, 0x21, 1, 0, 0))
+        await client.ok(SET_IRQS, struct.pack("<5I", 20, 0x21, 2, 2, 1))
         assert drained(event) == 1
         await client.ok(SET_IRQS, struct.pack("<5I", 20, 0x21, 2, 0, 0))
         await client.ok(SET_IRQS, struct.pack("<5I", 20, 0x21, 2, 2, 1))
@@ -470,7 +511,11 @@ async def test_command_that_is_not_known_is_not_supported() -> None:
         (WRITE, struct.pack("<QII", 0, SPACE, 2) + b"xyz"),
         (SET_IRQS, struct.pack("<5I", 20, 0x24, 2, 3, 1)),
         (SET_IRQS, struct.pack("<5I", 20, 0x24, 2, 0xFFFFFFFF, 1)),
-        (SET_IRQS, struct.pack("<5I", 20, 0x24, 0, 0, 1)),
+        (SET_IRQS, struct.pack("<5I", 20, 0x24, 1, 0, 1)),
+        (SET_IRQS, struct.pack("<5I", 20, 0x24, 1, 0, 0)),
+        (SET_IRQS, struct.pack("<5I", 20, 0x24, 0, 0, 2)),
+        (SET_IRQS, struct.pack("<5I", 20, 0x14, 0, 0, 1)),
+        (SET_IRQS, struct.pack("<5I", 20, 0x22, 0, 0, 1)),
         (SET_IRQS, struct.pack("<5I", 20, 0x24, 5, 0, 0)),
         (SET_IRQS, struct.pack("<5I", 20, 0x09, 2, 0, 1)),
         (SET_IRQS, struct.pack("<5I", 20, 0x23, 2, 0, 1)),

@@ -58,6 +58,7 @@ class ConfigSpace:
             subsystem_id=DEVICE_ID_BASE + DEVICE_ID,
             bars=_bars(shm_size),
             capabilities=first,
+            interrupt_pin=1,
         )
         self._data = bytearray(header.build() + _linked(capabilities, first)).ljust(SIZE, b"\0")
         # MSI-X is the first, PCI_CFG the last

@@ -9,7 +9,8 @@ from vgpu_emu.peers.stream import Fds
 from vgpu_emu.peers.vfio_user.bar import Bar
 from vgpu_emu.peers.vfio_user.config_space import MSIX_BAR, MSIX_SIZE, REGS_BAR, REGS_SIZE, SHM_BAR, SIZE, ConfigSpace
 from vgpu_emu.peers.vfio_user.dma import DmaWindows
-from vgpu_emu.peers.vfio_user.interrupts import VECTORS, Interrupts
+from vgpu_emu.peers.vfio_user.interrupts import Interrupts
+from vgpu_emu.peers.vfio_user.msix import VECTORS
 from vgpu_emu.peers.vfio_user.registers import Registers
 from vgpu_wire.layout import Record
 from vgpu_wire.vfio_user import (

@@ -1,88 +1,62 @@
-"""MSI-X vectors: each an eventfd of the client, or for the time being none."""
+"""How the device interrupts: MSI-X vectors or, where the guest has none, its pin."""
 
-from collections.abc import Sequence
 from errno import EINVAL
 
-from vgpu_emu.peers.eventfd import EventFd
 from vgpu_emu.peers.stream import Fds
+from vgpu_emu.peers.vfio_user.intx import Intx
+from vgpu_emu.peers.vfio_user.msix import VECTORS, Msix
 from vgpu_wire.vfio_user import NUM_IRQS, IrqFlag, IrqIndex, IrqInfo, IrqSet, IrqSetFlag
+from vgpu_wire.virtio_pci import NO_VECTOR
 
-#: one for the configuration, one for each queue
-VECTORS = 3
-_DATA = IrqSetFlag.DATA_NONE | IrqSetFlag.DATA_BOOL | IrqSetFlag.DATA_EVENTFD
-_TRIGGER = IrqSetFlag.ACTION_TRIGGER
+_COUNTS = {IrqIndex.INTX.value: 1, IrqIndex.MSIX.value: VECTORS}
+_MSIX_FLAGS = int(IrqFlag.EVENTFD | IrqFlag.NORESIZE)
+_INTX_FLAGS = int(IrqFlag.EVENTFD | IrqFlag.MASKABLE | IrqFlag.AUTOMASKED)
 
 
 class Interrupts:
-    """Linux takes eventfds away and gives them back while it sets up its vectors: an interrupt that comes meanwhile is
-    kept for the next one."""
+    """Those of one device."""
 
     def __init__(self) -> None:
-        self._vectors: list[EventFd | None] = [None] * VECTORS
-        self._pending = [False] * VECTORS
+        self._msix = Msix()
+        self._intx = Intx()
 
     def close(self) -> None:
-        self._take_away(range(VECTORS))
+        self._msix.close()
+        self._intx.close()
 
     def forget(self) -> None:
         """A reset: no interrupt is due any more. The client's eventfds stay."""
-        self._pending = [False] * VECTORS
+        self._msix.forget()
+        self._intx.lower_level()
 
     def trigger(self, vector: int) -> None:
-        """Interrupt the guest, if there is such a vector."""
-        if vector >= VECTORS:
-            return
-        event = self._vectors[vector]
-        if event is None:
-            self._pending[vector] = True
+        """Interrupt the guest by this vector; NO_VECTOR: by the pin, of which it hears if it has no MSI-X."""
+        if vector == NO_VECTOR:
+            self._intx.raise_level()
         else:
-            event.signal()
+            self._msix.trigger(vector)
+
+    def seen(self) -> None:
+        """The guest has read why there was an interrupt (ISR)."""
+        self._intx.lower_level()
 
     def info(self, request: IrqInfo) -> IrqInfo:
         """Raises OSError: EINVAL for an index that no PCI device has."""
         if request.index >= NUM_IRQS:
             raise OSError(EINVAL, f"interrupt index {request.index}")
-        count = VECTORS if request.index == IrqIndex.MSIX else 0
-        flags = int(IrqFlag.EVENTFD | IrqFlag.NORESIZE)
+        flags = _INTX_FLAGS if request.index == IrqIndex.INTX else _MSIX_FLAGS
+        count = _COUNTS.get(request.index, 0)
         return IrqInfo(argsz=IrqInfo.layout.size, flags=flags, index=request.index, count=count)
 
     def set(self, request: IrqSet, fds: Fds) -> None:
         """Raises OSError: EINVAL for what an index does not have, or descriptors that do not fit."""
-        last = VECTORS if request.index == IrqIndex.MSIX else 0
+        last = _COUNTS.get(request.index, 0)
         if request.index >= NUM_IRQS or request.start + request.count > last:
             raise OSError(EINVAL, f"interrupts {request.start} to {request.start + request.count} of {request.index}")
-        if request.flags & ~int(_DATA) != _TRIGGER:
-            raise OSError(EINVAL, f"flags {request.flags:#x}: MSI-X vectors are not masked here")
-        vectors = range(request.start, request.start + request.count)
-        match request.flags & int(_DATA):
-            case IrqSetFlag.DATA_EVENTFD:
-                self._assign(vectors, fds)
-            case IrqSetFlag.DATA_BOOL if len(request.data) == len(vectors):
-                self._trigger_all([vector for vector, wanted in zip(vectors, request.data, strict=True) if wanted])
-            case IrqSetFlag.DATA_NONE if vectors:
-                self._trigger_all(vectors)
-            case IrqSetFlag.DATA_NONE:
-                self._take_away(range(last))
-            case _:
-                raise OSError(EINVAL, f"flags {request.flags:#x}, {len(request.data)} bytes")
-
-    def _trigger_all(self, vectors: Sequence[int]) -> None:
-        for vector in vectors:
-            self.trigger(vector)
-
-    def _take_away(self, vectors: Sequence[int]) -> None:
-        for vector in vectors:
-            event = self._vectors[vector]
-            if event is not None:
-                event.close()
-            self._vectors[vector] = None
-
-    def _assign(self, vectors: Sequence[int], fds: Fds) -> None:
-        if fds and len(fds) != len(vectors):
-            raise OSError(EINVAL, f"{len(fds)} descriptors for {len(vectors)} interrupts")
-        self._take_away(vectors)
-        for vector in vectors if fds else ():
-            self._vectors[vector] = EventFd.next_of(fds)
-            if self._pending[vector]:
-                self._pending[vector] = False
-                self.trigger(vector)
+        if request.index == IrqIndex.INTX:
+            self._intx.set(request, fds)
+        elif request.index == IrqIndex.MSIX:
+            self._msix.set(request, fds)
+        elif request.flags != IrqSetFlag.DATA_NONE | IrqSetFlag.ACTION_TRIGGER:
+            # all of none can be taken away, and nothing else
+            raise OSError(EINVAL, f"index {request.index} has no interrupts")

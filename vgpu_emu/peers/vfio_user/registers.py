@@ -12,7 +12,8 @@ from vgpu_emu.link.virtqueues import QUEUE_SIZES
 from vgpu_emu.link.vring import Vring
 from vgpu_emu.peers.backend import QUEUES, Backend
 from vgpu_emu.peers.vfio_user.config_space import COMMON, DEVICE, ISR, NOTIFY, NOTIFY_MULTIPLIER
-from vgpu_emu.peers.vfio_user.interrupts import VECTORS, Interrupts
+from vgpu_emu.peers.vfio_user.interrupts import Interrupts
+from vgpu_emu.peers.vfio_user.msix import VECTORS
 from vgpu_wire.layout import leaves
 from vgpu_wire.virtio_pci import NO_VECTOR, DeviceStatus, Isr, VirtioPciCommonCfg
 
@@ -91,8 +92,7 @@ class Registers:
 
     def _interrupt(self, vector: int, why: Isr) -> None:
         self.state.isr |= why
-        if vector != NO_VECTOR:
-            self.interrupts.trigger(vector)
+        self.interrupts.trigger(vector)
 
     # -- accesses
 
@@ -103,6 +103,7 @@ class Registers:
             data = self._common().build()[place : place + count] if _REGISTERS.get(place) == count else b""
         elif part == ISR and not place:
             data, self.state.isr = bytes([self.state.isr]), 0
+            self.interrupts.seen()
         elif part == DEVICE:
             data = self.backend.config[place : place + count]
         return data.ljust(count, b"\0")
