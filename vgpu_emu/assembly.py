@@ -22,8 +22,10 @@ from vgpu_emu.trace.log import Log
 from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_emu.vmm.command import Capset
 from vgpu_emu.vmm.device import Device
+from vgpu_emu.vmm.picture import Picture, scanout_picture
 from vgpu_emu.vmm.profiles import Profile
 from vgpu_emu.vmm.setup import VmmSetup
+from vgpu_emu.vmm.snapshot import take
 from vgpu_emu.vmm.state import Blob, DeviceLimits, place_of
 from vgpu_emu.vocabulary import Dialect, HostAttribute, Pgprot, conflicts
 from vgpu_wire.blob import MapCache
@@ -111,6 +113,14 @@ class HostParts(msgspec.Struct, frozen=True, kw_only=True):
     log: Log
     config: Config
     aliases: "AliasWatch | None" = None
+
+    def snapshot(self) -> bytes:
+        """The device's state, as JSON."""
+        return take(self.device)
+
+    def screen(self, scanout_id: int) -> Picture | None:
+        """What a scanout shows; None: nothing. Raises IndexError for one that the device does not have."""
+        return scanout_picture(self.device, scanout_id)
 
     def close(self) -> None:
         """The end of VMM and renderer: nothing stays mapped, no descriptor open."""

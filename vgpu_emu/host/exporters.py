@@ -27,3 +27,5 @@ EXPORTERS: dict[ExporterKind, DmaBufOps] = {
     ExporterKind.SILENT: DmaBufOps("silent", HostAttribute.UNKNOWN),
     ExporterKind.DRM: DmaBufOps("drm", HostAttribute.UNKNOWN, _drm_gem_prime_mmap_info),
 }
+#: by name
+OPS = {ops.name: ops for ops in EXPORTERS.values()}

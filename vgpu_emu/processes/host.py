@@ -1,12 +1,14 @@
 """The host's process: ``python -m vgpu_emu.processes.host SOCKET``."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from vgpu_emu.host.dmabuf import DmaBuf, Kernel
+from vgpu_emu.host.exporters import OPS
 from vgpu_emu.host.renderer import Renderer
 from vgpu_emu.ids import Fd, ResourceId
 from vgpu_emu.link.seqpacket import Incoming
-from vgpu_emu.memory import PassedFd
+from vgpu_emu.memory import Memory, PassedFd
 from vgpu_emu.processes import host_calls as calls
 from vgpu_emu.processes.messages import Exported, Released
 from vgpu_emu.processes.serving import Reply, Server, insides, run
@@ -24,7 +26,7 @@ class Host:
         match call:
             case calls.Assemble():
                 self.kernel = WatchedKernel(self.server, call) if call.watched else call.setup.kernel()
-                self.renderer = call.setup.renderer(self.kernel)
+                self.renderer = call.setup.renderer(self.kernel, _no_bytes if call.size_only else Memory.memfd)
                 return Reply()
             case calls.Handle():
                 return Reply(*self.renderer.handle(call.data, call.now))
@@ -36,7 +38,15 @@ class Host:
             case calls.Borrow():
                 return Reply(None, (self._borrow(ResourceId(call.resource_id)),))
             case calls.Observe():
-                return Reply((sorted(self.renderer.resources), sorted(self.renderer.contexts)))
+                renderer = self.renderer
+                tables: list[Iterable[int]] = [renderer.resources, renderer.contexts, self.kernel.live]
+                return Reply(calls.Observed(*map(sorted, [*tables, renderer.vmm.files])))
+            case calls.Change():
+                self._change(call)
+                return Reply()
+            case calls.VmmExit():
+                self.renderer.vmm.exit()
+                return Reply()
             case calls.Die():
                 self.renderer.die()
                 return Reply()
@@ -55,8 +65,22 @@ class Host:
         fd = self.renderer.resources.get(resource_id, Fd(-1))
         return PassedFd(fd, self.renderer.process.file(fd).memory.hold())
 
+    def _change(self, call: calls.Change) -> None:
+        if call.exporter is not None:
+            resource_id, name = call.exporter
+            fd = self.renderer.resources.get(ResourceId(resource_id), Fd(-1))
+            self.renderer.process.file(fd).ops = OPS[name]
+        if call.guess is not None:
+            self.renderer.guess = call.guess
+        if call.max_fds is not None:
+            self.kernel.max_fds = call.max_fds
+
     def _left(self) -> list[str]:
         return [f"dma-buf {buf.inode} ({buf.memory!r})" for buf in self.kernel.live.values()]
+
+
+def _no_bytes(size: int, _name: str) -> Memory:
+    return Memory(size, None)
 
 
 class WatchedKernel(Kernel):

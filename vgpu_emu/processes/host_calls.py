@@ -4,13 +4,15 @@ import msgspec
 
 from vgpu_emu.host.setup import HostSetup
 from vgpu_emu.processes.messages import Result
+from vgpu_wire.blob import MapCache
 
 
 class Assemble(msgspec.Struct, frozen=True, tag="assemble"):
-    """Be this host. watched: tell of every dma-buf."""
+    """Be this host. watched: tell of every dma-buf. size_only: its memory has no bytes."""
 
     setup: HostSetup
     watched: bool
+    size_only: bool
 
 
 class Handle(msgspec.Struct, frozen=True, tag="handle"):
@@ -33,13 +35,35 @@ class AttributeOf(msgspec.Struct, frozen=True, tag="attribute_of"):
 
 
 class Borrow(msgspec.Struct, frozen=True, tag="borrow"):
-    """The memory of a resource, for an observer -> nothing, and one descriptor. OSError: EINVAL if there is none."""
+    """The memory of a resource, for an observer -> nothing, and one descriptor. OSError: EBADF if there is none."""
 
     resource_id: int
 
 
 class Observe(msgspec.Struct, frozen=True, tag="observe"):
-    """What there is, for an observer -> the ids of all resources, of all contexts"""
+    """What there is, for an observer -> Observed"""
+
+
+class Observed(msgspec.Struct, frozen=True):
+    """Ids of all resources and contexts; inodes of all dma-bufs; the VMM's descriptors."""
+
+    resources: list[int]
+    contexts: list[int]
+    dma_bufs: list[int]
+    vmm_fds: list[int]
+
+
+class Change(msgspec.Struct, frozen=True, tag="change"):
+    """The host is not what it was: the exporter of a resource, the renderer's guess, the kernel's limit. OSError: EBADF
+    for a resource that is not there."""
+
+    exporter: tuple[int, str] | None = None
+    guess: MapCache | None = None
+    max_fds: int | None = None
+
+
+class VmmExit(msgspec.Struct, frozen=True, tag="vmm_exit"):
+    """The VMM's process is gone: the kernel closes its descriptors."""
 
 
 class Die(msgspec.Struct, frozen=True, tag="die"):
@@ -58,7 +82,7 @@ class Exit(msgspec.Struct, frozen=True, tag="exit"):
     """Renderer.exit -> sentences about what is left after it"""
 
 
-Call = Assemble | Handle | Due | AttributeOf | Borrow | Observe | Die | Left | Insides | Exit
+Call = Assemble | Handle | Due | AttributeOf | Borrow | Observe | Change | VmmExit | Die | Left | Insides | Exit
 
 
 class HostResult(Result, frozen=True, kw_only=True):

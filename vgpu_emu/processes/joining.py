@@ -13,11 +13,21 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec.structs import asdict
 
-from vgpu_emu.assembly import Config, HostParts, Parts, driver_for, host_setup, note_assembled, region_of, vmm_setup
-from vgpu_emu.host.exporters import EXPORTERS
+from vgpu_emu.assembly import (
+    Config,
+    HostParts,
+    Parts,
+    driver_for,
+    host_setup,
+    note_assembled,
+    region_of,
+    size_only,
+    vmm_setup,
+)
+from vgpu_emu.host.exporters import OPS
 from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.link.region import HostVisibleRegion, Slot
-from vgpu_emu.memory import Memory
+from vgpu_emu.memory import Memory, let_go
 from vgpu_emu.processes import host_calls, vmm_calls
 from vgpu_emu.processes.messages import Exported, Hidden, Noted, Released, Seen, Shown
 from vgpu_emu.processes.party import Party, interpreter
@@ -25,12 +35,11 @@ from vgpu_emu.processes.remote_host import RemoteRenderer
 from vgpu_emu.processes.remote_vmm import RemoteDevice
 from vgpu_emu.trace.log import GUEST, HOST, VMM, Log
 from vgpu_emu.vmm.catalogue import ProfileError, find_profile
+from vgpu_emu.vmm.picture import Picture
 from vgpu_emu.vmm.state import place_of
 
 if TYPE_CHECKING:
     from vgpu_emu.aliasing import AliasWatch
-
-_OPS = {ops.name: ops for ops in EXPORTERS.values()}
 
 
 class Processes(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,25 +56,41 @@ class Processes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessParts(Parts, frozen=True, kw_only=True):
-    """device, renderer: those of the processes, as far as a machine uses them; kernel: None. region, memory: the same
+    """device, renderer, kernel: those of the processes, as far as a machine and its observers use them. region, memory: the same
     pages as there, mapped here too.
 
-    ram: guest memory, if there is any. ends: what the parties said was left when they ended.
+    remote_vmm, remote_host: device and renderer once more, as what they are. ram: guest memory, if there is any.
+    ends: what the parties said was left when they ended.
     """
 
-    vmm: Party
-    host: Party
+    remote_vmm: RemoteDevice
+    remote_host: RemoteRenderer
     ram: Memory | None
     ends: list[str]
+
+    @property
+    def vmm(self) -> Party:
+        return self.remote_vmm.party
+
+    @property
+    def host(self) -> Party:
+        return self.remote_host.party
 
     @property
     def pids(self) -> dict[str, int]:
         return {GUEST: os.getpid(), VMM: self.vmm.pid, HOST: self.host.pid}
 
+    def snapshot(self) -> bytes:
+        return self.remote_vmm.snapshot()
+
+    def screen(self, scanout_id: int) -> Picture | None:
+        return self.remote_vmm.screen(scanout_id)
+
     def close(self) -> None:
         """The end of all processes but this one; nothing stays mapped here, no descriptor open."""
         self.ends.extend(self.vmm.end(vmm_calls.Exit()) + self.host.end(host_calls.Exit()))
         self.region.clear()
+        let_go(self.remote_host.borrowed)
         if self.ram is not None:
             self.memory.remove(0, self.ram.size)
             self.ram.release()
@@ -73,8 +98,8 @@ class ProcessParts(Parts, frozen=True, kw_only=True):
     def leaks(self) -> list[str]:
         if self.vmm.closed:
             return self.ends + [f"mapping at {slot.offset:#x} ({slot.memory!r})" for slot in self.region]
-        calls = (self.host, host_calls.Left()), (self.vmm, vmm_calls.Left())
-        return [sentence for party, call in calls for sentence in party.call(call)[0].value]
+        left = [*self.remote_host.call(host_calls.Left())[0], *self.remote_vmm.call(vmm_calls.Left())]
+        return [str(sentence) for sentence in left]
 
 
 def join(config: Config, log: Log, processes: Processes) -> ProcessParts:
@@ -94,7 +119,7 @@ def join(config: Config, log: Log, processes: Processes) -> ProcessParts:
         note_assembled(config, log, pids={GUEST: os.getpid(), VMM: vmm.pid, HOST: host.pid})
         device, renderer = RemoteDevice(vmm, log, tell), RemoteRenderer(host, tell)
         device.call(_vmm_of(config), [ram.fileno] if ram is not None and ram.fileno is not None else [])
-        renderer.call(host_calls.Assemble(host_setup(config), aliases is not None))
+        renderer.call(host_calls.Assemble(host_setup(config), aliases is not None, config.backing == size_only))
         for party in (vmm, host):
             party.started(processes.deadline)
         if aliases is not None:
@@ -102,7 +127,7 @@ def join(config: Config, log: Log, processes: Processes) -> ProcessParts:
         memory = GuestMemory(sparse=config.sparse_memory)
         parts = HostParts(
             # who is on the other side of a process has the interface of what is there, as far as a machine uses it
-            kernel=cast(Any, None),
+            kernel=cast(Any, renderer.kernel),
             renderer=cast(Any, renderer),
             device=cast(Any, device),
             region=region,
@@ -114,14 +139,16 @@ def join(config: Config, log: Log, processes: Processes) -> ProcessParts:
         if ram is not None:
             memory.add(0, ram.map())
             undo.callback(memory.remove, 0, ram.size)
-        joined = ProcessParts(driver=driver_for(parts), vmm=vmm, host=host, ram=ram, ends=[], **asdict(parts))
+        joined = ProcessParts(
+            driver=driver_for(parts), remote_vmm=device, remote_host=renderer, ram=ram, ends=[], **asdict(parts)
+        )
         undo.pop_all()
     return joined
 
 
 def _require_sendable(config: Config) -> None:
-    if config.backing is not Config().backing:
-        raise ValueError("a backing of one's own cannot be sent to the host's process: its memory is memfds")
+    if config.backing not in (Memory.memfd, size_only):
+        raise ValueError("a backing of one's own cannot be sent to the host's process")
     name = config.profile.name
     with suppress(ProfileError):
         if find_profile(name) == config.profile:
@@ -155,6 +182,6 @@ def _tell(log: Log, region: HostVisibleRegion, aliases: "AliasWatch | None", see
         case Hidden():
             region.unmap(seen.offset)
         case Exported() if aliases is not None:
-            aliases.exported(seen.inode, _OPS[seen.exporter], seen.size, seen.file)
+            aliases.exported(seen.inode, OPS[seen.exporter], seen.size, seen.file)
         case Released() if aliases is not None:
             aliases.released(seen.file)

@@ -2,15 +2,20 @@
 
 import mmap
 from collections.abc import Iterator
+from errno import ENODEV
 from typing import Any
 
+import msgspec
+
+from vgpu_emu.host.dmabuf import DmaBufOps
 from vgpu_emu.ids import ContextId, Fd, ResourceId
 from vgpu_emu.link.seqpacket import close_all
-from vgpu_emu.memory import PassedFd
+from vgpu_emu.memory import Memory, PassedFd
 from vgpu_emu.processes import host_calls as calls
 from vgpu_emu.processes.messages import raise_failed, take, take_shown
 from vgpu_emu.processes.party import Party, Tell
 from vgpu_emu.vocabulary import HostAttribute
+from vgpu_wire.blob import MapCache
 from vgpu_wire.renderer_link import Signal
 
 
@@ -25,6 +30,10 @@ class RemoteRenderer:
         self.rings = RemoteRings(self)
         self.resources = RemoteResources(self)
         self.process = RemoteProcess(self)
+        self.vmm = RemoteVmm(self)
+        self.kernel = RemoteKernel(self)
+        #: descriptors that observers looked through
+        self.borrowed: list[PassedFd] = []
         self._tell = tell
 
     def handle(self, data: bytes, now: float = 0.0) -> tuple[bytes, tuple[PassedFd, ...]]:
@@ -39,7 +48,19 @@ class RemoteRenderer:
     @property
     def contexts(self) -> list[ContextId]:
         """For an observer."""
-        return [ContextId(ctx_id) for ctx_id in self.call(calls.Observe())[0][1]]
+        return [ContextId(ctx_id) for ctx_id in self.observe().contexts]
+
+    @property
+    def guess(self) -> MapCache:
+        raise AttributeError("the guess of another process's renderer can only be set")
+
+    @guess.setter
+    def guess(self, guess: MapCache) -> None:
+        self.call(calls.Change(guess=guess))
+
+    def observe(self) -> calls.Observed:
+        observed = self.call(calls.Observe())[0]
+        return self.party.understood(lambda: msgspec.convert(observed, calls.Observed))
 
     def die(self) -> None:
         """Renderer.die"""
@@ -72,31 +93,95 @@ class RemoteRings:
 
 
 class RemoteResources:
-    """For an observer: which resources there are. The number of a descriptor in the host stands for itself here."""
+    """For an observer: which resources there are. A resource's id stands for its descriptor in the host."""
 
     def __init__(self, renderer: RemoteRenderer) -> None:
         self._renderer = renderer
 
-    def __iter__(self) -> Iterator[ResourceId]:
-        return iter(self._renderer.call(calls.Observe())[0][0])
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._renderer.observe().resources)
 
-    def __contains__(self, resource_id: ResourceId) -> bool:
-        return self._renderer.call(calls.AttributeOf(resource_id))[0] is not None
+    def __len__(self) -> int:
+        return len(self._renderer.observe().resources)
+
+    def __contains__(self, resource_id: object) -> bool:
+        return resource_id in self._renderer.observe().resources
 
     def __getitem__(self, resource_id: ResourceId) -> Fd:
         return Fd(resource_id)
 
+    def get(self, resource_id: ResourceId) -> Fd | None:
+        return Fd(resource_id) if resource_id in self else None
+
 
 class RemoteProcess:
-    """For an observer: the host's memory."""
+    """For an observer: the host's buffers, by the descriptors that `RemoteResources` gives."""
 
     def __init__(self, renderer: RemoteRenderer) -> None:
         self._renderer = renderer
 
+    def file(self, fd: Fd) -> "RemoteBuffer":
+        return RemoteBuffer(self._renderer, fd)
+
     def mmap(self, fd: Fd, length: int, offset: int = 0) -> mmap.mmap:
-        """Process.mmap of a descriptor that `RemoteResources` gave."""
-        _, (passed,) = self._renderer.call(calls.Borrow(fd))
-        try:
-            return mmap.mmap(passed.memory.fileno or -1, length, offset=offset)
-        finally:
-            passed.memory.release()
+        """Process.mmap"""
+        fileno = self.file(fd).memory.fileno
+        if fileno is None:
+            raise OSError(ENODEV, "a size-only backing has no bytes")
+        return mmap.mmap(fileno, length, offset=offset)
+
+
+class RemoteBuffer:
+    """For an observer: a dma-buf of the host."""
+
+    def __init__(self, renderer: RemoteRenderer, fd: Fd) -> None:
+        self._renderer = renderer
+        self._fd = fd
+
+    @property
+    def memory(self) -> Memory:
+        """Its memory in this process, until the machine is closed."""
+        _, (passed,) = self._renderer.call(calls.Borrow(self._fd))
+        self._renderer.borrowed.append(passed)
+        return passed.memory
+
+    @property
+    def ops(self) -> DmaBufOps:
+        raise AttributeError("of another process's exporter only the attribute is known")
+
+    @ops.setter
+    def ops(self, ops: DmaBufOps) -> None:
+        self._renderer.call(calls.Change(exporter=(self._fd, ops.name)))
+
+
+class RemoteVmm:
+    """For an observer: the descriptors of the VMM, in the host's kernel."""
+
+    def __init__(self, renderer: RemoteRenderer) -> None:
+        self._renderer = renderer
+
+    @property
+    def files(self) -> list[int]:
+        return self._renderer.observe().vmm_fds
+
+    def exit(self) -> None:
+        self._renderer.call(calls.VmmExit())
+
+
+class RemoteKernel:
+    """For an observer: the host's kernel."""
+
+    def __init__(self, renderer: RemoteRenderer) -> None:
+        self._renderer = renderer
+
+    @property
+    def live(self) -> list[int]:
+        return self._renderer.observe().dma_bufs
+
+    @property
+    def max_fds(self) -> int:
+        raise AttributeError("the limit of another process's kernel can only be set")
+
+    @max_fds.setter
+    def max_fds(self, number: int) -> None:
+        self._renderer.call(calls.Change(max_fds=number))

@@ -15,7 +15,9 @@ from vgpu_emu.processes.messages import Asks, Done, hand, raise_failed, take_sho
 from vgpu_emu.processes.party import Party, Tell
 from vgpu_emu.trace.log import Log
 from vgpu_emu.vmm.asking import Reply, Steps
+from vgpu_emu.vmm.displays import Scanout
 from vgpu_emu.vmm.fences import Timeline
+from vgpu_emu.vmm.picture import Picture
 from vgpu_emu.vmm.snapshot import blob_of, image_of
 from vgpu_emu.vmm.snapshot_state import Snapshot, parse
 from vgpu_emu.vmm.state import Resource
@@ -85,6 +87,11 @@ class RemoteDevice:
         """Device.reset"""
         return self._steps(calls.Reset(), type(None))
 
+    def screen(self, scanout_id: int) -> Picture | None:
+        """scanout_picture"""
+        picture: Picture | None = self._read(self.call(calls.Screen(scanout_id)), Picture | None)
+        return picture
+
     def snapshot(self) -> bytes:
         """snapshot.take"""
         return bytes(self.call(calls.Snapshot()))
@@ -143,6 +150,11 @@ class RemoteDisplays:
 
     def __init__(self, device: RemoteDevice) -> None:
         self._device = device
+
+    @property
+    def scanouts(self) -> list[Scanout]:
+        """For an observer: copies."""
+        return list(self._device.state().scanouts)
 
     def clear_events(self, events: int) -> None:
         self._device.call(calls.ClearEvents(events))

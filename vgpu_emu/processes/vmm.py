@@ -18,6 +18,7 @@ from vgpu_emu.trace.log import Log
 from vgpu_emu.vmm.asking import Steps, parse_reply
 from vgpu_emu.vmm.catalogue import find_profile
 from vgpu_emu.vmm.device import Device
+from vgpu_emu.vmm.picture import scanout_picture
 from vgpu_emu.vmm.snapshot import restore
 from vgpu_emu.vmm.snapshot import take as snapshot
 from vgpu_emu.vmm.state import Blob
@@ -150,6 +151,7 @@ _OF_DEVICE: dict[type, Callable[[Vmm, Device, Any], Any]] = {
     calls.ReadConfig: lambda _, device, call: device.config.build(),
     calls.ClearEvents: lambda _, device, call: device.displays.clear_events(call.events),
     calls.Plug: _plug,
+    calls.Screen: lambda _, device, call: scanout_picture(device, call.scanout_id),
     calls.FailFences: lambda _, device, call: device.fences.fail(),
     calls.Left: lambda _, device, call: left(device),
     calls.Exit: lambda vmm, device, _: vmm.exit(device),

@@ -95,6 +95,12 @@ class Plug(msgspec.Struct, frozen=True, tag="plug"):
     size: tuple[int, int] | None
 
 
+class Screen(msgspec.Struct, frozen=True, tag="screen"):
+    """scanout_picture -> Picture or None. IndexError."""
+
+    scanout_id: int
+
+
 class FailFences(msgspec.Struct, frozen=True, tag="fail_fences"):
     """Fences.fail -> list of Used"""
 
@@ -125,6 +131,7 @@ Call = (
     | ReadConfig
     | ClearEvents
     | Plug
+    | Screen
     | FailFences
     | Left
     | Insides
