@@ -4,10 +4,10 @@ import argparse
 import json
 import sys
 
-from benchmarks import attributes, codec, device, imports, peers, pipeline
+from benchmarks import attributes, codec, device, imports, peers, pipeline, processes
 from benchmarks.harness import Benchmark, UnavailableError
 
-MODULES = (codec, pipeline, device, imports, attributes, peers)
+MODULES = (codec, pipeline, device, imports, attributes, peers, processes)
 BENCHMARKS: dict[str, Benchmark] = {bench.name: bench for module in MODULES for bench in module.BENCHMARKS}
 #: a name for several
 GROUPS = {"peers": [bench.name for bench in peers.BENCHMARKS]}

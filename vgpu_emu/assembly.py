@@ -4,7 +4,7 @@ import mmap
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 from msgspec.structs import asdict, replace
@@ -15,17 +15,19 @@ from vgpu_emu.host.dmabuf import MAX_FDS, Kernel
 from vgpu_emu.host.renderer import Renderer, RendererLimits
 from vgpu_emu.host.setup import HostSetup
 from vgpu_emu.ids import BlobId, ResourceId
+from vgpu_emu.link.chain import Used
 from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.link.region import HostVisibleRegion
 from vgpu_emu.memory import PAGE_SIZE, Memory
 from vgpu_emu.trace.log import Log
+from vgpu_emu.vmm.asking import Steps
 from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_emu.vmm.command import Capset
 from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.picture import Picture, scanout_picture
 from vgpu_emu.vmm.profiles import Profile
 from vgpu_emu.vmm.setup import VmmSetup
-from vgpu_emu.vmm.snapshot import take
+from vgpu_emu.vmm.snapshot import restore, take
 from vgpu_emu.vmm.state import Blob, DeviceLimits, place_of
 from vgpu_emu.vocabulary import Dialect, HostAttribute, Pgprot, conflicts
 from vgpu_wire.blob import MapCache
@@ -118,17 +120,39 @@ class HostParts(msgspec.Struct, frozen=True, kw_only=True):
         """The device's state, as JSON."""
         return take(self.device)
 
+    def restore(self, data: bytes) -> Steps[list[Used]]:
+        """Put a state into the device: see `snapshot.restore`."""
+        return restore(self.device, data)
+
+    def restarted(self) -> Self:
+        """The VMM's process has ended, and another is there, which knows nothing yet. Host and guest live on.
+
+        A device that was dead is so no more; one that needs a reset still does.
+        """
+        self.end_vmm()
+        # the kernel closes what the process had open
+        self.renderer.vmm.exit()
+        device = vmm_setup(self.config).device(self.config.profile, self.region, self.memory, self.log)
+        device.needs_reset = self.device.needs_reset
+        if self.aliases is not None:
+            self.aliases.follow(partial(place_of, device.resources))
+        return replace(self, device=device)
+
     def screen(self, scanout_id: int) -> Picture | None:
         """What a scanout shows; None: nothing. Raises IndexError for one that the device does not have."""
         return scanout_picture(self.device, scanout_id)
 
-    def close(self) -> None:
-        """The end of VMM and renderer: nothing stays mapped, no descriptor open."""
+    def end_vmm(self) -> None:
+        """Nothing of the VMM's process is left."""
         self.region.clear()
         for resource in self.device.resources.values():
             if isinstance(resource, Blob) and resource.exported is not None:
                 resource.exported.memory.release()
         self.device.resources.clear()
+
+    def close(self) -> None:
+        """The end of VMM and renderer: nothing stays mapped, no descriptor open."""
+        self.end_vmm()
         self.renderer.exit()
 
     def leaks(self) -> list[str]:

@@ -52,7 +52,7 @@ class Memory:
         try:
             if not fcntl.fcntl(fileno, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK:
                 raise OSError(EINVAL, "a memfd that can shrink")
-            return cls(os.fstat(fileno).st_size, fileno)
+            return cls(os.lseek(fileno, 0, os.SEEK_END), fileno)
         except OSError:
             os.close(fileno)
             raise

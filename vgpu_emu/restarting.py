@@ -1,16 +1,11 @@
 """A VMM that is stopped and goes on from its snapshot, and a device that is reset: in the middle of anything."""
 
-from functools import partial
-
 from msgspec.structs import replace
 
-from vgpu_emu.assembly import DeviceConfig, offered, vmm_setup
+from vgpu_emu.assembly import DeviceConfig, offered
 from vgpu_emu.guest.probe import accept_features, remove
 from vgpu_emu.machine import Machine
 from vgpu_emu.trace.log import GUEST, VMM
-from vgpu_emu.vmm.device import Device
-from vgpu_emu.vmm.snapshot import restore, take
-from vgpu_emu.vmm.state import Blob, place_of
 
 
 async def restart(machine: Machine, snapshot: bytes | None = None) -> None:
@@ -21,30 +16,12 @@ async def restart(machine: Machine, snapshot: bytes | None = None) -> None:
     state at the end. Raises SnapshotError if it does not fit; then the device has no state.
     """
     async with machine.vmm.stopped():
-        old, parts = machine.vmm.device, machine.parts
-        snapshot = take(old) if snapshot is None else snapshot
-        _end(old)
-        # the kernel closes what the process had open
-        parts.renderer.vmm.exit()
-        setup = vmm_setup(parts.config)
-        new = setup.device(parts.config.profile, parts.region, parts.memory, parts.log)
-        machine.parts = replace(parts, device=new)
-        machine.vmm.device = new
-        new.needs_reset = old.needs_reset
-        machine.driver.config = DeviceConfig(new, machine.driver.features)
-        if parts.aliases is not None:
-            parts.aliases.follow(partial(place_of, new.resources))
+        snapshot = machine.parts.snapshot() if snapshot is None else snapshot
+        parts = machine.parts = machine.parts.restarted()
+        machine.vmm.device = parts.device
+        machine.driver.config = DeviceConfig(parts.device, machine.driver.features)
         machine.log.note(VMM, "restarted", snapshot=len(snapshot))
-        machine.vmm.interrupt(await machine.vmm.carry(restore(new, snapshot)))
-
-
-def _end(device: Device) -> None:
-    """Nothing of the process is left."""
-    device.region.clear()
-    for resource in device.resources.values():
-        if isinstance(resource, Blob) and resource.exported is not None:
-            resource.exported.memory.release()
-    device.resources.clear()
+        machine.vmm.interrupt(await machine.vmm.carry(parts.restore(snapshot)))
 
 
 async def rebind(machine: Machine) -> None:

@@ -14,10 +14,11 @@ import trio
 from msgspec.structs import replace
 from support import PAGE, create_and_mmap
 
-from vgpu_emu.assembly import Config, size_only
+from vgpu_emu.assembly import Config
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.ids import ResourceId
 from vgpu_emu.machine import Machine, open_machine
+from vgpu_emu.memory import Memory
 from vgpu_emu.processes import host_calls, vmm_calls
 from vgpu_emu.processes.joining import Processes, ProcessParts
 from vgpu_emu.processes.party import PartyLostError, interpreter
@@ -191,7 +192,7 @@ def test_parties_die_with_the_guest_even_if_they_are_stopped() -> None:
 @pytest.mark.parametrize(
     ("config", "match"),
     [
-        (Config(backing=size_only), "a backing of one's own cannot be sent"),
+        (Config(backing=lambda size, _name: Memory(size, None)), "a backing of one's own cannot be sent"),
         (Config(profile=replace(PROFILES["strict"], correct=False)), "profile 'strict' cannot be sent"),
         (Config(scanouts=()), "0 scanouts; a device has 1 to 16"),
         (Config(profile=PROFILES["strict"], features=frozenset({Feature.CONTEXT_INIT})), "the device refuses"),

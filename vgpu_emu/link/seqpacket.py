@@ -33,12 +33,12 @@ class Incoming(NamedTuple):
     """
 
     data: bytes
-    fds: tuple[int, ...]
+    fds: Sequence[int]
     lost: int
 
 
 class Seqpacket:
-    """One end. timeout: seconds until a message must be there, or taken; None: for ever.
+    """One end. timeout: seconds until a packet must be there, or taken; a message may take twice that. None: for ever.
 
     Raises TimeoutError after that; EOFError when the other end is closed and BrokenPipeError or ConnectionResetError
     when it is gone with messages unread; WireError for packets that are no message. After any of them the end is of no
@@ -47,15 +47,22 @@ class Seqpacket:
 
     def __init__(self, end: socket.socket, timeout: float | None = None, *, max_message: int = MAX_MESSAGE) -> None:
         self._socket = end
-        self.timeout = timeout
+        #: with room for one byte too many, as the kernel cuts what does not fit
+        self._view = memoryview(bytearray(PACKET_SIZE + 1))
+        self._into = [self._view]
         self.max_message = max_message
-        end.settimeout(timeout)
+        end.setblocking(True)
+        self.set_timeout(timeout)
         # Linux calls a socket writable while a quarter of this is in use; it may give less
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * PACKET_SIZE)
 
     def set_timeout(self, timeout: float | None) -> None:
+        """The kernel keeps the time: one system call less for every packet."""
         self.timeout = timeout
-        self._socket.settimeout(timeout)
+        seconds = timeout or 0.0
+        value = struct.pack("ll", int(seconds), max(int(seconds % 1 * 1e6), timeout is not None))
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self._socket.setsockopt(socket.SOL_SOCKET, option, value)
 
     def close(self) -> None:
         self._socket.close()
@@ -69,7 +76,13 @@ class Seqpacket:
         rights = self.rights(fds)
         for offset in range(0, max(len(data), 1), _PIECE):
             header = Packet(size=len(data), offset=offset, descriptors=len(fds)).build()
-            self._socket.sendmsg([header, data[offset : offset + _PIECE]], rights)
+            try:
+                if rights:
+                    self._socket.sendmsg([header, data[offset : offset + _PIECE]], rights)
+                else:
+                    self._socket.send(header + data[offset : offset + _PIECE])
+            except BlockingIOError:
+                raise self._late() from None
             rights = []
 
     @staticmethod
@@ -79,50 +92,53 @@ class Seqpacket:
 
     def receive(self) -> Incoming:
         end = None if self.timeout is None else monotonic() + self.timeout
-        packet, fds = self._packet()
+        size, fds = self._packet()
         try:
-            header = self._checked(packet, 0, None)
+            header = self._checked(size, 0, None)
             if len(fds) > header.descriptors or header.descriptors > MAX_DESCRIPTORS:
                 _refuse("descriptors", 8, f"{len(fds)} came, {header.descriptors} were announced")
-            data = packet[_HEADER:]
+            data = bytes(self._view[_HEADER:size])
             if len(data) < header.size:
                 data = self._rest(header, data, end)
         except BaseException:
             close_all(fds)
             raise
-        return Incoming(data, tuple(fds), header.descriptors - len(fds))
+        return Incoming(data, fds, header.descriptors - len(fds))
 
     def _rest(self, first: Packet, data: bytes, end: float | None) -> bytes:
         """The whole message, of which `data` is the first piece."""
         pieces, length = [data], len(data)
         while length < first.size:
-            if end is not None:
-                self._socket.settimeout(max(end - monotonic(), 1e-6))
-            packet, fds = self._packet()
+            if end is not None and monotonic() > end:
+                raise self._late()
+            size, fds = self._packet()
             close_all(fds)
-            self._checked(packet, length, first)
+            self._checked(size, length, first)
             if fds:
                 _refuse("descriptors", 8, "not with the first packet")
-            pieces.append(packet[_HEADER:])
-            length += len(packet) - _HEADER
-        self._socket.settimeout(self.timeout)
+            pieces.append(bytes(self._view[_HEADER:size]))
+            length += size - _HEADER
         return b"".join(pieces)
 
-    def _packet(self) -> tuple[bytes, list[int]]:
-        packet, ancillary, flags, _ = self._socket.recvmsg(PACKET_SIZE + 1, _ROOM, socket.MSG_CMSG_CLOEXEC)
-        fds = [fd for level, kind, data in ancillary for fd in _passed(level, kind, data)]
-        if not packet:
+    def _packet(self) -> tuple[int, Sequence[int]]:
+        """A packet into the buffer: its bytes, and the descriptors that came with it."""
+        try:
+            size, ancillary, _flags, _from = self._socket.recvmsg_into(self._into, _ROOM, socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            raise self._late() from None
+        fds = [fd for each in ancillary for fd in _passed(*each)] if ancillary else ()
+        if not size:
             close_all(fds)
             raise EOFError("the other end is closed")
-        if flags & socket.MSG_TRUNC or len(packet) > PACKET_SIZE:
+        if size > PACKET_SIZE:
             close_all(fds)
             _refuse("size", 0, f"a packet of more than {PACKET_SIZE} bytes")
-        return packet, fds
+        return size, fds
 
-    def _checked(self, packet: bytes, length: int, first: Packet | None) -> Packet:
-        """The header of a packet that goes on where `length` bytes of a message have come."""
-        header = Packet.parse(packet[:_HEADER])
-        piece = len(packet) - _HEADER
+    def _checked(self, size: int, length: int, first: Packet | None) -> Packet:
+        """The header of the packet in the buffer, which goes on where `length` bytes of a message have come."""
+        header = Packet.parse(self._view[: min(size, _HEADER)])
+        piece = size - _HEADER
         if header.size > self.max_message:
             _refuse("size", 0, f"{header.size} bytes; {self.max_message} at most")
         if header.offset != length or (first is not None and header.size != first.size):
@@ -130,6 +146,9 @@ class Seqpacket:
         if length + piece > header.size or (not piece and header.size):
             _refuse("offset", 4, f"a piece of {piece} bytes at {header.offset} of {header.size}")
         return header
+
+    def _late(self) -> TimeoutError:
+        return TimeoutError(f"nothing for {self.timeout} s")
 
 
 def _refuse(member: str, offset: int, detail: str) -> NoReturn:

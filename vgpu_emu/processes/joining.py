@@ -8,10 +8,10 @@ so is the run.
 import os
 from contextlib import ExitStack, closing, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import msgspec
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from vgpu_emu.assembly import (
     Config,
@@ -25,6 +25,7 @@ from vgpu_emu.assembly import (
     vmm_setup,
 )
 from vgpu_emu.host.exporters import OPS
+from vgpu_emu.link.chain import Used
 from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.link.region import HostVisibleRegion, Slot
 from vgpu_emu.memory import Memory, let_go
@@ -34,6 +35,7 @@ from vgpu_emu.processes.party import Party, interpreter
 from vgpu_emu.processes.remote_host import RemoteRenderer
 from vgpu_emu.processes.remote_vmm import RemoteDevice
 from vgpu_emu.trace.log import GUEST, HOST, VMM, Log
+from vgpu_emu.vmm.asking import Steps
 from vgpu_emu.vmm.catalogue import ProfileError, find_profile
 from vgpu_emu.vmm.picture import Picture
 from vgpu_emu.vmm.state import place_of
@@ -56,8 +58,8 @@ class Processes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessParts(Parts, frozen=True, kw_only=True):
-    """device, renderer, kernel: those of the processes, as far as a machine and its observers use them. region, memory: the same
-    pages as there, mapped here too.
+    """device, renderer, kernel: those of the processes, as far as a machine and its observers use them. region, memory:
+    the same pages as there, mapped here too.
 
     remote_vmm, remote_host: device and renderer once more, as what they are. ram: guest memory, if there is any.
     ends: what the parties said was left when they ended.
@@ -65,6 +67,7 @@ class ProcessParts(Parts, frozen=True, kw_only=True):
 
     remote_vmm: RemoteDevice
     remote_host: RemoteRenderer
+    processes: Processes
     ram: Memory | None
     ends: list[str]
 
@@ -82,6 +85,27 @@ class ProcessParts(Parts, frozen=True, kw_only=True):
 
     def snapshot(self) -> bytes:
         return self.remote_vmm.snapshot()
+
+    def restore(self, data: bytes) -> Steps[list[Used]]:
+        return self.remote_vmm.restore(data)
+
+    def restarted(self) -> Self:
+        """Another process, with the guest memory of the one that has ended."""
+        self.remote_vmm.call(vmm_calls.Exit())
+        self.vmm.close()
+        self.remote_host.call(host_calls.VmmExit())
+        tell = partial(_tell, self.log, self.region, self.aliases)
+        party = Party(VMM, self.processes.vmm, vmm_calls.VmmResult, self.processes.start)
+        device = RemoteDevice(party, self.log, tell)
+        joined = replace(self, device=device, remote_vmm=device)
+        with ExitStack() as undo:
+            undo.callback(party.close)
+            device.call(_vmm_of(self.config, self.device.needs_reset), _fds(self.ram))
+            party.started(self.processes.deadline)
+            if self.aliases is not None:
+                self.aliases.follow(lambda resource_id: place_of(device.resources, resource_id))
+            undo.pop_all()
+        return joined
 
     def screen(self, scanout_id: int) -> Picture | None:
         return self.remote_vmm.screen(scanout_id)
@@ -118,7 +142,7 @@ def join(config: Config, log: Log, processes: Processes) -> ProcessParts:
         host = undo.enter_context(closing(Party(HOST, processes.host, host_calls.HostResult, processes.start)))
         note_assembled(config, log, pids={GUEST: os.getpid(), VMM: vmm.pid, HOST: host.pid})
         device, renderer = RemoteDevice(vmm, log, tell), RemoteRenderer(host, tell)
-        device.call(_vmm_of(config), [ram.fileno] if ram is not None and ram.fileno is not None else [])
+        device.call(_vmm_of(config), _fds(ram))
         renderer.call(host_calls.Assemble(host_setup(config), aliases is not None, config.backing == size_only))
         for party in (vmm, host):
             party.started(processes.deadline)
@@ -140,7 +164,13 @@ def join(config: Config, log: Log, processes: Processes) -> ProcessParts:
             memory.add(0, ram.map())
             undo.callback(memory.remove, 0, ram.size)
         joined = ProcessParts(
-            driver=driver_for(parts), remote_vmm=device, remote_host=renderer, ram=ram, ends=[], **asdict(parts)
+            driver=driver_for(parts),
+            remote_vmm=device,
+            remote_host=renderer,
+            processes=processes,
+            ram=ram,
+            ends=[],
+            **asdict(parts),
         )
         undo.pop_all()
     return joined
@@ -158,13 +188,18 @@ def _require_sendable(config: Config) -> None:
     )
 
 
-def _vmm_of(config: Config) -> vmm_calls.Assemble:
+def _fds(ram: Memory | None) -> list[int]:
+    return [ram.fileno] if ram is not None and ram.fileno is not None else []
+
+
+def _vmm_of(config: Config, needs_reset: str | None = None) -> vmm_calls.Assemble:
     return vmm_calls.Assemble(
         profile=config.profile.name,
         setup=vmm_setup(config),
         host_visible=config.host_visible,
         guest_memory=config.guest_memory,
         sparse_memory=config.sparse_memory,
+        needs_reset=needs_reset,
     )
 
 

@@ -119,13 +119,11 @@ def _memory(size: int | None, fds: Iterator[int]) -> Memory:
         return Memory(0, None)
 
 
-_ERRORS: dict[str, type[Exception]] = {error.__name__: error for error in (ValueError, IndexError, LookupError)}
-
-
-def raise_failed(failed: Failed | None) -> None:
-    """What the call raised there is raised here."""
+def raise_failed(failed: Failed | None, *known: type[Exception]) -> None:
+    """What the call raised there is raised here. known: errors that it may be, beside the usual ones."""
     if failed is None:
         return
     if failed.errno:
         raise OSError(failed.errno, failed.text)
-    raise _ERRORS.get(failed.error, ValueError)(failed.text)
+    errors = {error.__name__: error for error in (*known, IndexError, LookupError)}
+    raise errors.get(failed.error, ValueError)(failed.text)

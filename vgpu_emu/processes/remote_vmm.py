@@ -19,7 +19,7 @@ from vgpu_emu.vmm.displays import Scanout
 from vgpu_emu.vmm.fences import Timeline
 from vgpu_emu.vmm.picture import Picture
 from vgpu_emu.vmm.snapshot import blob_of, image_of
-from vgpu_emu.vmm.snapshot_state import Snapshot, parse
+from vgpu_emu.vmm.snapshot_state import Snapshot, SnapshotError, parse
 from vgpu_emu.vmm.state import Resource
 from vgpu_wire.device import Config, Feature
 from vgpu_wire.renderer_link import parse_question
@@ -141,7 +141,7 @@ class RemoteDevice:
         for seen, memory in take_shown(result.seen, received):
             self._tell(seen, memory)
         close_all(received)
-        raise_failed(result.failed)
+        raise_failed(result.failed, SnapshotError)
         return result.value
 
 

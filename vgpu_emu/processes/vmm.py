@@ -86,6 +86,7 @@ class Vmm:
         log.listeners.append(lambda note: self._noted(log, note))
         region = MappedRegion(call.host_visible, self.server)
         self.device = call.setup.device(find_profile(call.profile), region, memory, log)
+        self.device.needs_reset = call.needs_reset
         return Reply()
 
     def _noted(self, log: Log, note: Any) -> None:

@@ -15,5 +15,5 @@ async def watch(party: Party, *, task_status: trio.TaskStatus[None] = trio.TASK_
         await trio.lowlevel.wait_readable(pidfd)
     finally:
         os.close(pidfd)
-    if party.lost is None:
+    if party.lost is None and not party.closed:
         raise party.died()

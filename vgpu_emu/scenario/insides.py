@@ -11,8 +11,7 @@ from vgpu_emu.machine import Machine
 from vgpu_emu.memory import Memory
 from vgpu_emu.trace.log import HOST, Event, Note
 from vgpu_emu.vmm.displays import Scanout
-from vgpu_emu.vmm.picture import Picture, scanout_picture
-from vgpu_emu.vmm.snapshot import take
+from vgpu_emu.vmm.picture import Picture
 from vgpu_emu.vmm.state import Blob
 from vgpu_emu.vocabulary import Pgprot, conflicts
 from vgpu_wire.context_stream import ExporterKind
@@ -85,13 +84,13 @@ def held_by_the_guest(machine: Machine, free_bytes: int) -> list[str]:
 
 def snapshot(machine: Machine) -> bytes:
     """The VMM's state, as JSON."""
-    return take(machine.parts.device)
+    return machine.parts.snapshot()
 
 
 def screen(machine: Machine, scanout_id: int) -> Picture | None:
     """What a display shows; None: nothing, or there is no such display."""
-    device = machine.parts.device
-    return scanout_picture(device, scanout_id) if scanout_id < len(device.displays.scanouts) else None
+    known = scanout_id < len(machine.parts.device.displays.scanouts)
+    return machine.parts.screen(scanout_id) if known else None
 
 
 def host_memory(machine: Machine, resource_id: int) -> Memory:
