@@ -141,3 +141,4 @@ def _filled(text: str, width: int, first: str, others: str) -> str:
 group = App(name="explain")
 group.default(explain)
 group.command("vgpu_emu.cli.explain_cache:cache", name="cache")
+group.command("vgpu_emu.cli.explain_scenario:scenario", name="scenario")

@@ -40,27 +40,8 @@ def run(
     may leave behind is always looked for, and so are mappings that contradict each other. Exit code 1: one of them did
     not end as it should; 77: all were skipped.
 
-    A scenario is a file like this (docs/scenarios.md tells all of it, vgpu-emu schema scenario is for editors):
-
-        id = "map-blob@wc-is-kept"
-
-        why = "The guest has to map a write-combined buffer write-combined."
-
-        [[step]]
-
-        do = "create-blob"
-
-        exporter = "wc"
-
-        as = "blob"
-
-        [[step]]
-
-        do = "mmap"
-
-        of = "blob"
-
-        expect = { map_info = "wc", pgprot = "writecombine" }
+    vgpu-emu explain scenario shows a whole file, and lists all steps and what can be expected; vgpu-emu schema scenario
+    is for editors, docs/scenarios.md tells it at length.
 
     Examples:
 

@@ -27,7 +27,7 @@ def config_of(scenario: Scenario) -> Config:
             raise ValueError(f"{profile.name} does not offer {', '.join(sorted(f.name.lower() for f in missing))}")
     capsets = CAPSETS
     if hardware.capsets is not None:
-        capsets = {number: CAPSETS[number] for number in map(words.capset, hardware.capsets) if number in CAPSETS}
+        capsets = {number: CAPSETS[number] for number in map(words.capset, hardware.capsets)}
     return Config(
         dialect=Dialect(host.dialect),
         ioctl=host.ioctl,

@@ -9,10 +9,10 @@ from vgpu_emu.faults.plan import AnyFault
 from vgpu_emu.scenario.catalogue import AnyStep
 from vgpu_emu.scenario.words import (
     ID_PATTERN,
-    CapsetName,
     DialectName,
     FeatureName,
     MapInfoName,
+    OfferedCapset,
     PlatformName,
 )
 
@@ -31,7 +31,7 @@ class Hardware(_Table, frozen=True, kw_only=True):
         (1024, 768),
     )
     capsets: Annotated[
-        list[CapsetName] | None, Meta(description="Of those that the renderer has; without it, all of them.")
+        list[OfferedCapset] | None, Meta(description="Of those that the renderer has; without it, all of them.")
     ] = None
     host_visible: Annotated[_Count, Meta(description="The host visible region; 0: there is none.")] = 256 << 20
     guest_memory: _Count = 64 << 20

@@ -50,7 +50,7 @@ class ContextInit(FileStep, frozen=True, kw_only=True, tag="context-init"):
 
 
 class GetCaps(FileStep, frozen=True, kw_only=True, tag="get-caps"):
-    """DRM_IOCTL_VIRTGPU_GET_CAPS: the bytes of a capability set."""
+    """DRM_IOCTL_VIRTGPU_GET_CAPS: the bytes of a capability set. value: size."""
 
     commands: ClassVar[tuple[int, ...]] = (CtrlType.GET_CAPSET.value,)
 
@@ -65,7 +65,7 @@ class GetCaps(FileStep, frozen=True, kw_only=True, tag="get-caps"):
 
 
 class GetParam(FileStep, frozen=True, kw_only=True, tag="getparam"):
-    """DRM_IOCTL_VIRTGPU_GETPARAM: a number."""
+    """DRM_IOCTL_VIRTGPU_GETPARAM: a number, the value."""
 
     param: Annotated[ParamName | int, Meta(description="VIRTGPU_PARAM_*")]
 

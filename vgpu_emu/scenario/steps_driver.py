@@ -15,7 +15,10 @@ from vgpu_wire.control import CtrlType
 
 
 class Probe(GuestStep, frozen=True, kw_only=True, tag="probe"):
-    """The driver finds out what the device has: capsets, EDIDs, displays. Steps that need it do it unasked."""
+    """The driver finds out what the device has: capsets, EDIDs, displays. Steps that need it do it unasked.
+
+    value: capsets, outputs ([width, height] of those with a display), edids (which outputs have one).
+    """
 
     commands: ClassVar[tuple[int, ...]] = (CtrlType.GET_DISPLAY_INFO.value,)
 

@@ -44,7 +44,8 @@ class HostWrite(Step, frozen=True, kw_only=True, tag="host-write"):
 
 
 class HostChange(Step, frozen=True, kw_only=True, tag="host-change"):
-    """The host is not what it was: `of` is from now on a buffer of this exporter, or a limit or a guess is another."""
+    """The host changes: `of` is from now on a buffer of this exporter, the renderer guesses another way, or its and the
+    VMM's descriptors are limited."""
 
     takes: ClassVar[dict[str, str]] = {"of": "object"}
 

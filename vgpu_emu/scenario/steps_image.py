@@ -119,7 +119,7 @@ class TransferFromHost(_TransferStep, frozen=True, kw_only=True, tag="transfer-f
 
 
 class ResourceInfo(GuestStep, frozen=True, kw_only=True, tag="resource-info"):
-    """DRM_IOCTL_VIRTGPU_RESOURCE_INFO: size and blob_mem."""
+    """DRM_IOCTL_VIRTGPU_RESOURCE_INFO. value: res_handle, size, blob_mem."""
 
     takes: ClassVar[dict[str, str]] = {"of": "object"}
 

@@ -63,7 +63,10 @@ class PrimeClose(GuestStep, frozen=True, kw_only=True, tag="prime-close"):
 
 
 class PrimeMap(GuestStep, frozen=True, kw_only=True, tag="prime-map"):
-    """dma_buf_map_attachment by another device: where the memory is; a virtio device can be told a UUID instead."""
+    """dma_buf_map_attachment by another device: where the memory is; a virtio device can be told a UUID instead.
+
+    value: entries, bytes.
+    """
 
     takes: ClassVar[dict[str, str]] = {"of": "dma-buf"}
 

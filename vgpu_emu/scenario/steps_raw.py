@@ -27,11 +27,11 @@ _CREATES = {
 
 
 class Raw(Step, frozen=True, kw_only=True, tag="raw"):
-    """A request as it is, past the driver: `message` with `fields`, or `bytes`. What it creates, it has to destroy.
+    """A request as it is, past the driver: `message` with `fields`, or `bytes`.
 
-    Members are called as in C; those of the header stand beside the others. resource_id, ctx_id and blob_id may be
-    names. Counts and sizes of what follows are filled in, if they are not said. Its answer is what came at once: of a
-    fenced request that has to wait, nothing.
+    What it creates no program gives back: it may be left at the end. Members are called as in C; those of the header
+    stand beside the others. resource_id, ctx_id and blob_id may be names. Counts and sizes of what follows are filled
+    in, if they are not said. Its answer is what came at once: of a fenced request that has to wait, nothing.
     """
 
     message: Annotated[words.CommandName | int | None, Meta(description="The type of the request.")] = None

@@ -53,7 +53,10 @@ def _displays(world: World, scanout: int) -> Displays:
 
 
 class TakeSnapshot(Step, frozen=True, kw_only=True, tag="snapshot"):
-    """The VMM's state as it is now, in numbers; `as` keeps it for restart-vmm."""
+    """The VMM's state as it is now, in numbers; `as` keeps it for restart-vmm.
+
+    value: scanouts, images, blobs, contexts, fences.
+    """
 
     gives: ClassVar[str] = "snapshot"
 
@@ -93,7 +96,10 @@ def _counts(part: object) -> bool:
 
 
 class Screen(Step, frozen=True, kw_only=True, tag="screen"):
-    """A look at a display: its size, and a pixel as red, green, blue, alpha; no size: nothing is shown."""
+    """A look at a display: its size, and a pixel.
+
+    value: width, height; 0 if nothing is shown. bytes: red, green, blue, alpha of the pixel at (x, y).
+    """
 
     scanout: _Scanout = 0
     x: Size = 0
@@ -109,7 +115,11 @@ class Screen(Step, frozen=True, kw_only=True, tag="screen"):
 
 
 class Check(Step, frozen=True, kw_only=True, tag="check"):
-    """A look at everything: `trace` and `never` are about the whole run, `value` is the state of all three parties."""
+    """A look at everything: `trace` and `never` are about the whole run, `value` is the state of all three parties.
+
+    value: guest (in_flight, outputs), vmm (resources, contexts, fences, mapped, scanouts: enabled, shows, updates, and
+    cursor: x, y, shows), host (contexts, resources, dma_bufs, vmm_fds).
+    """
 
     looks_back: ClassVar[bool] = True
 

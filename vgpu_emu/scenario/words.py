@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from errno import errorcode
 from typing import TYPE_CHECKING, Any, Literal
 
+from vgpu_emu.assembly import CAPSETS
 from vgpu_emu.attributes.platform import PLATFORMS
 from vgpu_emu.vmm.rules import Rule
 from vgpu_emu.vocabulary import Dialect, Pgprot
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     FlagName = str
     FeatureName = str
     CapsetName = str
+    OfferedCapset = str
     FormatName = str
     ParamName = str
     PlatformName = str
@@ -53,6 +55,7 @@ else:
     FlagName = _one_of(flag.name.lower().removeprefix("use_") for flag in BlobFlag)
     FeatureName = _one_of(feature.name.lower() for feature in Feature)
     CapsetName = _one_of(capset.name.lower() for capset in CapsetId)
+    OfferedCapset = _one_of(CapsetId(number).name.lower() for number in CAPSETS)
     FormatName = _one_of(f.name.lower().removesuffix("_unorm") for f in Format)
     ParamName = _one_of(param.name.lower() for param in Param)
     PlatformName = _one_of(PLATFORMS)
