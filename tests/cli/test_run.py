@@ -173,6 +173,24 @@ def test_golden_ladder(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["run", str(file)]) == 0
 
 
+def test_page_tells_what_went_wrong_first(corpus: Path) -> None:
+    page = corpus / "run.html"
+    assert main(["run", "--html", str(page), str(corpus / "good.vgpu.toml"), str(corpus / "bad.vgpu.toml")]) == 1
+    text = page.read_text()
+    assert text.index("test@bad") < text.index("test@good")
+    assert "pgprot is writecombine; expected was cached." in text
+    assert "not as expected" in text
+
+
+def test_log_has_a_run_for_each_scenario(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = corpus / "run.jsonl"
+    assert main(["run", "--log", str(log), str(corpus / "deep")]) == 0
+    assert main(["convert", str(log), str(corpus / "run.txt")]) == 0
+    told = (corpus / "run.txt").read_text()
+    assert "map_info 3 (WC)" in told
+    assert "map_info 1 (CACHED)" in told
+
+
 RACE = """
 id = "test@race"
 why = "It is a test."

@@ -6,8 +6,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from vgpu_emu.cli.jobs import Job, outcomes
-from vgpu_emu.cli.output import write_file, write_log
+from vgpu_emu.cli.output import write_file, write_html, write_log
 from vgpu_emu.cli.run_formats import as_json, as_junit, as_tap
+from vgpu_emu.cli.run_story import run_story
 from vgpu_emu.cli.run_text import show, summary
 from vgpu_emu.cli.scenario_files import find_scenarios
 from vgpu_emu.cli.usage import FOUND, UsageError
@@ -31,6 +32,7 @@ def run(
     update: Annotated[bool, Parameter(negative=())] = False,
     tap: Annotated[bool, Parameter(negative=())] = False,
     junit: Path | None = None,
+    html: Path | None = None,
     log: Path | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
@@ -79,17 +81,12 @@ def run(
         Also write JUnit's XML to this file.
     log
         Also write the event log to this file, a run a scenario; vgpu-emu convert makes other formats of it.
+    html
+        Also write a page to this file, for any browser: what went wrong first, and every message of every scenario.
     json_
         One JSON object instead of text.
     """
-    if until is not None and until < 1:
-        raise UsageError("--until counts steps from 1 on")
-    if seeds < 1 or jobs < 1:
-        raise UsageError("--seeds and --jobs count from 1 on")
-    if update and (seed or until or seeds > 1):
-        raise UsageError("--update is for whole runs with seed 0: without --seed, --seeds and --until")
-    if json_ and tap:
-        raise UsageError("--json and --tap are both for stdout: take one of them")
+    _refuse(until, min(seeds, jobs), tap and json_, update and (seed != 0 or seeds > 1 or until is not None))
     expected = read_baseline(baseline)
     chosen = find_scenarios(path, subtest)
     is_golden = not update and seed == 0 and seeds == 1 and until is None
@@ -110,9 +107,23 @@ def run(
         _keep_ladders(done, named={Path(each) for each in path})
     if junit is not None:
         write_file(junit, as_junit(done).encode())
+    if html is not None:
+        write_html(html, run_story(done, [found.scenario for found in chosen]))
     if log is not None:
         write_log(log, {each.outcome.id: each.outcome.events for each in done})
     return _exit_code(done)
+
+
+def _refuse(until: int | None, least: int, both: bool, update_of_parts: bool) -> None:
+    """Raises UsageError for options that make no sense together. least: of what counts from 1 on."""
+    if until is not None and until < 1:
+        raise UsageError("--until counts steps from 1 on")
+    if least < 1:
+        raise UsageError("--seeds and --jobs count from 1 on")
+    if update_of_parts:
+        raise UsageError("--update is for whole runs with seed 0: without --seed, --seeds and --until")
+    if both:
+        raise UsageError("--json and --tap are both for stdout: take one of them")
 
 
 def _keep_ladders(done: list[Judged], named: set[Path]) -> None:

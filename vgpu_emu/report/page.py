@@ -32,6 +32,8 @@ SIGNS = {
     Outcome.DIFFERENT: "\N{NOT EQUAL TO}",
     Outcome.SAME: "\N{CHECK MARK}",
     Outcome.AGREE: "\N{CHECK MARK}",
+    Outcome.UNEXPECTED: "\N{MULTIPLICATION X}",
+    Outcome.EXPECTED: "\N{CHECK MARK}",
     Outcome.RECORDED: "\N{BULLET}",
 }
 

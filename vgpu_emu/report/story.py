@@ -29,6 +29,9 @@ class Outcome(Enum):
     DIFFERENT = "answered differently"
     SAME = "answered as recorded"
     AGREE = "agree"
+    #: of a scenario
+    UNEXPECTED = "not as expected"
+    EXPECTED = "as expected"
     #: of a log: nobody judges it
     RECORDED = "recorded"
 
