@@ -480,6 +480,21 @@ async def test_device_configuration_is_the_devices() -> None:
         await client.store(REGS, DEVICE + 4, 4, 1)
 
 
+async def test_user_is_told_of_memory_that_is_not_shared(ram: int) -> None:
+    async with served(CONFIG) as (client, server):
+        await client.hello()
+        window = struct.pack("<IIQQQ", 32, 3, 0, 0, RAM)
+        for _ in range(2):
+            await client.ok(DMA_MAP, window)
+            await client.ok(DMA_UNMAP, struct.pack("<IIQQ", 24, 0, 0, RAM))
+        (said,) = server.said
+        assert said.startswith("the VMM does not share the guest's memory: QEMU needs -object memory-backend-memfd")
+        await client.ok(DMA_MAP, window, [ram])
+        # a ROM
+        await client.ok(DMA_MAP, struct.pack("<IIQQQ", 32, 1, 0, 1 << 30, RAM))
+        assert server.said == [said]
+
+
 async def test_command_that_wants_no_reply_gets_none() -> None:
     async with served(CONFIG) as (client, _):
         await client.hello()

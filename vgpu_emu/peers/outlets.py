@@ -26,6 +26,7 @@ ASSEMBLED = "assembled"
 #: note -> what is said of it, and which of its values says why
 _FATAL = {
     "needs_reset": ("the device needs a reset", "reason"),
+    "memory_not_shared": ("the VMM does not share the guest's memory", "hint"),
     "device_dead": ("the VMM that is modelled has died", "at"),
 }
 

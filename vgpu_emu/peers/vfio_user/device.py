@@ -12,6 +12,7 @@ from vgpu_emu.peers.vfio_user.dma import DmaWindows
 from vgpu_emu.peers.vfio_user.interrupts import Interrupts
 from vgpu_emu.peers.vfio_user.msix import VECTORS
 from vgpu_emu.peers.vfio_user.registers import Registers
+from vgpu_emu.trace.log import VMM
 from vgpu_wire.layout import Record
 from vgpu_wire.vfio_user import (
     MAX_DATA_XFER_SIZE,
@@ -20,6 +21,7 @@ from vgpu_wire.vfio_user import (
     Command,
     DeviceFlag,
     DeviceInfo,
+    DmaFlag,
     DmaMap,
     DmaUnmap,
     Empty,
@@ -33,6 +35,7 @@ from vgpu_wire.vfio_user import (
 
 #: what answers a command: a record, and a descriptor that goes with it
 Answer = tuple[Record, Sequence[int]]
+_SHARE = "QEMU needs -object memory-backend-memfd,share=on,... and -machine memory-backend=..., as printed"
 _READ_WRITE = int(RegionFlag.READ | RegionFlag.WRITE)
 
 
@@ -56,6 +59,8 @@ class Device:
         self._registers = registers
         self._interrupts = interrupts
         self._windows = DmaWindows(backend.maps)
+        self._log = backend.log
+        self._warned = False
         size = bar.size if bar is not None else 0
         self._config_space = ConfigSpace(size, VECTORS, self._load, self._store)
         tables = bytearray(MSIX_SIZE)
@@ -95,7 +100,12 @@ class Device:
         return Empty(), ()
 
     def dma_map(self, request: DmaMap, fds: Fds) -> Answer:
+        is_memory = bool(fds)
         self._windows.map(request, fds)
+        if not is_memory and not self._warned and not request.address and request.flags & DmaFlag.WRITE:
+            # where every machine that is modelled has RAM
+            self._log.note(VMM, "memory_not_shared", hint=_SHARE)
+            self._warned = True
         return Empty(), ()
 
     def dma_unmap(self, request: DmaUnmap, _fds: Fds) -> Answer:
