@@ -34,7 +34,7 @@ FLOORS: list[list[set[str]]] = [
     [{"vmm"}, {"guest"}],
     [MACHINE],
     [{"peers"}],
-    [{"propagation", "matrix", "explanation", "replaying"}, {"scenario"}, {"report"}, {"drive"}],
+    [{"propagation", "matrix", "explanation", "replaying", "replaying_device"}, {"scenario"}, {"report"}, {"drive"}],
     [{"fuzz"}],
     [{"cli", "__main__", "vgpu_emu"}],
 ]

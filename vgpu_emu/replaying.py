@@ -4,7 +4,7 @@ A capture says neither what was negotiated nor what was in memory. What the reco
 what it answered; addresses are backed by sparse zero memory; command streams of other renderers are taken as they are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -72,7 +72,7 @@ def infer(exchanges: Iterable[Exchange]) -> Offer:
     """What was offered: features that commands needed which were answered OK, scanouts and capsets that were named."""
     offer = Offer()
     for exchange in exchanges:
-        request, response = _message(exchange.request), _message(exchange.response)
+        request, response = message_in(exchange.request), message_in(exchange.response)
         if request is not None and response is not None and response.type < FIRST_ERROR:
             _infer_features(offer, request)
             _infer_hardware(offer, request, response)
@@ -82,7 +82,8 @@ def infer(exchanges: Iterable[Exchange]) -> Offer:
     return offer
 
 
-def _message(data: bytes) -> CtrlHdr | None:
+def message_in(data: bytes) -> CtrlHdr | None:
+    """None: these bytes are no message."""
     try:
         return parse_message(data)
     except WireError:
@@ -156,33 +157,29 @@ def replay_capture(
         renderer_limits=RendererLimits(objects=_MANY, host_memory=1 << 50),
     )
     with Lockstep(config) as machine:
-        comparison = _Comparison(machine, map_infos or {})
+        comparison = Comparison(map_infos or {})
+        device = _OurDevice(machine, comparison)
         for exchange in exchanges:
-            comparison.send(exchange)
+            device.send(exchange)
         return Outcome(len(exchanges), comparison.differences, machine.log.events)
 
 
-class _Comparison:
-    def __init__(self, machine: Lockstep, map_infos: dict[BlobId, MapCache]) -> None:
+class _OurDevice:
+    """Our device in lockstep, which is sent what was recorded."""
+
+    def __init__(self, machine: Lockstep, comparison: "Comparison") -> None:
         self.machine = machine
-        self.map_infos = map_infos
-        self.differences: list[Difference] = []
-        #: resource -> the blob id it was made of
-        self.blob_ids: dict[int, BlobId] = {}
+        self.comparison = comparison
 
     def send(self, exchange: Exchange) -> None:
         log: Log = self.machine.log
         before = len(log.events)
-        capacity = CAPACITY if exchange.capacity is None else exchange.capacity
-        queue = QUEUE_NUMBERS.get(exchange.queue or "controlq", 0)
-        used = self.machine.submit(Chain(exchange.order, queue, exchange.request, capacity)) or self._later(exchange)
+        used = self.machine.submit(chain_of(exchange)) or self._later(exchange)
         noted = (event for event in log.events[before:] if isinstance(event, Note) and event.name == "refused")
         because = [note.values["rule"] for note in noted]
         if (dead := self.machine.parts.device.dead) is not None:
             because.append(f"the VMM panicked at {dead}")
-        for what, expected, actual in self._compare(exchange, used.written if used else b""):
-            command = type_name(int.from_bytes(exchange.request[:4], "little"))
-            self.differences.append(Difference(exchange.order, command, what, expected, actual, because))
+        self.comparison.add(exchange, used.written if used else b"", because)
 
     def _later(self, exchange: Exchange) -> Used | None:
         """The answer to a fenced request, when the renderer's work is done; None: it has none to do."""
@@ -192,6 +189,28 @@ class _Comparison:
                     return used
         return None
 
+
+def chain_of(exchange: Exchange, most: int = CAPACITY) -> Chain:
+    """The recorded request. most: device-writable bytes, where they were not recorded."""
+    capacity = most if exchange.capacity is None else exchange.capacity
+    return Chain(exchange.order, QUEUE_NUMBERS.get(exchange.queue or "controlq", 0), exchange.request, capacity)
+
+
+class Comparison:
+    """Recorded answers beside others. map_infos: by blob id, of the blobs whose map_info is compared."""
+
+    def __init__(self, map_infos: Mapping[BlobId, MapCache]) -> None:
+        self.map_infos = map_infos
+        self.differences: list[Difference] = []
+        #: resource -> the blob id it was made of
+        self.blob_ids: dict[int, BlobId] = {}
+
+    def add(self, exchange: Exchange, written: bytes, because: list[str]) -> None:
+        """because: why a device answers so."""
+        for what, expected, actual in self._compare(exchange, written):
+            command = type_name(int.from_bytes(exchange.request[:4], "little"))
+            self.differences.append(Difference(exchange.order, command, what, expected, actual, because))
+
     def _compare(self, exchange: Exchange, written: bytes) -> list[tuple[str, str, str]]:
         found = []
         expected, actual = _type(exchange.response), _type(written)
@@ -199,7 +218,7 @@ class _Comparison:
             found.append(("type", expected, actual))
         elif (fence := _fence(exchange.response)) != _fence(written):
             found.append(("fence", str(fence), str(_fence(written))))
-        request, recorded, answer = (_message(data) for data in (exchange.request, exchange.response, written))
+        request, recorded, answer = (message_in(data) for data in (exchange.request, exchange.response, written))
         if isinstance(request, ResourceCreateBlob):
             self.blob_ids[request.resource_id] = BlobId(request.blob_id)
         named = isinstance(request, ResourceMapBlob) and self.blob_ids.get(request.resource_id) in self.map_infos

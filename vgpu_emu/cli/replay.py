@@ -5,17 +5,27 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
+import trio
 from cyclopts import Parameter
 
 from vgpu_emu.cli.choices import named_features, named_map_info
+from vgpu_emu.cli.devices import device_source, no_device
 from vgpu_emu.cli.inputs import InputFile, input_name, read_input
 from vgpu_emu.cli.output import write_html, write_log
 from vgpu_emu.cli.profiles import named_profile
 from vgpu_emu.cli.stories import replay_story
-from vgpu_emu.cli.usage import FOUND, UsageError
+from vgpu_emu.cli.style import printable
+from vgpu_emu.cli.usage import FOUND, UsageError, complain
+from vgpu_emu.ids import BlobId
+from vgpu_emu.peers.front.errors import DeviceError
+from vgpu_emu.peers.front.source import CommandError, DeviceSource
 from vgpu_emu.replaying import Outcome, replay_capture
+from vgpu_emu.replaying_device import DeviceFailed, replay_on_device
 from vgpu_emu.trace.capture import Exchange, Unreadable
 from vgpu_emu.trace.exchanges import read_exchanges
+from vgpu_emu.vmm.profiles import Profile
+from vgpu_wire.blob import MapCache
+from vgpu_wire.device import Feature
 
 #: how many differences are listed for people
 SHOWN = 30
@@ -25,7 +35,9 @@ def replay(
     capture: InputFile,
     /,
     *,
-    profile: str = "strict",
+    profile: str | None = None,
+    device: str | None = None,
+    command: str | None = None,
     features: str | None = None,
     blob_id: Annotated[tuple[str, ...], Parameter(name="--blob-id", negative=())] = (),
     html: Path | None = None,
@@ -48,12 +60,19 @@ def replay(
 
         vgpu-emu replay --html replay.html capture.jsonl
 
+        vgpu-emu replay --device vhost-user:/tmp/gpu.sock capture.jsonl
+
     Parameters
     ----------
     capture
         JSON lines with the keys request and response, in hex, or the event log of one run; - is standard input.
     profile
-        Whose VMM answers; see: vgpu-emu profiles.
+        Whose VMM answers, strict if nothing is said; see: vgpu-emu profiles.
+    device
+        vhost-user:PATH: a real device answers, instead of ours. Memory entries that the recorded device took are put
+        where there is memory.
+    command
+        Starts that device; {socket} stands for the path.
     features
         What is negotiated, with commas between: virgl, edid, resource_uuid, resource_blob, context_init,
         blob_alignment; none of them is said by "none".
@@ -68,24 +87,55 @@ def replay(
         One JSON object instead of text.
     """
     exchanges = _exchanges(capture)
-    try:
-        outcome = replay_capture(
-            exchanges,
-            named_profile(profile),
-            features=named_features(features),
-            map_infos=dict(named_map_info(text) for text in blob_id),
-        )
-    except ValueError as refused:
-        raise UsageError(str(refused)) from None
+    infos = dict(named_map_info(text) for text in blob_id)
+    if device is not None:
+        if profile is not None:
+            raise UsageError("--profile or --device: one of them answers")
+        answerer = device
+        outcome = _on_device(exchanges, device_source(device, command), named_features(features), infos)
+    elif command is not None:
+        raise UsageError("--command starts a real device: say which socket it has, with --device vhost-user:PATH")
+    else:
+        answerer = profile or "strict"
+        outcome = _on_ours(exchanges, named_profile(answerer), named_features(features), infos)
     if json_:
         print(msgspec.json.encode({"schema": 1, **_as_json(outcome)}).decode())
     else:
         _show(outcome)
     if html is not None:
-        write_html(html, replay_story(input_name(capture), profile, outcome, features))
+        write_html(html, replay_story(input_name(capture), answerer, outcome, features))
     if log is not None:
-        write_log(log, {profile: outcome.events})
-    return FOUND if outcome.differences else 0
+        write_log(log, {answerer: outcome.events})
+    return FOUND if outcome.differences or outcome.commands < len(exchanges) else 0
+
+
+def _on_ours(
+    exchanges: list[Exchange],
+    profile: Profile,
+    features: frozenset[Feature] | None,
+    map_infos: dict[BlobId, MapCache],
+) -> Outcome:
+    try:
+        return replay_capture(exchanges, profile, features=features, map_infos=map_infos)
+    except ValueError as refused:
+        raise UsageError(str(refused)) from None
+
+
+def _on_device(
+    exchanges: list[Exchange],
+    source: DeviceSource,
+    features: frozenset[Feature] | None,
+    map_infos: dict[BlobId, MapCache],
+) -> Outcome:
+    """A device that fails is a difference."""
+    replay = partial(replay_on_device, features=features, map_infos=map_infos)
+    try:
+        return trio.run(replay, exchanges, source)
+    except (DeviceError, CommandError) as error:
+        raise no_device(error, source) from None
+    except DeviceFailed as failed:
+        complain(f"the device failed at {printable(str(failed))}")
+        return failed.outcome
 
 
 def _exchanges(capture: str) -> list[Exchange]:

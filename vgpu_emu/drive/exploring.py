@@ -2,8 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol
 
 import msgspec
 
@@ -18,18 +16,11 @@ from vgpu_emu.guest.probe import probe
 from vgpu_emu.peers.front.errors import DeviceError
 from vgpu_emu.peers.front.machine import DeviceMachine, FrontConfig
 from vgpu_emu.peers.front.offer import Offer
+from vgpu_emu.peers.front.source import Source
 from vgpu_wire.device import Feature
 
 #: bytes of the host visible region that a device without one is asked about
 _NO_REGION = 16 * 4096
-
-
-class Source(Protocol):
-    """Where a device comes from: a DeviceSource, or anything that opens one."""
-
-    def open(self, config: FrontConfig | None = None) -> AbstractAsyncContextManager[DeviceMachine]:
-        """Raises DeviceError."""
-        ...
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -7,8 +7,8 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
-from typing import IO
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import IO, Protocol
 
 import trio
 
@@ -23,6 +23,14 @@ PLACE = "{socket}"
 _START, _END, _LOOK = 10.0, 2.0, 0.01
 #: bytes of a process's last words
 _TAIL = 4096
+
+
+class Source(Protocol):
+    """Where a device comes from: a DeviceSource, or anything that opens one."""
+
+    def open(self, config: FrontConfig | None = None) -> AbstractAsyncContextManager[DeviceMachine]:
+        """Raises DeviceError."""
+        ...
 
 
 class CommandError(ValueError):

@@ -1,0 +1,71 @@
+"""``vgpu-emu drive`` and ``replay --device``, with a device that a command starts, and what is wrong with a command."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from vgpu_emu.cli import main
+
+OURS = f"{shlex.quote(sys.executable)} -m vgpu_emu serve vhost-user --socket {{socket}}"
+
+
+def test_our_own_device_is_strict(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    device = f"vhost-user:{tmp_path / 'gpu.sock'}"
+    assert main(["drive", "--device", device, "--command", OURS, "--profile", "strict", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["schema"] == 1
+    assert "RESOURCE_BLOB" in found["offer"]["virtio_gpu"]
+    assert len(found["answers"]) > 140
+    assert found["failures"] == []
+    assert found["skipped"] == {}
+    assert [(each["name"], each["differences"]) for each in found["profiles"]] == [("strict", [])]
+
+
+def test_device_that_dies_is_named_with_its_last_words(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    program = tmp_path / "device.py"
+    program.write_text(
+        "import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen()\ns.accept()\n"
+        "sys.exit('no GPU here')\n"
+    )
+    command = f"{shlex.quote(sys.executable)} {program} {{socket}}"
+    assert main(["drive", "--device", f"vhost-user:{tmp_path / 's'}", "--command", command]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "exit status 1, last line: no GPU here" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["drive", "--device", "gpu.sock"], "it is vhost-user:PATH"),
+        (["drive", "--device", "vhost-user:"], "it is vhost-user:PATH"),
+        (["drive", "--device", "vhost-user:/nowhere/s"], "start one first, as: "),
+        (["drive", "--device", "vhost-user:/nowhere/s", "--command", "gpu"], "write {socket} there"),
+        (["drive", "--device", "vhost-user:/nowhere/s", "--patience", "0"], "a number of seconds, above 0"),
+        (["drive", "--device", "vhost-user:/nowhere/s", "--profile", "qemu"], "no profile 'qemu'"),
+        (["drive"], "requires an argument"),
+    ],
+)
+def test_mistake_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], says: str) -> None:
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert says in printed.err
+
+
+def test_capture_is_answered_by_the_device(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    capture = tmp_path / "capture.jsonl"
+    info, unknown = bytes([0, 1]) + bytes(22), bytes([2, 1]) + bytes(30)
+    lines = [(info, bytes([1, 0x11]) + bytes(406)), (unknown, bytes([0, 0x11]) + bytes(22))]
+    capture.write_text("".join(f'{{"request": "{a.hex()}", "response": "{b.hex()}"}}\n' for a, b in lines))
+    device = f"vhost-user:{tmp_path / 'gpu.sock'}"
+    assert main(["replay", "--device", device, "--command", OURS, str(capture)]) == 1
+    said = capsys.readouterr().out
+    assert "RESOURCE_UNREF: type RESP_ERR_INVALID_RESOURCE_ID, recorded RESP_OK_NODATA" in said
+    assert "2 commands, 1 answered as recorded, 1 difference" in said
+    for wrong in (["--device", device, "--profile", "strict"], ["--command", OURS]):
+        assert main(["replay", *wrong, str(capture)]) == 2
