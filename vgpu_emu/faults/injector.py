@@ -66,7 +66,7 @@ class Injector:
 
     @property
     def pending(self) -> list[Fault]:
-        return [armed.fault for armed in self._armed if armed.times]
+        return [armed.fault for armed in self._armed]
 
     def stop(self) -> None:
         """From now on nothing goes wrong; what is late still arrives."""
@@ -88,12 +88,16 @@ class Injector:
         self._machine, self.nursery, self._host = machine, nursery, host
 
     def _cross(self, sender: str, port: FaultyPort, item: Any) -> list[Any]:
+        if not self._armed:
+            return [item]
         name = self._names.of(item, sender)
         due = [armed for armed in self._armed if armed.is_due(name, item)]
         items = [item]
         for armed in due:
             if items and data_of(items[0]):
                 armed.times -= 1
+                if not armed.times:
+                    self._armed.remove(armed)
                 items = self._happens(port, armed.fault, items, name)
         return items
 

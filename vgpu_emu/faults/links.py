@@ -55,6 +55,7 @@ class FaultyPort:
         self.held: Any = None
         self._arrived: list[Any] = []
         self.close = port.close
+        self.receive = port.receive if gate is None else self._receive
 
     def send(self, item: Any) -> None:
         through: list[Any] = []
@@ -70,11 +71,12 @@ class FaultyPort:
         for item in [items] if self.batched and items else items:
             self._port.send(item)
 
-    async def receive(self) -> Any:
+    async def _receive(self) -> Any:
         # who waits with a time limit does not lose what has arrived
         if not self._arrived:
             self._arrived.append(await self._port.receive())
-        if self._gate is not None and self._gate.is_shut:
+        assert self._gate is not None
+        if self._gate.is_shut:
             await self._gate.passed()
         return self._arrived.pop()
 
