@@ -1,7 +1,7 @@
 """What a server writes about its guests while they run: the trace, captures, screenshots. What fails is given up."""
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -43,7 +43,8 @@ class Captures:
         """Raises OSError if it cannot be written."""
         self._path = path
         self._lives = 1
-        self._file: BinaryIO | None = path.open("wb")
+        # a line at a time: whoever looks on sees it, and an error is that of the line
+        self._file: BinaryIO | None = path.open("wb", buffering=0)
         self._recorder: Recorder | None = None
 
     def __call__(self, event: Event) -> None:
@@ -60,16 +61,19 @@ class Captures:
     def _open(self) -> BinaryIO:
         if self._file is None:
             self._lives += 1
-            self._file = self._path.with_suffix(f".{self._lives}{self._path.suffix}").open("wb")
+            self._file = self._path.with_suffix(f".{self._lives}{self._path.suffix}").open("wb", buffering=0)
         return self._file
 
     def finish(self) -> None:
         """The end of a life: what was not answered will not be. Raises OSError."""
-        if self._recorder is not None:
-            self._recorder.finish()
-        if self._file is not None:
-            self._file.close()
-        self._file = self._recorder = None
+        recorder, file = self._recorder, self._file
+        self._recorder = self._file = None
+        try:
+            if recorder is not None:
+                recorder.finish()
+        finally:
+            if file is not None:
+                file.close()
 
 
 class EventLog:
@@ -77,7 +81,7 @@ class EventLog:
 
     def __init__(self, path: Path) -> None:
         """Raises OSError if it cannot be written."""
-        self._file = path.open("wb")
+        self._file = path.open("wb", buffering=0)
         self._guests = 0
 
     def __call__(self, event: Event) -> None:
@@ -86,10 +90,8 @@ class EventLog:
             self._guests += 1
             self._file.write(header_line(f"guest {self._guests}"))
         self._file.write(event_line(event))
-        self._file.flush()
 
     def finish(self) -> None:
-        """Raises OSError."""
         self._file.close()
 
 
@@ -126,11 +128,16 @@ class Outlets:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for name, file in self._files.items():
+        for name in list(self._files):
             try:
-                file.finish()
+                self._finish(name)
             except OSError as error:
                 self.failed(name, error)
+
+    def _finish(self, name: str) -> None:
+        """Raises OSError."""
+        if (file := self._files.pop(name, None)) is not None:
+            file.finish()
 
     def complain(self, note: Note) -> None:
         """Tell the user of what a guest does not get over."""
@@ -145,6 +152,8 @@ class Outlets:
             except OSError as error:
                 self.log.sinks.remove(sink)
                 self.failed(name, error)
+                with suppress(OSError):
+                    self._finish(name)
 
         self.log.sinks.append(sink)
 

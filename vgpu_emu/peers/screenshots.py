@@ -30,6 +30,7 @@ class Screenshots:
         self._order = count()
         #: file -> the order of what is in it
         self._newest: dict[Path, int] = {}
+        self._given_up = False
         self._lock = Lock()
 
     async def run(self) -> None:
@@ -69,7 +70,7 @@ class Screenshots:
         """The file is always a whole picture, and never an older one than before. For any thread."""
         data = picture.png()
         with self._lock:
-            if order < self._newest.get(path, 0):
+            if self._given_up or order < self._newest.get(path, 0):
                 return
             self._newest[path] = order
             part = path.with_suffix(".part")
@@ -77,4 +78,5 @@ class Screenshots:
                 part.write_bytes(data)
                 os.replace(part, path)
             except OSError as error:
+                self._given_up = True
                 self._failed(error)

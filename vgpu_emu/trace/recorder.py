@@ -69,7 +69,6 @@ class Recorder:
                 break
             self._lines.popleft()
             self._file.write(_encode(line) + b"\n")
-        self._file.flush()
 
     def finish(self) -> None:
         """No more answers come for what was asked. Raises OSError."""
