@@ -77,6 +77,18 @@ class DeviceQueue:
         """Every chain that is available, in order; no more after `limits.bytes` have been copied."""
         return self._take(self.rings.vring.size)
 
+    def rest(self) -> bool:
+        """Ask for a kick, as `pop_all` does where it finds nothing. True: no kick comes for what is there by now, so
+        pop again. Raises VringError like pop."""
+        if self.error is not None:
+            raise VringError(self.error.fault, self.error.detail)
+        try:
+            self.rings.refresh()
+            return self._rest() > 0
+        except VringError as error:
+            self.error = error
+            raise
+
     def _take(self, most: int) -> list[Chain]:
         if self.error is not None:
             raise VringError(self.error.fault, self.error.detail)

@@ -21,6 +21,7 @@ from vgpu_emu.peers.guest_maps import GuestMaps
 from vgpu_emu.trace.log import FENCES, HOST, RENDERER, VMM, Log
 from vgpu_emu.vmm.asking import Steps, parse_reply
 from vgpu_emu.vmm.fences import timeline_of
+from vgpu_wire.control import CtrlType
 from vgpu_wire.device import CONTROLQ, CURSORQ, Feature
 from vgpu_wire.vring import RingFeature
 
@@ -28,6 +29,8 @@ T = TypeVar("T")
 QUEUES = (CONTROLQ, CURSORQ)
 #: chains of a queue after which everybody else gets a turn
 _TURN = 256
+#: how a request starts whose answer is about displays
+ABOUT_DISPLAYS = frozenset(kind.value.to_bytes(4, "little") for kind in (CtrlType.GET_DISPLAY_INFO, CtrlType.GET_EDID))
 #: feature bits of the transport that every back-end offers
 TRANSPORT = 1 << VERSION_1 | 1 << RingFeature.INDIRECT_DESC | 1 << RingFeature.EVENT_IDX
 
@@ -59,10 +62,10 @@ class Spectator(Protocol):
     """Whoever shows the scanouts, and knows what displays there are."""
 
     async def before(self, chain: Chain) -> None:
-        """The device is about to carry this out."""
+        """The device is about to tell the guest what displays there are."""
 
-    def after(self, chain: Chain) -> None:
-        """The device has."""
+    def look(self) -> None:
+        """The device has carried out requests, and may show something else."""
 
 
 class Backend:
@@ -193,12 +196,16 @@ class Backend:
                 chains = queue.pop_all()
                 if not chains:
                     break
+                await self._carry_out(queue, chains)
+                if queue is not self.queues.get(number) or number in self._held:
+                    continue
+                if not queue.rest():
+                    break
+                done += len(chains)
                 if done >= _TURN:
                     # a guest that never stops must not stop everybody else
                     await trio.lowlevel.checkpoint()
                     done = 0
-                await self._carry_out(queue, chains)
-                done += len(chains)
         except VringError as broken:
             self._fail(broken)
         if self.has_work:
@@ -211,29 +218,35 @@ class Backend:
     async def _carry_out(self, queue: DeviceQueue, chains: Sequence[Chain]) -> None:
         """Every chain, unless the queue is stopped meanwhile."""
         self.log.batch(chains)
+        handle, current = self.device.handle, self.queues.get
         completed = []
         for chain in chains:
-            if self.queues.get(queue.queue) is not queue:
+            if current(queue.queue) is not queue:
                 return
-            used = await self._handle(chain)
+            if self.spectator is not None and chain.readable[:4] in ABOUT_DISPLAYS:
+                await self.spectator.before(chain)
+            used = handle(chain)
+            if used is not None and not isinstance(used, Used):
+                used = self._carry(used)
+            if self._slow is not None and self._slow.unsettled:
+                used = await self._settled(self._slow, chain, used)
             if used is not None:
                 completed.append(used)
-        if self.queues.get(queue.queue) is queue:
-            self._complete(completed)
+        if self.spectator is not None:
+            self.spectator.look()
+        if completed and current(queue.queue) is queue:
+            self.log.batch(completed)
+            if queue.push_all(completed):
+                self.transport.interrupt(queue.queue)
 
-    async def _handle(self, chain: Chain) -> Used | None:
-        if self.spectator is not None:
-            await self.spectator.before(chain)
-        used = self._answer(self.device.handle(chain))
-        if self.spectator is not None:
-            self.spectator.after(chain)
-        if self._slow is not None and self._slow.unsettled:
-            try:
-                await self._slow.settle()
-            except OSError as refused:
-                self.log.note(VMM, "map_refused", detail=str(refused))
-                if used is not None:
-                    used = self._answer(self.device.take_back(chain))
+    async def _settled(self, region: SlowRegion, chain: Chain, used: Used | None) -> Used | None:
+        """The chain's answer, once the region is as the device has made it; another one if it cannot be."""
+        try:
+            await region.settle()
+        except OSError as refused:
+            self.log.note(VMM, "map_refused", detail=str(refused))
+            if used is not None:
+                return self._answer(self.device.take_back(chain))
         return used
 
     def _answer(self, used: Used | Steps[Used | None] | None) -> Used | None:

@@ -9,7 +9,7 @@ import select
 from collections.abc import Iterable
 
 #: milliseconds without a kick, and kicks in a row, after which everybody else gets a turn
-_MOMENT, _TURNS = 1, 32
+_MOMENT, _TURNS = 1, 128
 
 
 class KickWatch:

@@ -58,6 +58,12 @@ class Displays:
         self.events = 0
         #: scanout -> the EDID of its real display; the others get one of ours
         self.edids: dict[int, bytes] = {}
+        #: counts whatever changes a picture or a cursor
+        self.changes = 0
+        #: scanout -> the pixels of its resource that were flushed, as one rectangle; whoever shows them takes them out
+        self.flushed: dict[int, Rect] = {}
+        #: scanouts whose cursor has a new image; the same holds
+        self.new_cursors: set[int] = set()
         if not 1 <= len(self.scanouts) <= MAX_SCANOUTS:
             raise ValueError(f"{len(self.scanouts)} scanouts; a device has 1 to {MAX_SCANOUTS}")
 
@@ -100,7 +106,7 @@ class Displays:
         touched = 0
         if not r.width or not r.height:
             return touched
-        for scanout in self.scanouts:
+        for number, scanout in enumerate(self.scanouts):
             shown = scanout.shown
             if shown is None or shown.resource_id != resource_id:
                 continue
@@ -108,6 +114,9 @@ class Displays:
             if s.x < r.x + r.width and r.x < s.x + s.width and s.y < r.y + r.height and r.y < s.y + s.height:
                 scanout.updates += 1
                 touched += 1
+                self.changes += 1
+                before = self.flushed.get(number)
+                self.flushed[number] = r if before is None or before == r else union(before, r)
         return touched
 
     def reset(self) -> None:
@@ -117,8 +126,17 @@ class Displays:
 
     def forget(self, resource_id: ResourceId) -> None:
         """A resource is gone: whatever shows it shows nothing."""
+        self.changes += 1
         for scanout in self.scanouts:
             if scanout.shown is not None and scanout.shown.resource_id == resource_id:
                 scanout.shown = None
             if scanout.cursor.resource_id == resource_id:
                 scanout.cursor = Cursor(x=scanout.cursor.x, y=scanout.cursor.y)
+
+
+def union(one: Rect, other: Rect) -> Rect:
+    """The smallest rectangle that has both."""
+    x, y = min(one.x, other.x), min(one.y, other.y)
+    right = max(one.x + one.width, other.x + other.width)
+    bottom = max(one.y + one.height, other.y + other.height)
+    return Rect(x=x, y=y, width=right - x, height=bottom - y)

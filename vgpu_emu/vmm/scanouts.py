@@ -51,6 +51,7 @@ def _scanout_to_set(device: Device, scanout_id: int) -> Scanout:
 
 
 def set_scanout(device: Device, request: SetScanout) -> CtrlHdr:
+    device.displays.changes += 1
     scanout = device.displays.find(request.scanout_id) or _scanout_to_set(device, request.scanout_id)
     if not request.resource_id:
         scanout.shown = None
@@ -66,6 +67,7 @@ def set_scanout(device: Device, request: SetScanout) -> CtrlHdr:
 
 
 def set_scanout_blob(device: Device, request: SetScanoutBlob) -> CtrlHdr:
+    device.displays.changes += 1
     scanout = _scanout_to_set(device, request.scanout_id)
     if not request.resource_id:
         scanout.shown = None
@@ -111,7 +113,10 @@ def resource_flush(device: Device, request: ResourceFlush) -> CtrlHdr:
 
 def update_cursor(device: Device, request: UpdateCursor) -> CtrlHdr:
     """A new cursor image at a new place; resource 0 hides the cursor."""
+    device.displays.changes += 1
     scanout = _scanout(device, request.pos.scanout_id, Rule.CURSOR_SCANOUT_KNOWN)
+    if request.pos.scanout_id < len(device.displays.scanouts):
+        device.displays.new_cursors.add(request.pos.scanout_id)
     if request.resource_id:
         image = device.resource(request.resource_id, Rule.CURSOR_RESOURCE_KNOWN)
         if isinstance(image, Image):
@@ -121,6 +126,7 @@ def update_cursor(device: Device, request: UpdateCursor) -> CtrlHdr:
 
 
 def move_cursor(device: Device, request: UpdateCursor) -> CtrlHdr:
+    device.displays.changes += 1
     pos = request.pos
     scanout = device.displays.find(pos.scanout_id) or _scanout(device, pos.scanout_id, Rule.CURSOR_SCANOUT_KNOWN)
     was = scanout.cursor

@@ -16,7 +16,7 @@ from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.displays import Cursor, Framebuffer
 from vgpu_emu.vmm.picture import cursor_pixels, scanout_pixels
 from vgpu_wire.control import CtrlType
-from vgpu_wire.display import GetEdid, Rect, ResourceFlush, RespDisplayInfo, RespEdid
+from vgpu_wire.display import GetEdid, Rect, RespDisplayInfo, RespEdid
 from vgpu_wire.errors import WireError
 from vgpu_wire.vhost_user import U64
 from vgpu_wire.vhost_user_gpu import (
@@ -50,9 +50,8 @@ class Screen:
         self._sizes: dict[int, tuple[int, int]] = {}
         self._shown: dict[int, Framebuffer | None] = {}
         self._cursors: dict[int, Cursor] = {}
-        #: scanout -> the pixels that are new, in those of the resource; cursors with a new image
-        self._damage: dict[int, Rect] = {}
-        self._new_cursors: set[int] = set()
+        #: of the displays' changes
+        self._seen = 0
 
     # -- beside the guest's requests
 
@@ -66,14 +65,10 @@ class Screen:
                 # the device answers what it knows itself
                 return
 
-    def after(self, chain: Chain) -> None:
-        """The device has answered: something else may be on a screen."""
-        kind = chain.readable[:4]
-        if kind in _SHOWING:
-            if kind == _FLUSH and len(chain.readable) >= ResourceFlush.layout.size:
-                self._flushed(ResourceFlush.parse(chain.readable[: ResourceFlush.layout.size]))
-            elif kind == _NEW_CURSOR:
-                self._new_cursors.update(range(len(self._device.displays.scanouts)))
+    def look(self) -> None:
+        """Something else may be on a screen."""
+        if self._device.displays.changes != self._seen:
+            self._seen = self._device.displays.changes
             self._changed.set()
 
     async def _ask_modes(self, _request: bytes = b"") -> None:
@@ -96,16 +91,6 @@ class Screen:
         if answer is not None and 0 < answer.size <= len(answer.edid):
             self._device.displays.edids[number] = answer.edid[: answer.size]
 
-    def _flushed(self, request: ResourceFlush) -> None:
-        for number, scanout in enumerate(self._device.displays.scanouts):
-            shown = scanout.shown
-            if shown is None or shown.resource_id != request.resource_id:
-                continue
-            touched = _intersection(request.r, shown.rect)
-            if touched is not None:
-                old = self._damage.get(number)
-                self._damage[number] = touched if old is None else _union(old, touched)
-
     # -- the task
 
     async def run(self) -> None:
@@ -127,7 +112,7 @@ class Screen:
     async def _show(self, number: int) -> None:
         shown = self._device.displays.scanouts[number].shown
         size = (shown.rect.width, shown.rect.height) if shown is not None else (0, 0)
-        damage = self._damage.pop(number, None)
+        damage = self._device.displays.flushed.pop(number, None)
         if shown != self._shown.get(number):
             self._shown[number] = shown
             damage = shown.rect if shown is not None else None
@@ -146,8 +131,9 @@ class Screen:
         await self._link.tell(GpuRequest.UPDATE, GpuUpdate(number, x, y, r.width, r.height, pixels))
 
     async def _show_cursor(self, number: int) -> None:
-        cursor, is_new = self._device.displays.scanouts[number].cursor, number in self._new_cursors
-        self._new_cursors.discard(number)
+        displays = self._device.displays
+        cursor, is_new = displays.scanouts[number].cursor, number in displays.new_cursors
+        displays.new_cursors.discard(number)
         if cursor == self._cursors.get(number, Cursor()) and not is_new:
             return
         self._cursors[number] = cursor
@@ -168,25 +154,6 @@ def _intersection(one: Rect, other: Rect) -> Rect | None:
     return Rect(x, y, right - x, bottom - y) if right > x and bottom > y else None
 
 
-def _union(one: Rect, other: Rect) -> Rect:
-    x, y = min(one.x, other.x), min(one.y, other.y)
-    right = max(one.x + one.width, other.x + other.width)
-    bottom = max(one.y + one.height, other.y + other.height)
-    return Rect(x, y, right - x, bottom - y)
-
-
-_FLUSH, _NEW_CURSOR = _type(CtrlType.RESOURCE_FLUSH), _type(CtrlType.UPDATE_CURSOR)
-#: what changes a picture; the end of a resource, too
-_SHOWING = frozenset(
-    {
-        _FLUSH,
-        _NEW_CURSOR,
-        _type(CtrlType.MOVE_CURSOR),
-        _type(CtrlType.SET_SCANOUT),
-        _type(CtrlType.SET_SCANOUT_BLOB),
-        _type(CtrlType.RESOURCE_UNREF),
-    }
-)
 _QUESTIONS: Mapping[bytes, Callable[[Screen, bytes], Awaitable[None]]] = MappingProxyType(
     {_type(CtrlType.GET_DISPLAY_INFO): Screen._ask_modes, _type(CtrlType.GET_EDID): Screen._ask_edid}
 )
