@@ -155,6 +155,14 @@ class Answer(Record, frozen=True):
     data: Annotated[bytes, construct.Bytes(construct.this.size)] = b""
 
 
+@wire("vgpu_emu_frame", 8)
+class Frame(Record, frozen=True):
+    """Before a question or an answer on a stream of bytes. size: of what follows. descriptors: beside it."""
+
+    size: le32 = 0
+    descriptors: le32 = 0
+
+
 #: op -> its structure
 QUESTIONS: MappingProxyType[Op, type[Question]] = MappingProxyType(
     {

@@ -20,12 +20,14 @@ from vgpu_emu.faults.plan import (
     LieAttribute,
     LieSize,
     LinkName,
+    MergeWrites,
     MissingFd,
     ReadOnlyFd,
     Refuse,
     Reorder,
     ShortenCapacity,
     ShortFd,
+    SplitWrites,
     Truncate,
     VmmRestarts,
 )
@@ -106,6 +108,13 @@ def _host(point: Point, answer: bool) -> Iterator[Fault]:
         yield Refuse(errno=errno, **at)
 
 
+def _streams(point: Point, answer: bool) -> Iterator[Fault]:
+    """What a stream of bytes does with what is written."""
+    at: dict[str, Any] = {"message": point.message, "skip": point.skip, "answer": answer}
+    yield from (SplitWrites(size=size, **at) for size in (1, 7, 20))
+    yield MergeWrites(seconds=2.0, **at)
+
+
 def _says(point: Point) -> Iterator[Fault]:
     """What can be wrong with an answer."""
     at: dict[str, Any] = {"message": point.message, "skip": point.skip}
@@ -123,7 +132,7 @@ def cells() -> Iterator[Cell]:
         yield from (Cell(point, ShortenCapacity(capacity=size, **at)) for size in (0, 8, 23))
     for point in HOST:
         for answer in (False, True):
-            yield from (Cell(point, fault) for fault in _host(point, answer))
+            yield from (Cell(point, fault) for fault in (*_host(point, answer), *_streams(point, answer)))
         yield from (Cell(point, fault) for fault in _says(point))
     yield from (Cell(SIGNAL, fault) for fault in _anywhere(SIGNAL, False))
     export = HOST[3]

@@ -14,6 +14,8 @@ from vgpu_emu.faults.plan import (
     LinkName,
     RendererFault,
     ShortenCapacity,
+    SplitWrites,
+    StreamFault,
 )
 from vgpu_emu.trace.log import FENCES
 
@@ -46,11 +48,14 @@ def _fault(random: Random, kind: type[Fault]) -> Fault:
         "times": random.choice((1, 1, 1, 2, 5)),
         "answer": issubclass(kind, AnswerFault) or (_has_answers(kind, link) and random.random() < 0.5),
     }
-    return kind(**members, **{name: random.choice(_VALUES[name]) for name in kind.__struct_fields__ if name in _VALUES})
+    members |= {name: random.choice(_VALUES[name]) for name in kind.__struct_fields__ if name in _VALUES}
+    if kind is SplitWrites:
+        members["size"] = random.choice((1, 3, 8, 20))
+    return kind(**members)
 
 
 def _link(random: Random, kind: type[Fault]) -> LinkName:
-    if issubclass(kind, RendererFault):
+    if issubclass(kind, RendererFault | StreamFault):
         return "renderer"
     return random.choice(_QUEUES if kind is ShortenCapacity else _LINKS)
 

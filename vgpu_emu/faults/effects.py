@@ -56,6 +56,18 @@ def shorten_capacity(_injector: "Injector", _port: "FaultyPort", fault: plan.Sho
     return [replace(item, capacity=min(item.capacity, fault.capacity))] if isinstance(item, Chain) else [item]
 
 
+def split_writes(_injector: "Injector", port: "FaultyPort", fault: plan.SplitWrites, item: Any) -> list[Any]:
+    assert port.writes is not None
+    port.writes.size = fault.size
+    return [item]
+
+
+def merge_writes(_injector: "Injector", port: "FaultyPort", fault: plan.MergeWrites, item: Any) -> list[Any]:
+    assert port.writes is not None
+    port.writes.seconds = fault.seconds
+    return [item]
+
+
 # -- the host
 
 
@@ -168,6 +180,8 @@ EFFECTS: dict[type[plan.Fault], Effect] = {
     plan.CorruptBit: corrupt_bit,
     plan.Truncate: truncate,
     plan.ShortenCapacity: shorten_capacity,
+    plan.SplitWrites: split_writes,
+    plan.MergeWrites: merge_writes,
     plan.HostDies: host_dies,
     plan.HostHangs: host_hangs,
     plan.Refuse: refuse,

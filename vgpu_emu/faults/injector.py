@@ -10,9 +10,11 @@ from vgpu_emu.faults.effects import EFFECTS
 from vgpu_emu.faults.hands import Hands
 from vgpu_emu.faults.links import FaultyPort, Gate
 from vgpu_emu.faults.messages import Name, Names, data_of, sender_of
-from vgpu_emu.faults.plan import Fault, MissingFd, ReadOnlyFd, ShortFd
+from vgpu_emu.faults.pieces import Writes
+from vgpu_emu.faults.plan import Fault, MissingFd, ReadOnlyFd, ShortFd, StreamFault
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Port
+from vgpu_emu.link.stream import StreamPort
 from vgpu_emu.link.vring import VringError
 from vgpu_emu.trace.log import GUEST, HOST, VMM, Log
 
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
     from vgpu_emu.machine import Machine
 
 
-#: who sends on the wires of a machine, and whether lists of messages
-_WIRES = ((GUEST, True), (VMM, True), (VMM, False), (HOST, False), (HOST, False))
+#: who sends on the wires of a machine
+_SENDERS = (GUEST, VMM, VMM, HOST, HOST)
+#: which of them are the renderer link
+_RENDERER_WIRES = (2, 3)
 
 
 #: faults of a descriptor: where none is passed, they do not happen
@@ -51,6 +55,9 @@ class Injector:
 
     def __init__(self, plan: Iterable[Fault], log: Log, hands: Hands) -> None:
         self._armed = [Armed(fault) for fault in plan]
+        self._is_stream = any(isinstance(armed.fault, StreamFault) for armed in self._armed)
+        #: of the renderer link, if it is a stream of bytes: what is not whole, or held back
+        self._streams: list[Writes | StreamPort] = []
         self._log = log
         self._names = Names()
         self.hands = hands
@@ -78,10 +85,23 @@ class Injector:
         """Middleware around guest's and VMM's ends of the queues, VMM's and host's of the renderer link, and the end
         that signals."""
         self.ports = [
-            FaultyPort(wire, partial(self._cross, sender), batched=batched, gate=self.gate if sender == HOST else None)
-            for wire, (sender, batched) in zip(wires, _WIRES, strict=True)
+            self._stream(wire, sender) if self._is_stream and place in _RENDERER_WIRES else self._port(wire, sender)
+            for place, (wire, sender) in enumerate(zip(wires, _SENDERS, strict=True))
         ]
         return self.ports
+
+    def _port(self, wire: Port[Any, Any], sender: str) -> FaultyPort:
+        gate = self.gate if sender == HOST else None
+        return FaultyPort(wire, partial(self._cross, sender), gate=gate)
+
+    def _stream(self, wire: Port[Any, Any], sender: str) -> FaultyPort:
+        """Messages in frames on a stream of bytes."""
+        writes = Writes(wire, self.start)
+        frames = StreamPort(writes)
+        self._streams += [writes, frames]
+        port = self._port(frames, sender)
+        port.writes = writes
+        return port
 
     def begin(self, machine: "Machine", nursery: trio.Nursery, host: Port[Any, Any]) -> None:
         """host: where the host says something."""
@@ -150,6 +170,6 @@ class Injector:
 
     def close(self) -> None:
         """What is still on its way is lost."""
-        for item in [*self._late, *(item for port in self.ports for item in port.undelivered())]:
+        for item in [*self._late, *(item for port in (*self.ports, *self._streams) for item in port.undelivered())]:
             self.hands.let_go(item)
         self._late.clear()

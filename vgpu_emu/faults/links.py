@@ -6,6 +6,8 @@ from typing import Any
 
 import trio
 
+from vgpu_emu.faults.pieces import Writes
+from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Port
 
 
@@ -34,9 +36,9 @@ class Gate:
 
 
 class FaultyPort:
-    """A port of any link. cross: what arrives of each message that is sent: none, one or more.
+    """A port of any link. cross: what arrives of each message that is sent, or of each of a list: none, one or more.
 
-    batched: a list of messages is sent at a time. gate: what has arrived is handed on when that is open.
+    gate: what has arrived is handed on when that is open.
     """
 
     def __init__(
@@ -44,22 +46,22 @@ class FaultyPort:
         port: Port[Any, Any],
         cross: "Callable[[FaultyPort, Any], list[Any]]",
         *,
-        batched: bool = False,
         gate: Gate | None = None,
     ) -> None:
         self._port = port
         self._cross = cross
-        self.batched = batched
         self._gate = gate
         #: a message that is to arrive behind the next
         self.held: Any = None
+        #: what it writes to, if that is a stream of bytes
+        self.writes: Writes | None = None
         self._arrived: list[Any] = []
         self.close = port.close
         self.receive = port.receive if gate is None else self._receive
 
     def send(self, item: Any) -> None:
         through: list[Any] = []
-        for each in item if self.batched else [item]:
+        for each in item if isinstance(item, list) else [item]:
             behind, self.held = self.held, None
             through += self._cross(self, each)
             if behind is not None:
@@ -68,7 +70,8 @@ class FaultyPort:
 
     def deliver(self, items: list[Any]) -> None:
         """Past all faults."""
-        for item in [items] if self.batched and items else items:
+        is_batch = bool(items) and isinstance(items[0], Chain | Used)
+        for item in [items] if is_batch else items:
             self._port.send(item)
 
     async def _receive(self) -> Any:

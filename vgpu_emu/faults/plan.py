@@ -111,6 +111,24 @@ class ShortenCapacity(Fault, frozen=True, kw_only=True):
             raise ValueError("only a request on a queue has room for an answer")
 
 
+class StreamFault(Fault, frozen=True, kw_only=True):
+    """A fault of the renderer link as a stream of bytes, which it is if the plan has one of these."""
+
+    link: Literal["renderer"] = "renderer"
+
+
+class SplitWrites(StreamFault, frozen=True, kw_only=True):
+    """It arrives in pieces of `size` bytes."""
+
+    size: Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
+
+
+class MergeWrites(StreamFault, frozen=True, kw_only=True):
+    """It is held back that long, and arrives in one piece with what is written meanwhile."""
+
+    seconds: Seconds
+
+
 # -- the renderer: on the renderer link whatever the default says
 
 
@@ -217,6 +235,8 @@ AnyFault = (
     | CorruptBit
     | Truncate
     | ShortenCapacity
+    | SplitWrites
+    | MergeWrites
     | HostDies
     | HostHangs
     | Refuse
