@@ -1,6 +1,6 @@
 """From the descriptors that a driver wrote to the buffers that they describe (virtio 1.4, 2.7.5).
 
-Each descriptor is read once. The work is bounded by the tables' sizes and `VringLimits`, and nothing is read of the
+What is used of a descriptor was read once. The work is bounded by the tables' sizes and `VringLimits`, and nothing is read of the
 buffers themselves.
 """
 
@@ -39,11 +39,26 @@ class Walker:
 
         head: an index into the descriptor table.
         """
+        pair = self._pair(head)
+        if pair is not None:
+            return pair
         readable: list[Extent] = []
         writable: list[Extent] = []
         self._follow(self.rings.desc, self.rings.desc_at, self.rings.vring.size, head, readable, writable)
         self._check_bytes(readable, writable)
         return readable, writable
+
+    def _pair(self, head: int) -> tuple[list[Extent], list[Extent]] | None:
+        """The usual chain, a request and room for its answer, with nothing wrong; None: it is another one."""
+        rings = self.rings
+        address, length, flags, following = _descriptor(rings.desc, rings.desc_at + DESC_SIZE * head)
+        if flags != _NEXT or not length or following >= rings.vring.size:
+            return None
+        first, room, last, _ = _descriptor(rings.desc, rings.desc_at + DESC_SIZE * following)
+        is_good = last == _WRITE and room and length + room <= self.limits.bytes and self.limits.descriptors >= 2
+        if not is_good or (first < address + length and address < first + room):
+            return None
+        return [(address, length)], [(first, room)]
 
     def _follow(
         self,
