@@ -59,6 +59,20 @@ def test_mapping_that_does_not_fit_is_einval(offset: int, length: int) -> None:
     assert (len(region), memory.holders) == (0, 1)
 
 
+@pytest.mark.parametrize(
+    ("start", "is_taken"), [(0, True), (PAGE, True), (2 * PAGE, False), (PAGE // 2, False), (-PAGE, False)]
+)
+def test_mapping_shows_memory_from_its_start_on(start: int, is_taken: bool) -> None:
+    region, memory = HostVisibleRegion(4 * PAGE), Memory(2 * PAGE, None)
+    if is_taken:
+        region.map(0, PAGE, memory, start)
+        assert [slot.start for slot in region] == [start]
+    else:
+        with pytest.raises(OSError, match=r"which starts no page|of a memory of 0x2000") as refused:
+            region.map(0, PAGE, memory, start)
+        assert errno_of(refused) == EINVAL
+
+
 def test_memory_must_be_as_long_as_its_mapping() -> None:
     region = HostVisibleRegion(4 * PAGE)
     with pytest.raises(OSError, match="0x2000 bytes of a memory of 0x1fff") as refused:

@@ -55,8 +55,10 @@ class HostVisibleRegion:
         """
         if not 0 <= offset < offset + length <= self.size or offset % PAGE_SIZE or length % PAGE_SIZE:
             raise OSError(EINVAL, f"[{offset:#x}, +{length:#x}) in a region of {self.size:#x} bytes")
-        if start < 0 or start % PAGE_SIZE or start + length > memory.size:
-            raise OSError(EINVAL, f"{length:#x} bytes from {start:#x} on of a memory of {memory.size:#x}")
+        if start < 0 or start % PAGE_SIZE:
+            raise OSError(EINVAL, f"from {start:#x} on, which starts no page")
+        if start + length > memory.size:
+            raise OSError(EINVAL, f"{start + length:#x} bytes of a memory of {memory.size:#x}")
         if offset in self._slots:
             raise OSError(EEXIST, f"a slot starts at {offset:#x}")
         self._add(Slot(offset, length, memory.hold(), start))
