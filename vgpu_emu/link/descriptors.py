@@ -1,7 +1,7 @@
 """From the descriptors that a driver wrote to the buffers that they describe (virtio 1.4, 2.7.5).
 
-What is used of a descriptor was read once. The work is bounded by the tables' sizes and `VringLimits`, and nothing is read of the
-buffers themselves.
+What is used of a descriptor was read once. The work is bounded by the tables' sizes and `VringLimits`, and nothing is
+read of the buffers themselves.
 """
 
 import msgspec
