@@ -103,3 +103,14 @@ def test_server_prints_what_to_paste_and_ends_with_ctrl_c(path: str, tmp_path: P
     assert (server.returncode, out) == (130, "")
     assert "Traceback" not in err
     assert not os.path.lexists(path)
+
+
+@pytest.mark.parametrize("route", ["vfio-user", "vhost-user"])
+def test_help_has_examples_and_says_what_every_option_is_for(route: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["serve", route, "--help"])
+    shown = capsys.readouterr().out
+    assert f"vgpu-emu serve {route} --socket /tmp/gpu.sock" in shown
+    assert "Where QEMU connects" in shown
+    options = [line for line in shown.splitlines() if "--" in line and line.startswith("│")]
+    assert len(options) == 10
+    assert all(len(line.strip("│ *").split(maxsplit=2)) == 3 for line in options if "--trace" not in line)

@@ -48,6 +48,8 @@ def vfio_user(*, socket: Path, options: ServeOptions = DEFAULTS) -> int:
     ----------
     socket
         Where QEMU connects: a socket that only this user can use. One that nobody listens on any more is replaced.
+    options
+        What both routes have.
     """
     path = os.path.abspath(socket)
     device = json.dumps({"driver": "vfio-user-pci", "socket": {"type": "unix", "path": path}})
@@ -75,6 +77,8 @@ def vhost_user(*, socket: Path, options: ServeOptions = DEFAULTS) -> int:
     ----------
     socket
         Where QEMU connects: a socket that only this user can use. One that nobody listens on any more is replaced.
+    options
+        What both routes have.
     """
     path = os.path.abspath(socket)
     chardev = f"-chardev {shlex.quote(f'socket,id=gpu,path={path}')}"
