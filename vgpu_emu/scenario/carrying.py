@@ -8,8 +8,10 @@ from vgpu_emu.scenario.expect import Expect, Mismatch, mismatches
 from vgpu_emu.scenario.insides import device_state
 from vgpu_emu.scenario.outcome import Failed, Failure
 from vgpu_emu.scenario.seen import Given, Seen
-from vgpu_emu.scenario.steps import Step, StepError
+from vgpu_emu.scenario.steps import Step
+from vgpu_emu.scenario.things import StepError
 from vgpu_emu.scenario.world import World
+from vgpu_wire.errors import WireError
 
 
 async def carry_out(world: World, step: Step) -> None:
@@ -71,6 +73,9 @@ class Running:
             self.failed = failed
         except StepError as senseless:
             self.found.append(Mismatch(senseless.member, "something that can be done", str(senseless)))
+        except WireError as unfit:
+            # an ioctl's structure has no room for the number, so no program could have said it
+            self.found.append(Mismatch(unfit.path, "a number that fits", unfit.detail))
         else:
             if self.step.as_ is not None:
                 self.world.names[self.step.as_] = self.given.named

@@ -43,6 +43,7 @@ from vgpu_emu.scenario.steps_prime import (
 )
 from vgpu_emu.scenario.steps_raw import Raw
 from vgpu_emu.scenario.steps_vmm import Check, Plug, Rebind, RestartVmm, Screen, TakeSnapshot, Unplug
+from vgpu_emu.scenario.things import StepError
 from vgpu_emu.scenario.world import World
 
 
@@ -93,6 +94,8 @@ class Await(Step, frozen=True, kw_only=True, tag="await"):
     of: Name
 
     async def act(self, world: World) -> Given:
+        if self.of not in world.pending:
+            raise StepError("of", f"{self.of} is not the name of a call that hangs")
         return await world.pending[self.of].result()
 
 

@@ -10,7 +10,7 @@ from msgspec import Meta
 from vgpu_emu.guest.waiting import Op
 from vgpu_emu.scenario.expect import Expect
 from vgpu_emu.scenario.seen import Given
-from vgpu_emu.scenario.things import resource_of
+from vgpu_emu.scenario.things import StepError, resource_of
 from vgpu_emu.scenario.words import NAME_PATTERN
 from vgpu_emu.trace.hextext import bytes_from_hex
 
@@ -27,14 +27,6 @@ Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 
 #: members that are no part of what a step does
 _BESIDE = {"as", "comment", "expect", "steps"}
-
-
-class StepError(Exception):
-    """The scenario asks for what cannot be done, as the decoder could not know. member: of the step."""
-
-    def __init__(self, member: str, detail: str) -> None:
-        super().__init__(detail)
-        self.member = member
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", forbid_unknown_fields=True):
@@ -125,9 +117,14 @@ def _shown(value: Any) -> str:
 
 def stored(text: str | None, in_hex: str | None) -> bytes:
     """The bytes that a step writes."""
-    if (text is None) == (in_hex is None):
-        raise StepError("text", "a step that writes has either text or bytes")
     return text.encode() if text is not None else bytes_from_hex(in_hex or "")
+
+
+def check_stored(text: str | None, in_hex: str | None) -> None:
+    """Raises ValueError unless it is one of the two, and hex is hex."""
+    if (text is None) == (in_hex is None):
+        raise ValueError("a step that writes has either text or bytes")
+    bytes_from_hex(in_hex or "")
 
 
 def wanted_length(step: "Step", length: int | None) -> int:

@@ -9,7 +9,7 @@ from vgpu_emu.guest.vma import Vma
 from vgpu_emu.guest.waiting import Op
 from vgpu_emu.ids import BlobId, GemHandle
 from vgpu_emu.scenario.seen import Given
-from vgpu_emu.scenario.steps import FileStep, GuestStep, Name, Size, stored, wanted_length
+from vgpu_emu.scenario.steps import FileStep, GuestStep, Name, Size, check_stored, stored, wanted_length
 from vgpu_emu.scenario.things import Allocation, Object
 from vgpu_emu.scenario.words import ExporterName, FlagName, MemName, blob_flags, blob_mem
 from vgpu_emu.scenario.world import World
@@ -155,6 +155,9 @@ class Write(GuestStep, frozen=True, kw_only=True, tag="write"):
     at: Size = 0
     text: str | None = None
     bytes_: Annotated[str | None, Meta(description="In hex.")] = field(default=None, name="bytes")
+
+    def __post_init__(self) -> None:
+        check_stored(self.text, self.bytes_)
 
     def call(self, world: World) -> Op[Given]:
         world.find(self.of, Vma).write(self.at, stored(self.text, self.bytes_))

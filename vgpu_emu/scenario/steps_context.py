@@ -88,7 +88,7 @@ class ExecBuffer(FileStep, frozen=True, kw_only=True, tag="execbuffer"):
     }
     commands: ClassVar[tuple[int, ...]] = (CtrlType.SUBMIT_3D.value,)
 
-    work: Annotated[float, Meta(ge=0, description="Seconds that the GPU is busy with it.")] = 0.0
+    work: Annotated[float, Meta(ge=0, lt=4000, description="Seconds that the GPU is busy with it.")] = 0.0
     stream: Annotated[str | None, Meta(description="The stream itself, in hex, instead of work.")] = None
     ring: int | None = None
     objects: Annotated[tuple[Name, ...], Meta(description="Objects that it uses; they wait for its end.")] = ()
@@ -98,6 +98,9 @@ class ExecBuffer(FileStep, frozen=True, kw_only=True, tag="execbuffer"):
     point: Annotated[int, Meta(description="Of the sync objects, if they are timelines.")] = 0
     reset: Annotated[bool, Meta(description="The sync objects that were waited for lose their fence.")] = False
     flags: Annotated[int, Meta(description="Further flags, such as no driver would give.")] = 0
+
+    def __post_init__(self) -> None:
+        bytes_from_hex(self.stream or "")
 
     def call(self, world: World) -> Op[Given]:
         file = self.opened(world)

@@ -9,7 +9,8 @@ from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.guest.kms import Clip
 from vgpu_emu.guest.waiting import Op
 from vgpu_emu.scenario.seen import Given
-from vgpu_emu.scenario.steps import GuestStep, Name, StepError
+from vgpu_emu.scenario.steps import GuestStep, Name
+from vgpu_emu.scenario.things import StepError
 from vgpu_emu.scenario.world import World
 from vgpu_wire.control import CtrlType
 
@@ -57,8 +58,6 @@ class Close(GuestStep, frozen=True, kw_only=True, tag="close"):
     def call(self, world: World) -> Op[Given]:
         file: DrmFile = world.file(self.of)
         yield from file.close()
-        if self.of is None:
-            world.forget_file()
         return Given()
 
 

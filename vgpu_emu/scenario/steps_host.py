@@ -6,8 +6,7 @@ from msgspec import Meta, field
 
 from vgpu_emu.scenario.insides import change_exporter, host_memory
 from vgpu_emu.scenario.seen import Given
-from vgpu_emu.scenario.steps import Name, Size, Step, stored, wanted_length
-from vgpu_emu.scenario.things import Object
+from vgpu_emu.scenario.steps import Name, Size, Step, check_stored, stored, wanted_length
 from vgpu_emu.scenario.words import ExporterName, MapInfoName
 from vgpu_emu.scenario.world import World
 from vgpu_wire.blob import MapCache
@@ -23,7 +22,7 @@ class HostRead(Step, frozen=True, kw_only=True, tag="host-read"):
     length: Size | None = None
 
     async def act(self, world: World) -> Given:
-        memory = host_memory(world.machine, world.find(self.of, Object).resource_id)
+        memory = host_memory(world.machine, world.resource_id(self.of))
         return Given(data=memory.read(self.at, wanted_length(self, self.length)))
 
 
@@ -37,8 +36,11 @@ class HostWrite(Step, frozen=True, kw_only=True, tag="host-write"):
     text: str | None = None
     bytes_: Annotated[str | None, Meta(description="In hex.")] = field(default=None, name="bytes")
 
+    def __post_init__(self) -> None:
+        check_stored(self.text, self.bytes_)
+
     async def act(self, world: World) -> Given:
-        memory = host_memory(world.machine, world.find(self.of, Object).resource_id)
+        memory = host_memory(world.machine, world.resource_id(self.of))
         memory.write(self.at, stored(self.text, self.bytes_))
         return Given()
 
@@ -61,7 +63,7 @@ class HostChange(Step, frozen=True, kw_only=True, tag="host-change"):
     async def act(self, world: World) -> Given:
         parts = world.machine.parts
         if self.of is not None and self.exporter is not None:
-            change_exporter(world.machine, world.find(self.of, Object).resource_id, self.exporter)
+            change_exporter(world.machine, world.resource_id(self.of), self.exporter)
         if self.guess is not None:
             parts.renderer.guess = MapCache[self.guess.upper()]
         if self.max_fds is not None:

@@ -9,8 +9,8 @@ from vgpu_emu.guest.framebuffer import ARGB8888, XRGB8888, Framebuffer, add_fb
 from vgpu_emu.guest.outputs import Output
 from vgpu_emu.guest.waiting import Op
 from vgpu_emu.scenario.seen import Given
-from vgpu_emu.scenario.steps import GuestStep, Name, Size, StepError
-from vgpu_emu.scenario.things import Object
+from vgpu_emu.scenario.steps import GuestStep, Name, Size
+from vgpu_emu.scenario.things import Object, StepError
 from vgpu_emu.scenario.world import World
 from vgpu_wire.control import CtrlType
 

@@ -7,8 +7,8 @@ from msgspec import Meta, field
 
 from vgpu_emu.scenario import words
 from vgpu_emu.scenario.seen import Given
-from vgpu_emu.scenario.steps import Size, Step, StepError
-from vgpu_emu.scenario.things import Allocation, Object
+from vgpu_emu.scenario.steps import Size, Step
+from vgpu_emu.scenario.things import Allocation, StepError
 from vgpu_emu.scenario.wire import build, capacity_for
 from vgpu_emu.scenario.world import World
 from vgpu_emu.trace.hextext import bytes_from_hex
@@ -93,7 +93,7 @@ _CURSOR = {CtrlType.UPDATE_CURSOR.value, CtrlType.MOVE_CURSOR.value}
 
 def _id_of(world: World, name: str, kind: str) -> int:
     if kind == "object":
-        return world.find(name, Object).resource_id
+        return world.resource_id(name)
     if kind == "file":
         return world.file(name).ctx_id or 0
     return world.find(name, Allocation).blob_id

@@ -7,7 +7,8 @@ from msgspec import Meta, json
 from vgpu_emu.restarting import rebind, restart
 from vgpu_emu.scenario.insides import screen, snapshot, state
 from vgpu_emu.scenario.seen import Given
-from vgpu_emu.scenario.steps import Name, Size, Step, StepError
+from vgpu_emu.scenario.steps import Name, Size, Step
+from vgpu_emu.scenario.things import StepError
 from vgpu_emu.scenario.world import World
 from vgpu_emu.vmm.displays import Displays
 from vgpu_emu.vmm.snapshot_state import SnapshotError

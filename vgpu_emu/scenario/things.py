@@ -1,4 +1,4 @@
-"""What names stand for in a running scenario."""
+"""What names stand for in a running scenario, and what it is if they make no sense."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,14 @@ from vgpu_emu.ids import BlobId, GemHandle
 
 if TYPE_CHECKING:
     from vgpu_emu.guest.gem import GemObject
+
+
+class StepError(Exception):
+    """The scenario asks for what cannot be done, as the decoder could not know. member: of the step."""
+
+    def __init__(self, member: str, detail: str) -> None:
+        super().__init__(detail)
+        self.member = member
 
 
 class Allocation(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from errno import EBADF
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +16,7 @@ from vgpu_emu.guest.probe import probe
 from vgpu_emu.guest.vma import Vma
 from vgpu_emu.guest.waiting import Op, Wait
 from vgpu_emu.machine import Machine
+from vgpu_emu.scenario.things import StepError, resource_of
 
 if TYPE_CHECKING:
     from vgpu_emu.guest.prime import DmaBuf
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 #: the name of the file that is always there
 PROGRAM = "program"
+_NOTHING = "{} is nothing: the step that gives it failed, as it was expected to"
 
 
 class World:
@@ -76,25 +79,32 @@ class World:
         return self.find(name, found[0] if found else kinds[0])
 
     def find(self, name: str, kind: type[T]) -> T:
-        """What the name stands for. The decoder has seen that it is of this kind, if the step that gives it worked."""
-        from vgpu_emu.scenario.steps import StepError
+        """What the name stands for. The decoder has seen that it is of this kind, if the step that gives it worked.
 
+        Raises OSError: EBADF if it is, or belongs to, a file that is closed.
+        """
         thing = self.names.get(name)
         if not isinstance(thing, kind):
-            raise StepError("of", f"{name} is nothing: the step that gives it failed, as it was expected to")
+            raise StepError("of", _NOTHING.format(name))
+        file = thing if isinstance(thing, DrmFile) else getattr(thing, "file", None)
+        if isinstance(file, DrmFile) and not file.is_open:
+            raise OSError(EBADF, "the file is closed")
         return thing
 
+    def resource_id(self, name: str) -> int:
+        """Of an object that has this name, or had, if its file is closed."""
+        resource_id = resource_of(self.names.get(name))
+        if resource_id is None:
+            raise StepError("of", _NOTHING.format(name))
+        return resource_id
+
     def file(self, name: str | None) -> DrmFile:
-        """The file of this name; None: the one that is always there, opened when it is first used."""
+        """The file of this name; None: the one that is always there, opened when it is needed."""
         if name not in {None, PROGRAM}:
             return self.find(str(name), DrmFile)
-        if self._file is None or self._file.driver is not self.machine.driver:
+        if self._file is None or not self._file.is_open or self._file.driver is not self.machine.driver:
             self._file = self.open("vgpu-emu")
         return self._file
-
-    def forget_file(self) -> None:
-        """The file that is always there was closed: the next step opens another."""
-        self._file = None
 
     def open(self, comm: str) -> DrmFile:
         file = DrmFile(self.machine.driver, comm)
