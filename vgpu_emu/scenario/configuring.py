@@ -13,7 +13,7 @@ from vgpu_emu.vmm.catalogue import find_profile
 from vgpu_emu.vmm.state import DeviceLimits
 from vgpu_emu.vocabulary import Dialect
 from vgpu_wire.blob import MapCache
-from vgpu_wire.device import Feature
+from vgpu_wire.device import FEATURE_NEEDS, Feature
 
 
 def config_of(scenario: Scenario) -> Config:
@@ -25,6 +25,9 @@ def config_of(scenario: Scenario) -> Config:
         features = frozenset(Feature[name.upper()] for name in scenario.features)
         if missing := features - profile.offers:
             raise ValueError(f"{profile.name} does not offer {', '.join(sorted(f.name.lower() for f in missing))}")
+        for feature, needed in FEATURE_NEEDS.items():
+            if feature in features and needed not in features:
+                raise ValueError(f"{feature.name.lower()} is offered only with {needed.name.lower()}")
     capsets = CAPSETS
     if hardware.capsets is not None:
         capsets = {number: CAPSETS[number] for number in map(words.capset, hardware.capsets)}

@@ -15,9 +15,11 @@ from vgpu_emu.scenario.words import (
     OfferedCapset,
     PlatformName,
 )
+from vgpu_wire.device import MAX_SCANOUTS
 
 _Id = Annotated[str, Meta(pattern=ID_PATTERN, description="group@subtest, such as map-blob@wc.")]
-_Count = Annotated[int, Meta(ge=0)]
+_Count = Annotated[int, Meta(ge=0, le=1 << 62)]
+_Pixels = Annotated[int, Meta(ge=1, lt=1 << 32)]
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -27,15 +29,16 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Hardware(_Table, frozen=True, kw_only=True):
     """What the guest sees of its computer. Sizes in bytes, of scanouts in pixels."""
 
-    scanouts: Annotated[tuple[tuple[int, int], ...], Meta(description="[width, height] of each display.")] = (
-        (1024, 768),
-    )
+    scanouts: Annotated[
+        tuple[tuple[_Pixels, _Pixels], ...],
+        Meta(min_length=1, max_length=MAX_SCANOUTS, description="[width, height] of each display."),
+    ] = ((1024, 768),)
     capsets: Annotated[
         list[OfferedCapset] | None, Meta(description="Of those that the renderer has; without it, all of them.")
     ] = None
     host_visible: Annotated[_Count, Meta(description="The host visible region; 0: there is none.")] = 256 << 20
-    guest_memory: _Count = 64 << 20
-    blob_alignment: _Count = 0x1000
+    guest_memory: Annotated[int, Meta(ge=0, le=1 << 32, description="The guest's RAM.")] = 64 << 20
+    blob_alignment: Annotated[int, Meta(ge=0, lt=1 << 32, description="What config.blob_alignment says.")] = 0x1000
     virtqueues: Annotated[bool, Meta(description="Requests go through split virtqueues in guest memory.")] = False
 
 
