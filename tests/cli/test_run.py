@@ -225,6 +225,20 @@ def test_seeds_are_tried_up_to_the_first_that_fails(tmp_path: Path, capsys: pyte
     assert json.loads(output(capsys))["scenarios"][0]["seed"] == seed
 
 
+def test_processes_do_the_same_as_one_process(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fault = '[[fault]]\nfault = "drop"\nmessage = "RESOURCE_UNREF"\n[[step]]'
+    (corpus / "faulty.vgpu.toml").write_text(GOOD.replace("@good", "@faulty").replace("[[step]]", fault, 1))
+    files = [str(corpus / "good.vgpu.toml"), str(corpus / "faulty.vgpu.toml")]
+    assert main(["run", "--json", files[0]]) == 0
+    alone = json.loads(output(capsys))["scenarios"][0]
+    assert main(["run", "--json", "--isolation", "process", *files]) == 0
+    good, faulty = json.loads(output(capsys))["scenarios"]
+    assert good["trace_hash"] == alone["trace_hash"]
+    assert (faulty["outcome"], faulty["detail"]) == ("skipped", "faults need a machine in one process")
+    assert main(["run", "--isolation", "process", files[1]]) == 77
+    assert "Subtest test@faulty: SKIP" in output(capsys)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -16,11 +16,12 @@ from msgspec.structs import replace
 
 from vgpu_emu.cli.progress import progress
 from vgpu_emu.cli.usage import UsageError
+from vgpu_emu.machine import open_machine
 from vgpu_emu.scenario.golden import compared, golden_file
 from vgpu_emu.scenario.loading import load
 from vgpu_emu.scenario.outcome import Outcome, Result
 from vgpu_emu.scenario.records import Scenario
-from vgpu_emu.scenario.session import run
+from vgpu_emu.scenario.session import open_processes, run
 
 #: seeds of one scenario that a process tries before another may help it
 BLOCK = 25
@@ -35,6 +36,7 @@ class Job(NamedTuple):
     seeds: range = range(1)
     until: int | None = None
     is_golden: bool = True
+    isolation: str | None = None
 
     def blocks(self) -> "Iterator[Job]":
         """The same work in pieces."""
@@ -46,12 +48,13 @@ def carry_out(job: Job) -> Outcome:
     """Run it: the first outcome that is no success, or the last. If it is golden, its ladder is compared with the one
     beside the file, if that is there."""
     scenario = next(each for each in _load(job.file) if each.id == job.id)
+    opener = open_machine if job.isolation is None else open_processes
     began = perf_counter()
-    outcome = run(scenario, file=job.file, seed=job.seeds[0], until=job.until)
+    outcome = run(scenario, file=job.file, seed=job.seeds[0], until=job.until, opener=opener)
     for seed in job.seeds[1:]:
         if outcome.result is not Result.SUCCESS:
             break
-        outcome = run(scenario, file=job.file, seed=seed, until=job.until)
+        outcome = run(scenario, file=job.file, seed=seed, until=job.until, opener=opener)
     if job.is_golden:
         outcome = compared(outcome, golden_file(Path(job.file)))
     return replace(outcome, seeds=job.seeds.index(outcome.seed) + 1, seconds=perf_counter() - began)

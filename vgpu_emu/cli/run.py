@@ -1,7 +1,7 @@
 """``vgpu-emu run``: carry out scenarios, and say which of them end as they should."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -28,6 +28,7 @@ def run(
     seeds: int = 1,
     until: int | None = None,
     jobs: int = 1,
+    isolation: Literal["process"] | None = None,
     baseline: Path | None = None,
     update: Annotated[bool, Parameter(negative=())] = False,
     tap: Annotated[bool, Parameter(negative=())] = False,
@@ -69,6 +70,9 @@ def run(
         Stop after so many steps, and show the messages so far.
     jobs
         How many processes share the work.
+    isolation
+        process: VMM, renderer and guest are each in an operating-system process of their own. What happens is the same,
+        and so is trace_hash.
     baseline
         A file with the ids, or patterns of ids, of scenarios that are known to fail, one a line. Of these a success is
         an error.
@@ -91,7 +95,7 @@ def run(
     chosen = find_scenarios(path, subtest)
     is_golden = not update and seed == 0 and seeds == 1 and until is None
     tried = range(seed, seed + seeds)
-    work = [Job(str(found.path), found.scenario.id, tried, until, is_golden) for found in chosen]
+    work = [Job(str(found.path), found.scenario.id, tried, until, is_golden, isolation) for found in chosen]
     done: list[Judged] = []
     for outcome in outcomes(work, jobs):
         done.append(judge(outcome, expected))

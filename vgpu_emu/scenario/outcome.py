@@ -35,6 +35,10 @@ class Failed(Exception):  # noqa: N818 - the scenario's, not ours
         self.failure = failure
 
 
+class ImpossibleError(Exception):
+    """The scenario asks for what this kind of machine does not have; says what. It is skipped."""
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """seeds: how many were tried; `seed` was the last of them. steps: how many were carried out. line: of the file,
     where it went wrong, if that is known. detail: of a crash, where; of what was skipped, why."""

@@ -2,13 +2,19 @@
 
 import time
 import traceback
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from vgpu_emu.assembly import Config
+from vgpu_emu.faults.plan import Fault
+from vgpu_emu.machine import Machine, open_machine
+from vgpu_emu.processes.party import PartyLostError
 from vgpu_emu.scenario.lines import line_of, lines_of
-from vgpu_emu.scenario.outcome import Failure, Outcome, Result
+from vgpu_emu.scenario.outcome import Failure, ImpossibleError, Outcome, Result
 from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.scenario.running import Opener, play
 from vgpu_emu.simulation import Simulation
@@ -16,16 +22,25 @@ from vgpu_emu.trace.hashing import trace_hash
 
 
 def run(
-    scenario: Scenario, *, file: str = "", seed: int = 0, until: int | None = None, opener: Opener | None = None
+    scenario: Scenario,
+    *,
+    file: str = "",
+    seed: int = 0,
+    until: int | None = None,
+    opener: Opener = open_machine,
 ) -> Outcome:
     """How the scenario ends. What it does depends on nothing but its file and the seed.
 
-    file: where it is from; of a failure, the outcome has the line in it. Whatever goes wrong inside of the emulator is
-    an outcome too.
+    opener: makes the machine. file: where it is from; of a failure, the outcome has the line in it. Whatever goes wrong
+    inside of the emulator is an outcome too.
     """
     began = time.perf_counter()
     try:
-        outcome = Simulation(seed).run(_play, scenario, until, opener)
+        outcome = Simulation(seed).run(partial(play, scenario, until=until, opener=opener))
+    except ImpossibleError as reason:
+        outcome = Outcome(id=scenario.id, result=Result.SKIP, detail=str(reason))
+    except PartyLostError as lost:
+        outcome = Outcome(id=scenario.id, result=Result.FAIL, detail=str(lost))
     except BaseExceptionGroup as group:
         # nurseries put Ctrl-C into a group, too
         if group.subgroup(KeyboardInterrupt) is not None:
@@ -52,5 +67,10 @@ def _line(file: str, failure: Failure | None) -> int | None:
     return None
 
 
-async def _play(scenario: Scenario, until: int | None, opener: Opener | None) -> Outcome:
-    return await (play(scenario, until=until) if opener is None else play(scenario, until=until, opener=opener))
+@asynccontextmanager
+async def open_processes(config: Config, *, faults: Iterable[Fault]) -> AsyncGenerator[Machine, None]:
+    """An `Opener` whose parties are processes. Raises ImpossibleError for faults, which reach into the host."""
+    if list(faults):
+        raise ImpossibleError("faults need a machine in one process")
+    async with open_machine(config, isolation="process") as machine:
+        yield machine
