@@ -102,8 +102,37 @@ def test_only_a_whole_map_is_taken_away(maps: GuestMaps, memfd: int, address: in
     assert (refused.value.errno, len(maps)) == (EINVAL, 1)
 
 
+def test_memory_that_is_gone_from_its_file_is_memory_no_more(maps: GuestMaps) -> None:
+    fileno = os.memfd_create("ram", os.MFD_CLOEXEC)
+    os.truncate(fileno, 4 * PAGE)
+    maps.add(0, 2 * PAGE, fileno, 0)
+    maps.add(0x10000, 2 * PAGE, fileno, 2 * PAGE)
+    os.truncate(fileno, 4 * PAGE - 1)
+    maps.look_at_sizes()
+    assert maps.memory.read(PAGE, 4) == bytes(4)
+    with pytest.raises(OSError, match="no memory"):
+        maps.memory.read(0x10000, 1)
+    with pytest.raises(OSError, match="a mapping starts"):
+        maps.add(0x10000, PAGE, fileno, 0)
+    with pytest.raises(OSError, match="no mapping of"):
+        maps.remove(0x10000, PAGE)
+    maps.remove(0x10000, 2 * PAGE)
+    os.truncate(fileno, 0)
+    maps.look_at_sizes()
+    maps.look_at_sizes()
+    os.close(fileno)
+
+
 def test_memory_that_can_be_sealed_is_not_shrunk_under_us(maps: GuestMaps, memfd: int) -> None:
     maps.add(0, PAGE, memfd, 0)
     with pytest.raises(PermissionError):
         os.truncate(memfd, 0)
     assert fcntl.fcntl(memfd, fcntl.F_GET_SEALS) == fcntl.F_SEAL_SHRINK
+    assert not maps.shrinkable
+
+
+def test_file_that_was_sealed_by_its_owner_needs_no_look(maps: GuestMaps, memfd: int) -> None:
+    # as QEMU does it
+    fcntl.fcntl(memfd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    maps.add(0, PAGE, memfd, 0)
+    assert not maps.shrinkable

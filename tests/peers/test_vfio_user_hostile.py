@@ -319,6 +319,28 @@ async def test_memory_may_go_away_while_a_queue_is_in_it(memfd: int) -> None:
     os.close(ram)
 
 
+@pytest.mark.parametrize("when", ["before the queue", "before a kick"])
+async def test_memory_that_is_shortened_after_it_was_mapped_needs_a_reset(when: str) -> None:
+    ram = os.memfd_create("ram", os.MFD_CLOEXEC)
+    os.truncate(ram, 0x10000)
+    async with served(CONFIG) as (client, server):
+        await client.hello()
+        await client.map(ram, 0, 0x10000)
+        if when == "before the queue":
+            os.truncate(ram, 0)
+        await start_queue(client, 0)
+        await client.store(4, 20, 1, 15)
+        await trio.testing.wait_all_tasks_blocked()
+        os.truncate(ram, 0)
+        await client.store(4, 0x3000, 2, 0)
+        await trio.testing.wait_all_tasks_blocked()
+        assert await client.load(4, 20, 1) == 0x4F
+        assert "not in guest memory" in server.said.pop()
+        await client.ok(DMA_UNMAP, dma_unmap(0, 0x10000))
+        await client.ok(RESET)
+    os.close(ram)
+
+
 async def test_random_bytes_never_hurt() -> None:
     from random import Random
 

@@ -115,6 +115,7 @@ class Backend:
 
     def start_queue(self, number: int, vring: Vring, next_avail: int = 0) -> None:
         """The queue exists from now on. A broken one leaves the device in need of a reset."""
+        self._check_memory()
         try:
             self.queues[number] = DeviceQueue(
                 self.memory,
@@ -183,6 +184,7 @@ class Backend:
             # whoever is at it looks again before it ends
             return
         self._busy.add(number)
+        self._check_memory()
         try:
             await self._service(number)
         finally:
@@ -289,7 +291,12 @@ class Backend:
             self._work = trio.Event()
             self._signal(trio.current_time())
 
+    def _check_memory(self) -> None:
+        if self.maps.shrinkable:
+            self.maps.look_at_sizes()
+
     def _signal(self, now: float) -> None:
+        self._check_memory()
         for signal in self.parts.renderer.rings.due(now):
             self.log.message(FENCES, HOST, VMM, signal.build())
             try:

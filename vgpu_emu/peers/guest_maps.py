@@ -5,7 +5,7 @@ import mmap
 import os
 import stat
 from contextlib import suppress
-from errno import EINVAL, ENOSPC
+from errno import EEXIST, EINVAL, ENOSPC
 
 from vgpu_emu.link.guest_memory import END, GuestMemory
 
@@ -20,6 +20,10 @@ class GuestMaps:
         self.memory = memory
         #: address -> what is mapped there
         self._maps: dict[int, mmap.mmap] = {}
+        #: address -> where in its file a mapping ends, of files that nothing keeps from being shortened
+        self.shrinkable: dict[int, int] = {}
+        #: addresses of mappings that their files have no bytes for any more
+        self._lost: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._maps)
@@ -32,9 +36,11 @@ class GuestMaps:
         """
         if len(self._maps) >= MAX_MAPS:
             raise OSError(ENOSPC, f"more than {MAX_MAPS} mappings")
+        if address in self._maps:
+            raise OSError(EEXIST, f"a mapping starts at {address:#x}")
         if not 0 < size <= END - address or (address | size | offset) % mmap.PAGESIZE:
             raise OSError(EINVAL, f"{size:#x} bytes at {address:#x}, offset {offset:#x}: no whole pages of 64 bits")
-        _check_file(fileno, offset, size)
+        sealed = _check_file(fileno, offset, size)
         protection = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
         pages = mmap.mmap(fileno, size, prot=protection, offset=offset)
         try:
@@ -43,24 +49,47 @@ class GuestMaps:
             pages.close()
             raise
         self._maps[address] = pages
+        if not sealed:
+            self.shrinkable[address] = offset + size
 
     def remove(self, address: int, size: int) -> None:
         """Take a mapping away, with all that refers to it. Raises OSError: EINVAL if none is exactly that."""
-        self.memory.remove(address, size)
+        if address not in self._lost:
+            self.memory.remove(address, size)
+        elif len(self._maps[address]) != size:
+            raise OSError(EINVAL, f"no mapping of {size:#x} bytes starts at {address:#x}")
+        self._lost.discard(address)
+        self.shrinkable.pop(address, None)
         self._maps.pop(address).close()
+
+    def look_at_sizes(self) -> None:
+        """Whoever passed a file may have shortened it since: then its mapping is no memory any more. To touch it would
+        end this process. To be called before memory is used, if anything is `shrinkable`."""
+        for address, end in list(self.shrinkable.items()):
+            if self._maps[address].size() < end:
+                self.memory.remove(address, len(self._maps[address]))
+                del self.shrinkable[address]
+                self._lost.add(address)
 
     def close(self) -> None:
         for address, pages in list(self._maps.items()):
             self.remove(address, len(pages))
 
 
-def _check_file(fileno: int, offset: int, size: int) -> None:
-    """Whether the file has these bytes: to touch a page that it does not have would end this process (SIGBUS)."""
+def _check_file(fileno: int, offset: int, size: int) -> bool:
+    """Whether the file keeps these bytes: to touch a page that it does not have would end this process (SIGBUS).
+
+    Raises OSError: EINVAL if it does not have them now.
+    """
     status = os.fstat(fileno)
     if not stat.S_ISREG(status.st_mode):
         raise OSError(EINVAL, "the descriptor is no file with memory")
     if offset + size > status.st_size:
         raise OSError(EINVAL, f"[{offset:#x}, +{size:#x}) of a file of {status.st_size:#x} bytes")
-    # so that it keeps them; a file that cannot be sealed has to be believed
     with suppress(OSError):
+        # of a file that is no memfd, or cannot be sealed
         fcntl.fcntl(fileno, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+    try:
+        return bool(fcntl.fcntl(fileno, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK)
+    except OSError:
+        return False

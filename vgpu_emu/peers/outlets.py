@@ -185,7 +185,7 @@ async def open_backend(
 
 
 def _take_pictures(outlets: Outlets, directory: Path, backend: Backend, nursery: trio.Nursery) -> None:
-    pictures = Screenshots(directory, backend.device, partial(outlets.failed, "a screenshot"))
+    pictures = Screenshots(directory, backend, partial(outlets.failed, "a screenshot"))
 
     def last_chance(note: Note) -> None:
         if note.name in {RESET, GONE}:

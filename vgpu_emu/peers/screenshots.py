@@ -8,7 +8,7 @@ from threading import Lock
 
 import trio
 
-from vgpu_emu.vmm.device import Device
+from vgpu_emu.peers.backend import Backend
 from vgpu_emu.vmm.picture import Picture, scanout_picture
 from vgpu_wire.display import Rect
 
@@ -21,9 +21,10 @@ PAUSE = 0.25
 class Screenshots:
     """Writes into `directory`, which exists. failed: told, once, why a picture could not be written."""
 
-    def __init__(self, directory: Path, device: Device, failed: Callable[[OSError], None]) -> None:
+    def __init__(self, directory: Path, backend: Backend, failed: Callable[[OSError], None]) -> None:
         self._directory = directory
-        self._device = device
+        self._device = backend.device
+        self._maps = backend.maps
         self._failed = failed
         #: scanout -> its updates and what it shows, when it was last looked at
         self._seen: dict[int, object] = {}
@@ -61,6 +62,7 @@ class Screenshots:
         """None: there is nothing to see, or too much, or its memory is gone."""
         if rect.height > MAX_LINES or rect.width * rect.height > MAX_PIXELS:
             return None
+        self._maps.look_at_sizes()
         try:
             return scanout_picture(self._device, number)
         except OSError:
