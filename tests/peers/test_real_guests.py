@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from vgpu_emu.attributes.mtrr import Bar
+from vgpu_emu.peers.check.job import Job
 from vgpu_emu.peers.check.routes import ROUTES, Route
 from vgpu_emu.peers.check.rows import Outcome
 from vgpu_emu.peers.check.run import check_route, job_name
@@ -13,9 +14,22 @@ from vgpu_emu.peers.guest.image import Image, image
 from vgpu_emu.peers.parts.errors import PartsError
 from vgpu_emu.peers.parts.get import check_tools, home, present
 from vgpu_emu.peers.parts.parts import Parts
+from vgpu_wire.device import Feature
 
 pytestmark = pytest.mark.peers
-JOBS = [pytest.param(route, bar, id=job_name(route, bar)) for route in ROUTES.values() for bar in route.placements]
+JOBS = [
+    pytest.param(route, bar, None, id=job_name(route, bar)) for route in ROUTES.values() for bar in route.placements
+]
+#: guests whose driver goes other ways: images only, guest blobs as frames, contexts without blobs
+FEATURES = {
+    "2d": frozenset({Feature.EDID}),
+    "guest-blobs": frozenset({Feature.EDID, Feature.RESOURCE_UUID, Feature.RESOURCE_BLOB}),
+    "classic-virgl": frozenset({Feature.EDID, Feature.VIRGL}),
+}
+JOBS += [
+    pytest.param(ROUTES["vhost-user"], Bar.ABOVE_4G, features, id=f"vhost-user-{name}")
+    for name, features in FEATURES.items()
+]
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +42,12 @@ def real() -> tuple[Parts, Image]:
         pytest.skip(f"no real guest: {error}")
 
 
-@pytest.mark.parametrize(("route", "bar"), JOBS)
-async def test_real_linux_finds_what_is_expected(real: tuple[Parts, Image], route: Route, bar: Bar | None) -> None:
+@pytest.mark.parametrize(("route", "bar", "features"), JOBS)
+async def test_real_linux_finds_what_is_expected(
+    real: tuple[Parts, Image], route: Route, bar: Bar | None, features: frozenset[Feature] | None
+) -> None:
     with tempfile.TemporaryDirectory() as logs:
-        report = await check_route(route, bar, *real, Path(logs))
+        report = await check_route(Job(route, bar, *real, Path(logs), features))
         serial = report.logs / "serial.log"
         said = serial.read_text(errors="replace")[-4000:] if serial.exists() else "nothing"
     assert [row for row in report.rows if row.outcome is Outcome.DIFFERS] == [], said

@@ -8,13 +8,14 @@ import trio
 from cyclopts import Parameter
 from rich.console import Console
 
-from vgpu_emu.cli.choices import known
+from vgpu_emu.cli.choices import known, named_features
 from vgpu_emu.cli.peers_view import show
 from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import FOUND, SKIPPED, complain
-from vgpu_emu.peers.check.routes import ROUTES, Route
-from vgpu_emu.peers.check.run import Report, check_route
-from vgpu_emu.peers.guest.image import Image, image
+from vgpu_emu.peers.check.job import Job
+from vgpu_emu.peers.check.routes import ROUTES
+from vgpu_emu.peers.check.run import Report, check_route, job_name
+from vgpu_emu.peers.guest.image import image
 from vgpu_emu.peers.parts.errors import PartsError
 from vgpu_emu.peers.parts.get import check_tools, home, present
 from vgpu_emu.peers.parts.parts import Parts
@@ -28,6 +29,7 @@ PROVES = (
 def check(
     *,
     route: Annotated[tuple[str, ...], Parameter(name="--route", negative=())] = (),
+    features: str | None = None,
     logs: Path | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
@@ -45,19 +47,22 @@ def check(
 
         python -m peers check --route vfio-user --logs /tmp/logs
 
-        python -m peers check --json
+        python -m peers check --route vhost-user --features edid --json
 
     Parameters
     ----------
     route
         Only these (repeatable): virtio-gpu-pci, QEMU's own device; vhost-user-gpu-pci, QEMU's own back-end in C;
         vfio-user, vhost-user, vhost-user-display: our servers.
+    features
+        What our servers offer, as vgpu-emu serve takes it: edid,resource_blob for example; otherwise everything.
     logs
         Where everything is kept that QEMU, Linux and the servers said; otherwise beside the parts.
     json_
         One JSON object instead of tables.
     """
     routes = [ROUTES[known("route", name, ROUTES)] for name in dict.fromkeys(route)] or list(ROUTES.values())
+    offered = named_features(features)
     try:
         check_tools()
         parts = present()
@@ -66,7 +71,12 @@ def check(
         complain(f"skipped: {printable(str(error))}")
         return SKIPPED
     folder = (logs or home() / "logs").absolute()
-    reports = trio.run(_check_all, routes, parts, guest, folder)
+    jobs = [
+        Job(one, bar, parts, guest, folder / job_name(one, bar), offered if one.ours else None)
+        for one in routes
+        for bar in one.placements
+    ]
+    reports = trio.run(_check_all, jobs)
     if json_:
         print(json.dumps(_fields(reports, parts)))
     else:
@@ -74,13 +84,12 @@ def check(
     return 0 if all(report.good for report in reports) else FOUND
 
 
-async def _check_all(routes: list[Route], parts: Parts, guest: Image, logs: Path) -> list[Report]:
+async def _check_all(jobs: list[Job]) -> list[Report]:
     """One after the other: a guest needs a processor of its own."""
-    jobs = [(route, bar) for route in routes for bar in route.placements]
     reports = []
-    for number, (route, bar) in enumerate(jobs, 1):
-        complain(f"guest {number} of {len(jobs)}: {route.name}{f', BAR {bar.value}' if bar else ''}")
-        reports.append(await check_route(route, bar, parts, guest, logs))
+    for number, job in enumerate(jobs, 1):
+        complain(f"guest {number} of {len(jobs)}: {job.route.name}{f', BAR {job.bar.value}' if job.bar else ''}")
+        reports.append(await check_route(job))
     return reports
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from vgpu_emu.peers.check.rows import Outcome, Row
 from vgpu_emu.peers.check.run import Report
 
-_STYLES = {Outcome.OK: "green", Outcome.DIFFERS: "bold red", Outcome.SEEN: "", Outcome.ABSENT: "dim"}
+_STYLES = {Outcome.OK: "green", Outcome.DIFFERS: "bold red", Outcome.SEEN: ""}
 #: shown in a table of their own, or beside the guest's name
 _ATTRIBUTE, _LONG = "attribute", {"features", "capability sets", "mode"}
 
@@ -72,7 +72,7 @@ def _others(reports: list[Report]) -> Table:
 
 
 def _cell(row: Row | None) -> Text:
-    if row is None or row.outcome is Outcome.ABSENT:
+    if row is None:
         return Text("-", "dim")
     words = {Outcome.OK: "ok", Outcome.DIFFERS: "NO"}
     return Text(words.get(row.outcome, row.seen), _STYLES[row.outcome])

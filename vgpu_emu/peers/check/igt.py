@@ -31,9 +31,9 @@ NOT_RUN = Verdict("not run", 0, ())
 class Comparison(Enum):
     GOOD = "ok"
     #: not on the baseline, and here
-    OURS = "fails here only"
-    BOTH = "fails on QEMU's own device too"
-    BASELINE = "fails on QEMU's own device only"
+    OURS = "FAILS HERE ONLY"
+    BOTH = "fails on both"
+    BASELINE = "fails on the baseline only"
 
 
 async def run_igt(job: Job, say: Callable[[str], None]) -> dict[str, Verdict]:

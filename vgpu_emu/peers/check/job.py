@@ -16,16 +16,27 @@ from vgpu_emu.peers.check.findings import Findings
 from vgpu_emu.peers.check.routes import RAM, Route, region_size
 from vgpu_emu.peers.guest.image import Image
 from vgpu_emu.peers.parts.parts import Parts
+from vgpu_wire.device import Feature
 
 
 class Job(NamedTuple):
-    """What to boot where. bar: None where there is no host visible region. logs: a folder, for all that is said."""
+    """What to boot where. bar: None where there is no host visible region. logs: a folder, for all that is said.
+
+    features: what our server is told to offer; None: nothing is said.
+    """
 
     route: Route
     bar: Bar | None
     parts: Parts
     image: Image
     logs: Path
+    features: frozenset[Feature] | None = None
+
+    @property
+    def offers(self) -> frozenset[Feature] | None:
+        """What the guest's driver is to find; None: whatever the device likes."""
+        most = self.route.offers
+        return most if most is None or self.features is None else most & self.features
 
 
 class Host(NamedTuple):
@@ -74,6 +85,8 @@ def _serve(job: Job, socket: Path) -> list[str]:
     arguments += ["--screenshot-dir", str(job.logs), "--capture", str(job.logs / "capture.jsonl")]
     if job.bar is not None:
         arguments += ["--host-visible", region_size(job.bar)]
+    if job.features is not None:
+        arguments += ["--features", ",".join(feature.name.lower() for feature in sorted(job.features)) or "none"]
     for blob in BLOBS:
         if blob.exporter is None:
             arguments += ["--blob-id", f"{blob.blob_id}={blob.map_info.name.lower()}"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from vgpu_emu.attributes.mtrr import Bar
+from vgpu_wire.device import Feature
 
 #: RAM of the guest, in MiB: all of it below 4 GiB, so that SeaBIOS opens no window above for a small BAR
 RAM = 512
@@ -20,7 +21,7 @@ class Route:
     """One way. device: QEMU's arguments for a device whose server listens at this path.
 
     server: who that is: nobody, QEMU's C back-end, or a word of ``vgpu-emu serve``. screen: who can show the picture.
-    renders: whether contexts, host blobs and rings are expected.
+    offers: the most that it can offer; None: as it likes. region: whether there is a host visible one.
     """
 
     name: str
@@ -28,7 +29,8 @@ class Route:
     device: Callable[[Path], list[str]]
     server: Literal["none", "vhost-user-gpu", "vfio-user", "vhost-user"] = "none"
     screen: Literal["qemu", "server"] = "qemu"
-    renders: bool = False
+    offers: frozenset[Feature] | None = None
+    region: bool = False
 
     def qemu(self, socket: Path) -> list[str]:
         """The arguments that make the machine and its device."""
@@ -42,7 +44,7 @@ class Route:
     @property
     def placements(self) -> tuple[Bar | None, ...]:
         """Where its host visible region is to be; None: it has none."""
-        return (Bar.ABOVE_4G, Bar.BELOW_4G) if self.renders else (None,)
+        return (Bar.ABOVE_4G, Bar.BELOW_4G) if self.region else (None,)
 
 
 def region_size(bar: Bar) -> str:
@@ -75,7 +77,8 @@ ROUTES = {
             _vfio_user,
             server="vfio-user",
             screen="server",
-            renders=True,
+            offers=frozenset(Feature),
+            region=True,
         ),
         Route(
             "vhost-user",
@@ -83,13 +86,16 @@ ROUTES = {
             _chardev("vhost-user-test-device-pci,virtio-id=16,num_vqs=2,config_size=20,vq_size=256"),
             server="vhost-user",
             screen="server",
-            renders=True,
+            offers=frozenset(Feature),
+            region=True,
         ),
         Route(
             "vhost-user-display",
             "vgpu-emu serve vhost-user behind QEMU's vhost-user-gpu-pci",
             _chardev("vhost-user-gpu-pci"),
             server="vhost-user",
+            # what QEMU lets through
+            offers=frozenset({Feature.VIRGL, Feature.EDID, Feature.RESOURCE_UUID}),
         ),
     )
 }

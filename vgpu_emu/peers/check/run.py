@@ -7,11 +7,10 @@ from vgpu_emu.attributes.mtrr import Bar
 from vgpu_emu.peers.check.blobs import BLOBS
 from vgpu_emu.peers.check.boot import BootError
 from vgpu_emu.peers.check.job import Job, run_guest
+from vgpu_emu.peers.check.judge import judge
 from vgpu_emu.peers.check.routes import Route
-from vgpu_emu.peers.check.rows import Outcome, Row, judge
+from vgpu_emu.peers.check.rows import Outcome, Row
 from vgpu_emu.peers.check.watcher import Watcher
-from vgpu_emu.peers.guest.image import Image
-from vgpu_emu.peers.parts.parts import Parts
 
 #: seconds for a guest; TCG on a machine that does nothing else takes a fortieth of that
 PATIENCE = 240.0
@@ -35,16 +34,14 @@ def job_name(route: Route, bar: Bar | None) -> str:
     return route.name if bar is None else f"{route.name}-{bar.value}"
 
 
-async def check_route(route: Route, bar: Bar | None, parts: Parts, image: Image, logs: Path) -> Report:
+async def check_route(job: Job) -> Report:
     """Boot a guest on the route's device. What cannot even start is a row too."""
-    folder = logs / job_name(route, bar)
-    watcher = Watcher(route, folder)
-    wishes = ",".join(blob.wish for blob in BLOBS) if route.renders else ""
-    job = Job(route, bar, parts, image, folder)
+    watcher = Watcher(job.route, job.logs)
+    blobs = ",".join(blob.wish for blob in BLOBS) if job.bar else ""
     try:
-        found = await run_guest(job, f"VGPU_BLOBS={wishes}", watcher.listen, PATIENCE)
+        found = await run_guest(job, f"VGPU_BLOBS={blobs}", watcher.listen, PATIENCE)
     except BootError as error:
         rows = [Row("guest", "boots and comes to its end", "yes", str(error), Outcome.DIFFERS)]
     else:
-        rows = judge(found, route.renders, bar, watcher.screens)
-    return Report(route, bar, rows, folder)
+        rows = judge(found, job.offers, job.bar, watcher.screens)
+    return Report(job.route, job.bar, rows, job.logs)

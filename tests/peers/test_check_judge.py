@@ -7,8 +7,10 @@ import pytest
 from vgpu_emu.attributes.mtrr import Bar
 from vgpu_emu.peers.check.blobs import BLOBS
 from vgpu_emu.peers.check.findings import Findings, parse
+from vgpu_emu.peers.check.judge import judge
 from vgpu_emu.peers.check.pictures import SHOULD_SHOW
-from vgpu_emu.peers.check.rows import Outcome, Row, judge
+from vgpu_emu.peers.check.rows import Outcome, Row
+from vgpu_wire.device import Feature
 
 _RESPONSE = "probe-80 [000] ..... 4.2: virtio_gpu_cmd_response: vdev=0 vq=0 name=control type=0x1105 flags=0x1"
 #: as a guest prints it on a device that has everything, above 4 GiB
@@ -56,11 +58,15 @@ GOOD = GOOD.format(blobs=blob_lines(), response=_RESPONSE)
 
 
 def rows(text: str, bar: Bar = Bar.ABOVE_4G, screens: Mapping[str, str] = SHOULD_SHOW) -> list[Row]:
-    return judge(Findings(text.splitlines()), True, bar, screens)
+    return judge(Findings(text.splitlines()), frozenset(Feature), bar, screens)
+
+
+def differs(row: Row) -> bool:
+    return row.outcome is Outcome.DIFFERS
 
 
 def differing(text: str, screens: Mapping[str, str] = SHOULD_SHOW) -> list[tuple[str, str]]:
-    return [(row.topic, row.seen) for row in rows(text, screens=screens) if row.outcome is Outcome.DIFFERS]
+    return [(row.topic, row.seen) for row in rows(text, screens=screens) if differs(row)]
 
 
 def test_guest_that_found_what_was_expected_differs_nowhere() -> None:
@@ -68,13 +74,13 @@ def test_guest_that_found_what_was_expected_differs_nowhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "differs"),
+    ("before", "after", "seen"),
     [
         ("@driver", "@xdriver", ("driver", "nothing")),
         (
             "context init     : yes",
             "context init     : no",
-            ("driver", "virgl, edid, resource uuid, blob resources; without context init"),
+            ("driver", "virgl, edid, resource uuid, blob resources"),
         ),
         (
             "0x0000000800030000-0x0000000800040000] write-combining",
@@ -110,9 +116,9 @@ def test_guest_that_found_what_was_expected_differs_nowhere() -> None:
         ),
     ],
 )
-def test_what_turns_is_seen_to_differ(before: str, after: str, differs: tuple[str, str]) -> None:
+def test_what_turns_is_seen_to_differ(before: str, after: str, seen: tuple[str, str]) -> None:
     assert before in GOOD
-    assert differing(GOOD.replace(before, after)) == [differs]
+    assert differing(GOOD.replace(before, after)) == [seen]
 
 
 @pytest.mark.parametrize(("name", "seen"), [("screen", "7 of 8 bands"), ("console", "no picture")])
@@ -127,15 +133,27 @@ def test_below_4_gib_the_model_expects_no_write_back() -> None:
     assert [row.outcome is Outcome.OK for row in found] == [False, False, True, True, True, False]
 
 
-def test_device_without_3d_owes_nothing_of_it() -> None:
-    kept = [
-        line
-        for line in GOOD.splitlines()
-        if line.startswith(("@driver", "@flips", "@cursor", "@mode", "@prime of=dumb"))
-    ]
-    found = judge(Findings(kept), False, None, SHOULD_SHOW)
-    assert [row.topic for row in found if row.outcome is Outcome.DIFFERS] == []
-    assert [row.topic for row in found if row.outcome is Outcome.ABSENT] == ["blobs"]
+def kept(*starts: str) -> Findings:
+    """Of what a guest finds on a device that has everything only these lines."""
+    return Findings([line for line in GOOD.splitlines() if line.startswith(starts)])
+
+
+def test_device_owes_nothing_that_it_does_not_offer() -> None:
+    screen = ("@driver", "@flips", "@cursor", "@mode", "@prime of=dumb", "@debugfs text=edid")
+    assert [row for row in judge(kept(*screen), frozenset({Feature.EDID}), None, SHOULD_SHOW) if differs(row)] == []
+    contexts = (*screen, "@debugfs text=virgl", "@fence ring=-1")
+    found = judge(kept(*contexts), frozenset({Feature.EDID, Feature.VIRGL}), None, SHOULD_SHOW)
+    assert [row for row in found if differs(row)] == []
+    assert [row.expected for row in found if row.topic == "fence"] == ["1 of 1 timelines"]
+
+
+def test_features_of_a_device_that_nobody_configured_are_only_told() -> None:
+    rows = judge(kept("@debugfs"), None, None, SHOULD_SHOW)
+    features = next(row for row in rows if row.what == "features")
+    assert (features.seen, features.outcome) == (
+        "virgl, edid, resource uuid, blob resources, context init",
+        Outcome.SEEN,
+    )
 
 
 @pytest.mark.parametrize(
