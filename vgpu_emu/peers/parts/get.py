@@ -5,9 +5,11 @@ import os
 import platform
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from vgpu_emu.peers.parts.apt import KEYRING, Apt, Say, archives
 from vgpu_emu.peers.parts.errors import PartsError
@@ -55,7 +57,7 @@ def get(say: Say, *, igt: bool = False, refresh: bool = False, archive: str | No
     """
     check_tools()
     folder = home()
-    with _alone(folder):
+    with _alone(folder, say):
         complete = bool(manifest(folder / "parts")) and (not igt or bool(manifest(folder / "igt")))
         if refresh or not complete:
             _fetch(folder, igt, archive, say)
@@ -123,9 +125,19 @@ def _bring(apt: Apt, names: tuple[str, ...], alone: tuple[str, ...], prefix: Pat
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(folder: Path, say: Say) -> Iterator[None]:
     """One process at a time; another one's parts are what this one finds afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        while not _locked(lock):
+            say("waiting for another process that gets them")
+            time.sleep(0.2)
         yield
+
+
+def _locked(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
