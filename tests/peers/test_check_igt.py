@@ -11,18 +11,23 @@ ONE, TWO = Verdict("fail", 17, ("too-high",)), Verdict("fail", 16, ("too-high", 
 
 def test_lines_of_the_guest_become_verdicts() -> None:
     printed = """\
-@subtest test=kms_lease name=simple-lease result=SUCCESS
-@subtest test=kms_lease name=lease-uevent result=FAIL
-@subtest test=kms_lease name=lease-again result=SKIP
-@igt test=kms_lease code=98
+@subtest test=kms_lease attempt=1 name=simple-lease result=SUCCESS
+@subtest test=kms_lease attempt=1 name=lease-uevent result=FAIL
+@subtest test=kms_lease attempt=1 name=lease-again result=SKIP
+@igt test=kms_lease attempt=1 code=98
 @igt-says text=Subtest lease-uevent: FAIL (0.1s)
-@igt test=kms_flip@plain-flip-ts-check code=143
-@igt test=kms_dirtyfb code=77
+@igt test=kms_flip@plain-flip-ts-check attempt=1 code=143
+@subtest test=kms_vblank attempt=1 name=accuracy-idle result=FAIL
+@igt test=kms_vblank attempt=1 code=98
+@subtest test=kms_vblank attempt=2 name=accuracy-idle result=SUCCESS
+@igt test=kms_vblank attempt=2 code=0
+@igt test=kms_dirtyfb attempt=1 code=77
 """
     found = verdicts(Findings(printed.splitlines()))
     assert found["kms_lease"] == Verdict("fail", 1, ("lease-uevent",))
     assert found["kms_flip@plain-flip-ts-check"] == Verdict("timeout", 0, ())
     assert found["kms_dirtyfb"] == Verdict("skip", 0, ())
+    assert found["kms_vblank"] == Verdict("pass", 1, (), tries=2)
     # what the guest never came to is not taken for good
     assert found["core_auth"] == NOT_RUN
 

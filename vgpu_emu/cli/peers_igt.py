@@ -122,4 +122,5 @@ def _show(
 
 def _words(verdict: Verdict) -> str:
     count = verdict.passed + len(verdict.failed)
-    return f"{verdict.result}, {verdict.passed} of {count}" if count else verdict.result
+    again = f", try {verdict.tries}" if verdict.tries > 1 and not verdict.bad else ""
+    return f"{verdict.result}, {verdict.passed} of {count}{again}" if count else f"{verdict.result}{again}"

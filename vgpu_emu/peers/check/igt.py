@@ -14,11 +14,15 @@ _CODES = {0: "pass", 77: "skip", 124: "timeout", 137: "timeout", 143: "timeout"}
 
 
 class Verdict(NamedTuple):
-    """Of one test. result: pass, skip, fail, timeout; "not run" if the guest did not come so far. failed: subtests."""
+    """Of one test. result: pass, skip, fail, timeout; "not run" if the guest did not come so far. failed: subtests.
+
+    tries: how many it took; what fails is tried three times, and the last counts.
+    """
 
     result: str
     passed: int
     failed: tuple[str, ...]
+    tries: int = 1
 
     @property
     def bad(self) -> bool:
@@ -43,7 +47,7 @@ async def run_igt(job: Job, say: Callable[[str], None]) -> dict[str, Verdict]:
     async def listen(_host: Host, line: str) -> bytes:
         nonlocal done
         finding = parse(line)
-        if finding is not None and finding.name == "igt":
+        if finding is not None and finding.name == "igt-end":
             done += 1
             say(f"{job.route.name}: {done} of {len(TESTS)} tests")
         return b""
@@ -57,13 +61,16 @@ def verdicts(found: Findings) -> dict[str, Verdict]:
 
 
 def _verdict(found: Findings, test: str) -> Verdict:
-    end = found.one("igt", test=test)
-    if end is None:
+    tries = list(found.named("igt", test=test))
+    if not tries:
         return NOT_RUN
-    results = {subtest["name"]: subtest["result"] for subtest in found.named("subtest", test=test)}
+    last = tries[-1]
+    results = {
+        subtest["name"]: subtest["result"] for subtest in found.named("subtest", test=test, attempt=last["attempt"])
+    }
     failed = tuple(name for name, result in results.items() if result in {"FAIL", "CRASH", "TIMEOUT"})
     passed = sum(result == "SUCCESS" for result in results.values())
-    return Verdict(_CODES.get(int(end["code"]), "fail"), passed, failed)
+    return Verdict(_CODES.get(int(last["code"]), "fail"), passed, failed, len(tries))
 
 
 def compare(ours: Verdict, baseline: Verdict) -> Comparison:
