@@ -189,7 +189,8 @@ class Backend:
             await self._service(number)
         finally:
             self._busy.remove(number)
-            self._idle.unpark_all()
+            if self._idle:
+                self._idle.unpark_all()
 
     async def _service(self, number: int) -> None:
         done = 0

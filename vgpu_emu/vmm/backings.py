@@ -8,7 +8,7 @@ from vgpu_emu.vmm.asking import Steps
 from vgpu_emu.vmm.command import OK, Command
 from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.rules import Rule
-from vgpu_emu.vmm.state import Backing, Blob
+from vgpu_emu.vmm.state import Backing, Blob, Image
 from vgpu_wire.blob import BlobMem
 from vgpu_wire.control import CtrlHdr, CtrlType
 from vgpu_wire.device import Feature
@@ -59,9 +59,17 @@ def resource_detach_backing(device: Device, request: ResourceDetachBacking) -> C
     return OK
 
 
-def resource_unref(device: Device, request: ResourceUnref) -> Steps[CtrlHdr]:
-    """A blob that is still mapped is unmapped first."""
-    yield from device.forget(device.resource(request.resource_id, Rule.UNREF_KNOWN))
+def resource_unref(device: Device, request: ResourceUnref) -> CtrlHdr | Steps[CtrlHdr]:
+    resource = device.resource(request.resource_id, Rule.UNREF_KNOWN)
+    if isinstance(resource, Image):
+        device.forget_image(resource)
+        return OK
+    return _unref_blob(device, resource)
+
+
+def _unref_blob(device: Device, blob: Blob) -> Steps[CtrlHdr]:
+    """One that is still mapped is unmapped first."""
+    yield from device.forget(blob)
     return OK
 
 

@@ -348,15 +348,23 @@ class Device:
             self.region.cut(blob.offset, blob.mapped_length)
             blob.offset = blob.map_info = None
 
+    def forget_image(self, image: Image) -> None:
+        """An image ends; the renderer has not heard of it."""
+        self._forget_id(image.resource_id)
+        self.image_bytes -= len(image.pixels)
+
+    def _forget_id(self, resource_id: ResourceId) -> None:
+        del self.resources[resource_id]
+        self.displays.forget(resource_id)
+        for context in self.contexts.values():
+            context.attached.discard(resource_id)
+
     def forget(self, resource: Resource) -> Steps[None]:
         """A resource ends: nothing refers to it any more, here or in the renderer."""
-        del self.resources[resource.resource_id]
-        self.displays.forget(resource.resource_id)
-        for context in self.contexts.values():
-            context.attached.discard(resource.resource_id)
         if isinstance(resource, Image):
-            self.image_bytes -= len(resource.pixels)
+            self.forget_image(resource)
             return
+        self._forget_id(resource.resource_id)
         self.blob_bytes -= resource.size
         if self.profile.unref_unmaps:
             self.unmap(resource)
