@@ -112,6 +112,21 @@ def test_raw_message_counts_what_follows() -> None:
     assert differs(play(steps + 'expect = { response = "RESP_OK_NODATA", trace = ["nr_entries 2"] }\n')) == []
 
 
+def test_raw_message_with_a_count_that_is_wrong() -> None:
+    steps = '[[step]]\ndo = "raw"\nmessage = "RESOURCE_ATTACH_BACKING"\n'
+    steps += "fields = { resource_id = 9, nr_entries = 3, entries = [{ addr = 0, length = 16 }] }\n"
+    outcome = play(steps + 'expect.rule = "ENTRIES_WHOLE"\n')
+    assert differs(outcome) == []
+    request = next(event for event in outcome.events if isinstance(event, Message))
+    assert request.data[24:] == bytes.fromhex("09000000 03000000 0000000000000000 10000000 00000000")
+
+
+@pytest.mark.parametrize("count", ["-1", "0x100000000", '"many"'])
+def test_raw_message_with_a_count_that_is_no_number_of_its_size(count: str) -> None:
+    steps = f'[[step]]\ndo = "raw"\nmessage = "SUBMIT_3D"\nfields = {{ ctx_id = 1, size = {count} }}\n'
+    assert differs(play(steps)) == [("fields", "something that can be done", "size is a number below 0x100000000")]
+
+
 def test_raw_message_of_the_cursorq_goes_there() -> None:
     steps = '[[step]]\ndo = "raw"\nmessage = "MOVE_CURSOR"\ncapacity = 24\n'
     assert differs(play(steps + 'expect = { response = "RESP_OK_NODATA" }\n')) == []

@@ -23,10 +23,30 @@ _WORDS: dict[str, Callable[[Any], int]] = {
 
 
 def build(message: words.CommandName | int, fields: Mapping[str, Any]) -> bytes:
-    """The bytes of a request. Raises ValueError for a member that it has not, WireError for one that does not fit."""
+    """The bytes of a request, with the count that is said, right or wrong.
+
+    Raises ValueError for a member that it has not, WireError for one that does not fit.
+    """
     number = message if isinstance(message, int) else CtrlType[message].value
     structure = MESSAGES.get(number, Unknown)
-    return _record(structure, {"type": number, **fields}).build()
+    values = {"type": number, **fields}
+    said = [(member, values.pop(member.name)) for member in _counts(structure) if member.name in values]
+    data = _record(structure, values).build()
+    for member, count in said:
+        data = data[: member.offset] + _number(count, member) + data[member.offset + member.size :]
+    return data
+
+
+def _counts(structure: type[Record]) -> list[Member]:
+    """The members that say how many elements follow."""
+    counters = {member.counter for member in structure.layout.members}
+    return [member for member in structure.layout.members if member.attribute in counters]
+
+
+def _number(value: Any, member: Member) -> bytes:
+    if not isinstance(value, int) or not 0 <= value < 1 << 8 * member.size:
+        raise ValueError(f"{member.name} is a number below {1 << 8 * member.size:#x}")
+    return value.to_bytes(member.size, "little")
 
 
 def capacity_for(number: int) -> int:
