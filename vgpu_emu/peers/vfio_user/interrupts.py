@@ -41,8 +41,11 @@ class Interrupts:
         self._intx.lower_level()
 
     def info(self, request: IrqInfo) -> IrqInfo:
-        """Raises OSError: EINVAL for an index that no PCI device has."""
-        if request.index >= NUM_IRQS:
+        """Raises OSError: EINVAL for an index that a conventional PCI device does not have.
+
+        As Linux's vfio refuses ERR; of one that has it, and no interrupts, QEMU would complain.
+        """
+        if request.index >= NUM_IRQS or request.index == IrqIndex.ERR:
             raise OSError(EINVAL, f"interrupt index {request.index}")
         flags = _INTX_FLAGS if request.index == IrqIndex.INTX else _MSIX_FLAGS
         count = _COUNTS.get(request.index, 0)
