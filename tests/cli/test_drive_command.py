@@ -2,19 +2,31 @@
 
 import json
 import shlex
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from vgpu_emu.cli import main
 
-OURS = f"{shlex.quote(sys.executable)} -m vgpu_emu serve vhost-user --socket {{socket}}"
+
+@pytest.fixture(scope="module")
+def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Our own, in a process of its own, which takes one connection after the other."""
+    path = tmp_path_factory.mktemp("device") / "gpu.sock"
+    command = [sys.executable, "-m", "vgpu_emu", "serve", "vhost-user", "--socket", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
+        assert server.stdout is not None
+        # it says how to connect as soon as one can
+        server.stdout.readline()
+        yield f"vhost-user:{path}"
+        server.terminate()
 
 
-def test_our_own_device_is_strict(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    device = f"vhost-user:{tmp_path / 'gpu.sock'}"
-    assert main(["drive", "--device", device, "--command", OURS, "--profile", "strict", "--json"]) == 0
+def test_our_own_device_is_strict(capsys: pytest.CaptureFixture[str], device: str) -> None:
+    assert main(["drive", "--device", device, "--profile", "strict", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["schema"] == 1
     assert "RESOURCE_BLOB" in found["offer"]["virtio_gpu"]
@@ -57,15 +69,14 @@ def test_mistake_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list
     assert says in printed.err
 
 
-def test_capture_is_answered_by_the_device(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_capture_is_answered_by_the_device(capsys: pytest.CaptureFixture[str], device: str, tmp_path: Path) -> None:
     capture = tmp_path / "capture.jsonl"
     info, unknown = bytes([0, 1]) + bytes(22), bytes([2, 1]) + bytes(30)
     lines = [(info, bytes([1, 0x11]) + bytes(406)), (unknown, bytes([0, 0x11]) + bytes(22))]
     capture.write_text("".join(f'{{"request": "{a.hex()}", "response": "{b.hex()}"}}\n' for a, b in lines))
-    device = f"vhost-user:{tmp_path / 'gpu.sock'}"
-    assert main(["replay", "--device", device, "--command", OURS, str(capture)]) == 1
+    assert main(["replay", "--device", device, str(capture)]) == 1
     said = capsys.readouterr().out
     assert "RESOURCE_UNREF: type RESP_ERR_INVALID_RESOURCE_ID, recorded RESP_OK_NODATA" in said
     assert "2 commands, 1 answered as recorded, 1 difference" in said
-    for wrong in (["--device", device, "--profile", "strict"], ["--command", OURS]):
+    for wrong in (["--device", device, "--profile", "strict"], ["--command", "gpu {socket}"]):
         assert main(["replay", *wrong, str(capture)]) == 2
