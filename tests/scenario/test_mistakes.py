@@ -34,7 +34,10 @@ def test_good_text_is_a_scenario() -> None:
         ('why = "It', 'whi = "It', "file:2: whi: the file has no whi; did you mean why?"),
         ("test@one", "Test", "file:1: id: an id is group@subtest"),
         ('as = "view"', 'as = "a view"', "file:10: step[1].as: a name is of letters"),
-        ('as = "view"', "as = 5", "file:10: step[1].as: expected `str`, got `int`"),
+        ('as = "view"', "as = 5", "file:10: step[1].as: expected `text`, got `number`"),
+        ('as = "view"', "expect = 5", "file:10: step[1].expect: expected `table`, got `number`"),
+        ('as = "blob"', 'flags = "mappable"', "file:6: step[0].flags: expected `number or list`, got `text`"),
+        ("[[step]]", '[[fault]]\nkind = "drop"\n[[step]]', "file:3: fault[0]: a fault needs fault"),
         ('as = "view"', 'expect.pgprot = "cashed"', "file:10: step[1].expect.pgprot: 'cashed' is not a word"),
         ('as = "view"', 'expect = { pgprot = "wc" }', "file:10: step[1].expect.pgprot: 'wc' is not a word"),
         ('as = "view"', 'expect.errno = "EINVALL"', "step[1].expect.errno: 'EINVALL' is not a word for it; did"),
@@ -47,7 +50,7 @@ def test_good_text_is_a_scenario() -> None:
         ("[[step]]", 'features = ["virg"]\n[[step]]', "file:3: features[0]: 'virg' is not a word for it; did you mean"),
         ("[[step]]", 'profile = "qemu-2d"\nfeatures = ["virgl"]\n[[step]]', "features: qemu-2d does not offer virgl"),
         ("[[step]]", "[hardware]\nhost_visble = 5\n[[step]]", "file:4: hardware.host_visble: [hardware] has no host"),
-        ("[[step]]", "[hardware]\nhost_visible = -5\n[[step]]", "file:4: hardware.host_visible: expected `int` >= 0"),
+        ("[[step]]", "[hardware]\nhost_visible = -5\n[[step]]", "hardware.host_visible: expected `number` >= 0"),
     ],
 )  # fmt: skip
 def test_mistake_is_told_with_its_place_and_what_was_meant(old: str, new: str, says: str) -> None:

@@ -41,14 +41,14 @@ def _is_meant(scenario_id: str, wanted: str) -> bool:
 
 def _files(path: str) -> list[Path]:
     place = Path(path)
-    if place.is_dir():
+    if path and place.is_dir():
         found = sorted(place.rglob(f"*{SUFFIX}"))
         missing = f"there is no *{SUFFIX} in {printable(path)}"
-    elif place.exists():
+    elif path and place.exists():
         found, missing = [place], ""
     else:
         found = sorted(Path(name) for name in glob.glob(path, recursive=True) if Path(name).is_file())
-        missing = f"there is no file {printable(path)}"
+        missing = f"there is no file {printable(path) or repr(path)}"
     if not found:
         raise UsageError(missing)
     return found

@@ -19,6 +19,10 @@ _PATTERNS = {
     ID_PATTERN: "an id is group@subtest, of small letters, digits, - and _, such as map-blob@wc-is-kept",
     NAME_PATTERN: "a name is of letters, digits, -, _ and .",
 }
+#: tag that is missing -> what it is missing from
+_UNTAGGED = {"do": "a step", "fault": "a fault"}
+_TYPES = {"int": "number", "float": "number", "str": "text", "bool": "true or false"}
+_TYPES |= {"array": "list", "object": "table"}
 #: words that are listed; of more, only the nearest
 _MANY = 16
 
@@ -46,14 +50,20 @@ def explain(error: msgspec.ValidationError, root: type, data: Any) -> tuple[str,
     if what.startswith("Object missing required field"):
         name = _named(what)
         words = f"; it is one of {', '.join(_tags(node))}" if name == "do" and len(_tags(node)) <= _MANY else ""
-        return path, f"{'a step' if name == 'do' else owner} needs {name}{words}"
+        return path, f"{_UNTAGGED.get(name, owner)} needs {name}{words}"
     if bad := _QUOTED.match(what):
         word = bad[1].strip("'\"")
         return path, f"{word!r} is not a word for it{nearest(word, _words(node))}"
     for pattern, says in _PATTERNS.items():
         if pattern in what:
             return path, says
-    return path, (what[:1].lower() + what[1:]).replace(" | null", "")
+    return path, _plain(what)
+
+
+def _plain(what: str) -> str:
+    """The decoder's sentence in words of TOML: ``expected `number or list`, got `text```."""
+    what = what[:1].lower() + what[1:].replace(" | null", "")
+    return _NAMED.sub(lambda found: f"`{' or '.join(_TYPES.get(w, w) for w in found[1].split(' | '))}`", what)
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

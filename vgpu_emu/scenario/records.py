@@ -1,6 +1,6 @@
 """A scenario file as typed records: what the machine is made of, and the steps."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -76,8 +76,8 @@ class Platform(_Table, frozen=True, kw_only=True):
     """A platform with what matters on it. Pages in bytes."""
 
     name: PlatformName
-    firmware: Annotated[str, Meta(pattern="^(seabios|ovmf)$")] | None = None
-    bar: Annotated[str, Meta(pattern="^(above-4g|below-4g)$")] | None = None
+    firmware: Literal["seabios", "ovmf"] | None = None
+    bar: Literal["above-4g", "below-4g"] | None = None
     host_page: int = 0x1000
     guest_page: int = 0x1000
 

@@ -1,7 +1,7 @@
 """Requests out of named members: words become numbers, tables structures, and counts are filled in."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from vgpu_emu.scenario import words
 from vgpu_emu.scenario.mistakes import nearest
@@ -12,13 +12,13 @@ from vgpu_wire.messages import MESSAGES, OK_RESPONSE
 
 #: device-writable bytes of a request whose answer has no fixed size
 _OPEN_ENDED = 0x1000
-#: member -> what makes a number of its word
-_WORDS: dict[str, Callable[[Any], int]] = {
-    "format": words.picture_format,
-    "blob_mem": words.blob_mem,
-    "blob_flags": words.blob_flags,
-    "capset_id": words.capset,
-    "context_init": words.capset,
+#: member -> what makes a number of its word, and the words
+_WORDS: dict[str, tuple[Callable[[Any], int], Any]] = {
+    "format": (words.picture_format, words.FormatName),
+    "blob_mem": (words.blob_mem, words.MemName),
+    "blob_flags": (words.blob_flags, words.FlagName),
+    "capset_id": (words.capset, words.CapsetName),
+    "context_init": (words.capset, words.CapsetName),
 }
 
 
@@ -90,10 +90,12 @@ def _value(member: Member, value: Any) -> Any:
 
 
 def _word(member: Member, value: str | list[str]) -> int:
+    number_of, known = _WORDS[member.name]
     try:
-        return _WORDS[member.name](value)
+        return number_of(value)
     except KeyError:
-        raise ValueError(f"{member.name} {value} has no number") from None
+        word = value if isinstance(value, str) else " ".join(map(str, value))
+        raise ValueError(f"{member.name} {word} has no number{nearest(word, get_args(known))}") from None
 
 
 def _padded(member: Member, text: str) -> bytes:
