@@ -99,11 +99,14 @@ async def open_machine(
     that is over. A recorded guest takes no calls.
     faults: what goes wrong on the way; `machine.injector` knows what has. Raises ValueError for what cannot go wrong.
     isolation: VMM and host run in processes of their own, and the guest in this one. What happens is the same. Raises
-    PartyLostError when one of them dies, or does not answer in time; ValueError with faults, which reach into the host.
+    PartyLostError when one of them dies, or does not answer in time; NotSendableError for what they cannot be given,
+    such as faults, which reach into the host.
     """
     plan = list(faults)
     if plan and isolation is not None:
-        raise ValueError("faults reach into the host: they need a machine in one process")
+        from vgpu_emu.processes.joining import NotSendableError
+
+        raise NotSendableError("faults reach into the host: they need a machine in one process")
     log = Log(trio.lowlevel.current_clock().current_time)
     parts, watches = _parts(config or Config(), log, isolation)
     renderer = parts.renderer

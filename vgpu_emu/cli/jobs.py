@@ -10,7 +10,7 @@ from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
@@ -22,6 +22,9 @@ from vgpu_emu.scenario.loading import load
 from vgpu_emu.scenario.outcome import Outcome, Result
 from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.scenario.session import open_processes, run
+
+if TYPE_CHECKING:
+    from vgpu_emu.cli.guests import Guests
 
 #: seeds of one scenario that a process tries before another may help it
 BLOCK = 25
@@ -45,8 +48,8 @@ class Job(NamedTuple):
 
 
 def carry_out(job: Job) -> Outcome:
-    """Run it: the first outcome that is no success, or the last. If it is golden, its ladder is compared with the one
-    beside the file, if that is there."""
+    """Run it here: the first outcome that is no success, or the last. If it is golden, its ladder is compared with the
+    one beside the file, if that is there."""
     scenario = next(each for each in _load(job.file) if each.id == job.id)
     opener = open_machine if job.isolation is None else open_processes
     began = perf_counter()
@@ -58,6 +61,19 @@ def carry_out(job: Job) -> Outcome:
     if job.is_golden:
         outcome = compared(outcome, golden_file(Path(job.file)))
     return replace(outcome, seeds=job.seeds.index(outcome.seed) + 1, seconds=perf_counter() - began)
+
+
+def _supervised(job: Job) -> Outcome:
+    """Run it where it is to be run: a guest that is isolated has a process of its own, too."""
+    return carry_out(job) if job.isolation is None else _guests().carry_out(job)
+
+
+@lru_cache
+def _guests() -> "Guests":
+    """The guest's process that belongs to this one, and ends with it at the latest."""
+    from vgpu_emu.cli.guests import Guests
+
+    return Guests()
 
 
 @lru_cache
@@ -83,9 +99,13 @@ def _joined(parts: Sequence[Outcome]) -> Outcome:
 def _one_by_one(work: Iterable[Job]) -> Iterator[Outcome]:
     """What comes behind a failure of the same scenario is left out."""
     failed: set[str] = set()
-    for job in work:
-        if job.id not in failed:
-            yield _noted(carry_out(job), failed)
+    try:
+        for job in work:
+            if job.id not in failed:
+                yield _noted(_supervised(job), failed)
+    finally:
+        if _guests.cache_info().currsize:
+            _guests().close()
 
 
 def _side_by_side(work: Iterable[Job], processes: int) -> Iterator[Outcome]:
@@ -97,7 +117,7 @@ def _side_by_side(work: Iterable[Job], processes: int) -> Iterator[Outcome]:
     try:
         for job in work:
             if job.id not in failed:
-                due.append(pool.submit(carry_out, job))
+                due.append(pool.submit(_supervised, job))
             if len(due) >= 2 * processes:
                 yield _noted(due.popleft().result(), failed)
         while due:

@@ -72,7 +72,8 @@ def run(
         How many processes share the work.
     isolation
         process: VMM, renderer and guest are each in an operating-system process of their own. What happens is the same,
-        and so is trace_hash.
+        and so is trace_hash. Slower; a process that is killed or stopped is a failure of its scenario, and the next
+        one runs.
     baseline
         A file with the ids, or patterns of ids, of scenarios that are known to fail, one a line. Of these a success is
         an error.

@@ -57,6 +57,10 @@ class Processes(msgspec.Struct, frozen=True, kw_only=True):
     host: tuple[str, ...] = tuple(interpreter("host"))
 
 
+class NotSendableError(ValueError):
+    """Something that a machine in one process can have, and one in several cannot."""
+
+
 class ProcessParts(Parts, frozen=True, kw_only=True):
     """device, renderer, kernel: those of the processes, as far as a machine and its observers use them. region, memory:
     the same pages as there, mapped here too.
@@ -95,13 +99,13 @@ class ProcessParts(Parts, frozen=True, kw_only=True):
         self.vmm.close()
         self.remote_host.call(host_calls.VmmExit())
         tell = partial(_tell, self.log, self.region, self.aliases)
-        party = Party(VMM, self.processes.vmm, vmm_calls.VmmResult, self.processes.start)
+        party = Party(VMM, self.processes.vmm, vmm_calls.VmmResult, self.processes.deadline, self.processes.start)
         device = RemoteDevice(party, self.log, tell)
         joined = replace(self, device=device, remote_vmm=device)
         with ExitStack() as undo:
             undo.callback(party.close)
             device.call(_vmm_of(self.config, self.device.needs_reset), _fds(self.ram))
-            party.started(self.processes.deadline)
+            party.started()
             if self.aliases is not None:
                 self.aliases.follow(lambda resource_id: place_of(device.resources, resource_id))
             undo.pop_all()
@@ -129,7 +133,7 @@ class ProcessParts(Parts, frozen=True, kw_only=True):
 def join(config: Config, log: Log, processes: Processes) -> ProcessParts:
     """Start them, and give each its part of the configuration.
 
-    Raises ValueError for what cannot be sent to another process, and as `assemble` does; PartyLostError.
+    Raises NotSendableError for what cannot be sent to another process; PartyLostError; and as `assemble` does.
     """
     _require_sendable(config)
     region, aliases = region_of(config, log)
@@ -138,14 +142,18 @@ def join(config: Config, log: Log, processes: Processes) -> ProcessParts:
     with ExitStack() as undo:
         if ram is not None:
             undo.callback(ram.release)
-        vmm = undo.enter_context(closing(Party(VMM, processes.vmm, vmm_calls.VmmResult, processes.start)))
-        host = undo.enter_context(closing(Party(HOST, processes.host, host_calls.HostResult, processes.start)))
+        vmm = undo.enter_context(
+            closing(Party(VMM, processes.vmm, vmm_calls.VmmResult, processes.deadline, processes.start))
+        )
+        host = undo.enter_context(
+            closing(Party(HOST, processes.host, host_calls.HostResult, processes.deadline, processes.start))
+        )
         note_assembled(config, log, pids={GUEST: os.getpid(), VMM: vmm.pid, HOST: host.pid})
         device, renderer = RemoteDevice(vmm, log, tell), RemoteRenderer(host, tell)
         device.call(_vmm_of(config), _fds(ram))
         renderer.call(host_calls.Assemble(host_setup(config), aliases is not None, config.backing == size_only))
         for party in (vmm, host):
-            party.started(processes.deadline)
+            party.started()
         if aliases is not None:
             aliases.follow(lambda resource_id: place_of(device.resources, resource_id))
         memory = GuestMemory(sparse=config.sparse_memory)
@@ -178,14 +186,12 @@ def join(config: Config, log: Log, processes: Processes) -> ProcessParts:
 
 def _require_sendable(config: Config) -> None:
     if config.backing not in (Memory.memfd, size_only):
-        raise ValueError("a backing of one's own cannot be sent to the host's process")
+        raise NotSendableError("a backing of one's own cannot be sent to the host's process")
     name = config.profile.name
     with suppress(ProfileError):
         if find_profile(name) == config.profile:
             return
-    raise ValueError(
-        f"profile {name!r} cannot be sent to the VMM's process: it is not the one that is found by its name"
-    )
+    raise NotSendableError(f"profile {name!r} cannot be sent to the VMM's process, which would find another one")
 
 
 def _fds(ram: Memory | None) -> list[int]:

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 
 import msgspec
 
 import vgpu_emu
 import vgpu_wire
-from vgpu_emu.link.seqpacket import Seqpacket, close_all
+from vgpu_emu.link.seqpacket import Incoming, Seqpacket, close_all
 from vgpu_emu.memory import Memory
 from vgpu_emu.processes.messages import Result, Seen
 from vgpu_wire.errors import WireError
@@ -48,11 +49,15 @@ class Party:
 
     name: guest, vmm or host. command: an interpreter's arguments; the number of a socket is added to them.
 
-    result: what its answers are. deadline: seconds for every answer.
+    result: what its answers are. deadline: seconds for every answer, if the process is stopped; patience: if it is
+    not.
     """
 
-    def __init__(self, name: str, command: Sequence[str], result: type[Result], deadline: float) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], result: type[Result], deadline: float, patience: float
+    ) -> None:
         self.name = name
+        self.patience = patience
         self.deadline = deadline
         self.lost: PartyLostError | None = None
         self.closed = False
@@ -74,7 +79,7 @@ class Party:
             raise self.lost
         try:
             self.link.send(self._encode(call), fds)
-            incoming = self.link.receive()
+            incoming = self._answer()
         except (OSError, EOFError, WireError) as error:
             raise self.lose(type(call).__name__, self._why(error)) from None
         try:
@@ -83,6 +88,15 @@ class Party:
             close_all(incoming.fds)
             raise self.lose(type(call).__name__, self._why(error)) from None
 
+    def _answer(self) -> Incoming:
+        start = monotonic()
+        while True:
+            try:
+                return self.link.receive()
+            except TimeoutError:
+                if _state(self.pid) == "T" or monotonic() - start >= self.patience:
+                    raise
+
     def understood(self, read: Callable[[], T]) -> T:
         """What `read` makes of something that came from there."""
         try:
@@ -90,10 +104,9 @@ class Party:
         except (ValueError, TypeError, msgspec.DecodeError) as error:
             raise self.lose(None, self._why(error)) from None
 
-    def started(self, deadline: float) -> None:
+    def started(self) -> None:
         """It has loaded what it needs: from now on answers are due sooner."""
-        self.deadline = deadline
-        self.link.set_timeout(deadline)
+        self.patience = self.deadline
 
     def lose(self, during: str | None, why: str) -> PartyLostError:
         """End it, as it is of no use any more: the error to raise."""
@@ -128,7 +141,8 @@ class Party:
     def _why(self, error: Exception) -> str:
         if isinstance(error, TimeoutError):
             stopped = " (it is stopped)" if _state(self.pid) == "T" else ""
-            return f"did not answer within {self.link.timeout} s{stopped}"
+            seconds = self.deadline if stopped else self.patience
+            return f"did not answer within {seconds} s{stopped}"
         if isinstance(error, EOFError | ConnectionError):
             return self._end()
         return f"sent what is no answer ({error})"

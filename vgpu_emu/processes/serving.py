@@ -51,7 +51,10 @@ class Server:
         try:
             while True:
                 incoming = link.receive()
-                link.send(*self._answer(incoming))
+                data, fds = self._answer(incoming)
+                if len(data) > link.max_message:
+                    data, fds = self._too_long(data), []
+                link.send(data, fds)
                 self._forget()
         except (EOFError, ConnectionError):
             return
@@ -69,6 +72,10 @@ class Server:
         handed = handed[len(handed) - len(reply.passed) :]
         result = self._result(value=reply.value, failed=failed, seen=self._seen, handed=handed)
         return self._encode(result), fds
+
+    def _too_long(self, data: bytes) -> bytes:
+        failed = Failed("ValueError", f"an answer of {len(data)} bytes is more than a message may have")
+        return self._encode(self._result(failed=failed))
 
     def _forget(self) -> None:
         self._seen.clear()

@@ -39,13 +39,15 @@ def run(
         outcome = Simulation(seed).run(partial(play, scenario, until=until, opener=opener))
     except ImpossibleError as reason:
         outcome = Outcome(id=scenario.id, result=Result.SKIP, detail=str(reason))
-    except PartyLostError as lost:
-        outcome = Outcome(id=scenario.id, result=Result.FAIL, detail=str(lost))
+    except PartyLostError as party:
+        outcome = Outcome(id=scenario.id, result=Result.FAIL, detail=str(party))
     except BaseExceptionGroup as group:
         # nurseries put Ctrl-C into a group, too
         if group.subgroup(KeyboardInterrupt) is not None:
             raise KeyboardInterrupt from None
-        outcome = Outcome(id=scenario.id, result=Result.CRASH, detail=traceback.format_exc())
+        lost = _lost(group)
+        detail = traceback.format_exc() if lost is None else str(lost)
+        outcome = Outcome(id=scenario.id, result=Result.CRASH if lost is None else Result.FAIL, detail=detail)
     except Exception:
         outcome = Outcome(id=scenario.id, result=Result.CRASH, detail=traceback.format_exc())
     return replace(
@@ -56,6 +58,14 @@ def run(
         trace_hash=trace_hash(outcome.events),
         seconds=time.perf_counter() - began,
     )
+
+
+def _lost(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    """The party that was lost, if one was: what else went wrong followed from that."""
+    found: BaseException | None = group.subgroup(PartyLostError)
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 def _line(file: str, failure: Failure | None) -> int | None:
