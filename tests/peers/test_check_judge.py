@@ -100,6 +100,7 @@ def test_guest_that_found_what_was_expected_differs_nowhere() -> None:
             "@fence ring=2 work_us=2000 waited_us=1999",
             ("fence", "4 of 5 timelines"),
         ),
+        ("@fence ring=3 work_us=2000", "@fence ring=3 wo[    4.0] *", ("fence", "4 of 5 timelines")),
         ("@rings independent=yes", "@rings independent=no", ("fence", "no")),
         (
             "@prime of=blob exported=yes imported=yes same_bytes=yes",

@@ -21,6 +21,11 @@ class Finding:
         """A value; empty if the line has none of this name."""
         return self.values.get(key, "")
 
+    def number(self, key: str) -> int:
+        """A value that is a number; -1 if there is none: the kernel may have written in the middle of the line."""
+        text = self[key]
+        return int(text) if text.isascii() and text.isdecimal() else -1
+
 
 def parse(line: str) -> Finding | None:
     """The finding in a line of the serial port, if it is one."""

@@ -70,7 +70,7 @@ def _verdict(found: Findings, test: str) -> Verdict:
     }
     failed = tuple(name for name, result in results.items() if result in {"FAIL", "CRASH", "TIMEOUT"})
     passed = sum(result == "SUCCESS" for result in results.values())
-    return Verdict(_CODES.get(int(last["code"]), "fail"), passed, failed, len(tries))
+    return Verdict(_CODES.get(last.number("code"), "fail"), passed, failed, len(tries))
 
 
 def compare(ours: Verdict, baseline: Verdict) -> Comparison:

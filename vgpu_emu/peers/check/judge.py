@@ -84,7 +84,7 @@ def fences(found: Findings, offers: frozenset[Feature]) -> Iterator[Row]:
     """Fences of the context's timeline and of four rings; a short command beside a long one on another ring."""
     rings = 4 if Feature.CONTEXT_INIT in offers else 0
     waits = [found.one("fence", ring=ring) for ring in range(-1, rings)]
-    late = [wait is not None and int(wait["waited_us"]) >= int(wait["work_us"]) for wait in waits]
+    late = [wait is not None and wait.number("waited_us") >= wait.number("work_us") > 0 for wait in waits]
     yield counted("fence", "signalled after its work", late, "timelines")
     if rings:
         seen = found.one("rings")

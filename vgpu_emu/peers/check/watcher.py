@@ -13,6 +13,8 @@ from vgpu_emu.peers.check.routes import Route
 
 #: seconds until a server has written the picture that the guest has just shown, at most
 _PICTURE = 10.0
+#: seconds between two looks: longer than a server takes between two pictures
+_PAUSE = 0.4
 
 
 class Watcher:
@@ -41,13 +43,13 @@ class Watcher:
         return b"\n"
 
     async def _look_at_screen(self, host: Host, name: str) -> str:
-        """What is to be seen, as soon as that is what should be; a server writes a picture when it has time for it."""
-        seen = "no picture"
+        """What is to be seen, as soon as it is what should be and stays; a server writes a picture when it has time."""
+        seen, before, picture = "no picture", None, None
         with trio.move_on_after(_PICTURE):
-            while seen != SHOULD_SHOW[name]:
-                picture = await self._picture(host, name)
+            while picture is None or picture != before or seen != SHOULD_SHOW[name]:
+                before, picture = picture, await self._picture(host, name)
                 seen = LOOKS[name](picture) if picture else seen
-                await trio.sleep(0.1)
+                await trio.sleep(_PAUSE)
         return seen
 
     async def _picture(self, host: Host, name: str) -> Picture | None:
