@@ -53,6 +53,7 @@ class DeviceQueue:
         #: counts chains pushed; what the used ring is written by
         self.next_used = self.rings.load(USED_IDX)
         self.error: VringError | None = None
+        self._size = vring.size
         self._walker = Walker(self.rings, self.limits, indirect_desc=indirect_desc)
         #: head -> writable buffers of a chain that was popped and not pushed
         self._in_flight: dict[int, list[Extent]] = {}
@@ -121,24 +122,24 @@ class DeviceQueue:
 
     def _chains(self, heads: Sequence[int]) -> list[Chain]:
         chains: list[Chain] = []
-        copied = 0
-        for head in heads:
-            try:
-                chains.append(self._chain(head))
-            except VringError:
-                if not chains:
-                    raise
-                # those before it are good; the next call finds it first and raises
-                break
-            copied += len(chains[-1].readable)
-            if copied >= self.limits.bytes:
-                break
+        left = self.limits.bytes
+        try:
+            for head in heads:
+                chain = self._chain(head)
+                chains.append(chain)
+                left -= len(chain.readable)
+                if left <= 0:
+                    break
+        except VringError:
+            # those before it are good; the next call finds it first and raises
+            if not chains:
+                raise
         self.next_avail = (self.next_avail + len(chains)) % WRAP
         return chains
 
     def _chain(self, head: int) -> Chain:
-        if head >= self.rings.vring.size:
-            raise VringError(Fault.HEAD, f"{head} of {self.rings.vring.size}")
+        if head >= self._size:
+            raise VringError(Fault.HEAD, f"{head} of {self._size}")
         if head in self._in_flight:
             raise VringError(Fault.IN_FLIGHT, f"head {head}")
         readable, writable = self._walker.walk(head)

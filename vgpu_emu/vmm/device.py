@@ -141,14 +141,16 @@ class Device:
         Any bytes are answered; the answer is cut to the chain's capacity. None: it has to wait for a fence, and
         `signal` gives it later; or the device is dead.
         """
-        if self.silent:
+        # as `silent`, without a call
+        if self.dead is not None or self.needs_reset is not None:
             return None
         data = chain.readable
+        key = data[:4]
         try:
-            parse, handler, gate, queue, done = self._entries.get(data[:4]) or self._unknown(data)
+            parse, handler, gate, queue, done = self._entries.get(key) or self._unknown(data)
             if queue != chain.queue:
                 self._unknown(data)
-            if data[:4] in self._closed:
+            if key in self._closed:
                 self.require(len(data) >= _HEADER, Rule.HEADER_WHOLE)
                 self.require(False, gate)
             try:
