@@ -13,20 +13,19 @@ import trio
 import trio.testing
 from vhost_kit import FEATURES, PLACES, RAM, USER, F, Frontend, frontend
 
-from vgpu_emu.peers.guest_maps import MAX_MAPS
 from vgpu_emu.peers.serving import ProtocolError
 from vgpu_emu.peers.stream import PeerGoneError, StreamError
 from vgpu_emu.peers.vhost_user.link import MAX_PAYLOAD
 from vgpu_wire.control import CtrlType, HeaderOnly
 from vgpu_wire.device import CONTROLQ
 from vgpu_wire.vhost_user import (
+    MAX_REGIONS,
     U64,
     VRING_NOFD,
     Header,
     HeaderFlag,
     Memory,
     MemoryRegion,
-    MemReg,
     ProtocolFeature,
     VringAddr,
     VringState,
@@ -67,6 +66,7 @@ def header(request: int = 1, flags: int = 1, size: int = 0) -> bytes:
         (header(F.GET_INFLIGHT_FD.value, size=20) + bytes(20), "GET_INFLIGHT_FD is refused"),
         (header(F.POSTCOPY_ADVISE.value), "POSTCOPY_ADVISE is refused"),
         (header(F.GET_STATUS.value), "GET_STATUS is refused"),
+        (header(F.GET_MAX_MEM_SLOTS.value), "GET_MAX_MEM_SLOTS is refused"),
         (header(F.SET_FEATURES.value, size=8) + b"\xff" * 8, "SET_FEATURES is refused"),
         (header(F.SET_PROTOCOL_FEATURES.value, size=8) + b"\xff" * 8, "SET_PROTOCOL_FEATURES is refused"),
         (header(F.SET_PROTOCOL_FEATURES.value, size=8) + U64(1 << 20).build(), "SET_PROTOCOL_FEATURES is refused"),
@@ -163,18 +163,16 @@ def region(**fields: int) -> MemoryRegion:
 async def test_region_that_lies_is_refused_and_the_session_goes_on(bad: MemoryRegion) -> None:
     async with frontend() as (peer, ending):
         await peer.set_up()
-        assert await peer.tell(F.ADD_MEM_REG, MemReg(0, bad), [peer.memfd]) != 0
+        assert await peer.tell(F.SET_MEM_TABLE, Memory(2, 0, [peer.region, bad]), [peer.memfd] * 2) != 0
+        await peer.share_memory()
         assert len(await peer.run(DISPLAY_INFO)) == 1
-    assert any("ADD_MEM_REG is refused" in line for line in ending.said)
+    assert any("SET_MEM_TABLE is refused" in line for line in ending.said)
 
 
 async def test_region_that_is_right_is_taken() -> None:
     async with frontend() as (peer, _):
         await peer.set_up()
-        assert await peer.tell(F.ADD_MEM_REG, MemReg(0, region()), [peer.memfd]) == 0
-        assert await peer.tell(F.REM_MEM_REG, MemReg(0, region(userspace_addr=5 << 40))) != 0
-        assert await peer.tell(F.REM_MEM_REG, MemReg(0, region()), [peer.memfd]) == 0
-        assert await peer.tell(F.REM_MEM_REG, MemReg(0, region())) != 0
+        assert await peer.tell(F.SET_MEM_TABLE, Memory(2, 0, [peer.region, region()]), [peer.memfd] * 2) == 0
 
 
 async def test_table_with_more_regions_than_descriptors_is_refused() -> None:
@@ -185,18 +183,27 @@ async def test_table_with_more_regions_than_descriptors_is_refused() -> None:
         assert await peer.tell(F.SET_MEM_TABLE, Memory(2, 0, [peer.region] * 2), [peer.memfd] * 2) != 0
 
 
-async def test_one_region_more_than_can_be_mapped_is_refused() -> None:
+@pytest.mark.parametrize("count", [0, 1, MAX_REGIONS - 1, MAX_REGIONS])
+async def test_as_many_regions_as_descriptors_can_come_are_mapped(count: int) -> None:
     async with frontend() as (peer, _):
         await peer.negotiate()
-        for number in range(MAX_MAPS + 1):
-            place = MemReg(0, MemoryRegion(number << 20, 4096, USER + (number << 20), 0))
-            assert (await peer.tell(F.ADD_MEM_REG, place, [peer.memfd]) == 0) == (number < MAX_MAPS)
+        regions = [MemoryRegion(number << 20, 4096, USER + (number << 20), 0) for number in range(count)]
+        assert await peer.tell(F.SET_MEM_TABLE, Memory(count, 0, regions), [peer.memfd] * count) == 0
+
+
+async def test_table_of_one_region_more_comes_with_too_many_descriptors() -> None:
+    async def attack(peer: Frontend) -> None:
+        regions = [MemoryRegion(number << 20, 4096, USER + (number << 20), 0) for number in range(MAX_REGIONS + 1)]
+        await peer.send(F.SET_MEM_TABLE, Memory(len(regions), 0, regions), [peer.memfd] * len(regions))
+
+    error, _ = await _ending(attack)
+    assert "limit 8" in str(error)
 
 
 async def test_file_that_is_no_memory_is_refused() -> None:
     async with frontend() as (peer, _):
         await peer.negotiate()
-        assert await peer.tell(F.ADD_MEM_REG, MemReg(0, region()), [peer.kicks[CONTROLQ]]) != 0
+        assert await peer.tell(F.SET_MEM_TABLE, Memory(1, 0, [region()]), [peer.kicks[CONTROLQ]]) != 0
 
 
 @pytest.mark.parametrize("request_", [F.SET_VRING_KICK, F.SET_VRING_CALL, F.SET_VRING_ERR])

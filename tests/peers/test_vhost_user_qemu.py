@@ -20,7 +20,7 @@ from vgpu_wire.vhost_user import (
     FrontendRequest,
     Header,
     HeaderFlag,
-    MemReg,
+    Memory,
     Mmap,
     VringAddr,
 )
@@ -65,7 +65,8 @@ def test_qemu_maps_where_the_device_asked_and_tells_of_the_memory() -> None:
     """The mapping's bytes appear in the guest's address space, in the BAR that Linux calls its host memory window."""
     messages = [(m, Header.parse(m["data"][:12]).request) for m in MESSAGES if m["socket"] != "gpu"]
     mapped = next(m for m, r in messages if (m["socket"], r) == ("backend", BackendRequest.SHMEM_MAP))
-    regions = [MemReg.parse(m["data"][12:]).region for m, r in messages if r == F.ADD_MEM_REG and m["from"] == "qemu"]
+    tables = [m["data"] for m, r in messages if (m["socket"], m["from"], r) == ("main", "qemu", F.SET_MEM_TABLE)]
+    regions = [region for table in tables for region in Memory.parse(table[12:]).regions]
     request = Mmap.parse(mapped["data"][12:])
     assert (mapped["fds"], request.shmid, request.len) == (1, 1, 65536)
     assert (0xFC_0000_0000 + request.shm_offset, request.len) in {(r.guest_phys_addr, r.memory_size) for r in regions}
@@ -74,7 +75,7 @@ def test_qemu_maps_where_the_device_asked_and_tells_of_the_memory() -> None:
 def test_ring_addresses_are_in_the_memory_that_was_shared() -> None:
     asked = [m["data"] for m in recorded("test_device") if (m["socket"], m["from"]) == ("main", "qemu")]
     messages = [(data, Header.parse(data[:12]).request) for data in asked]
-    ram = next(MemReg.parse(data[12:]).region for data, request in messages if request == F.ADD_MEM_REG)
+    ram = next(Memory.parse(data[12:]).regions[0] for data, request in messages if request == F.SET_MEM_TABLE)
     rings = [VringAddr.parse(data[12:]) for data, request in messages if request == F.SET_VRING_ADDR]
     assert len(rings) == 2
     for ring in rings:
@@ -85,7 +86,7 @@ def test_ring_addresses_are_in_the_memory_that_was_shared() -> None:
 def _descriptors(message: Recorded) -> list[int]:
     """As many as came then, of the kind that the request is about."""
     request, count = Header.parse(message["data"][:12]).request, message["fds"]
-    if request == F.ADD_MEM_REG:
+    if request == F.SET_MEM_TABLE:
         numbers = [os.memfd_create("ram", os.MFD_CLOEXEC) for _ in range(count)]
         for number in numbers:
             os.truncate(number, 1 << 30)
@@ -99,8 +100,8 @@ def _descriptors(message: Recorded) -> list[int]:
 
 @pytest.mark.parametrize("name", ["test_device", "vhost_user_gpu"])
 async def test_qemu_is_answered_as_it_was_then(name: str) -> None:
-    # where a queue was then; regions of blobs that are not there
-    other = {F.GET_VRING_BASE, F.REM_MEM_REG}
+    # where a queue was then
+    other = {F.GET_VRING_BASE}
     async with frontend(Config(guest_memory=0, opaque_renderer=True, host_visible=8 << 30)) as (peer, _):
         for message in recorded(name):
             if message["socket"] != "main":

@@ -24,7 +24,6 @@ from vgpu_wire.vhost_user import (
     HeaderFlag,
     Memory,
     MemoryRegion,
-    MemReg,
     Mmap,
     ProtocolFeature,
     ShmemConfig,
@@ -186,9 +185,9 @@ async def test_memory_table_is_taken_while_a_mapping_waits_for_its_answer() -> N
         peer.kick(MAP)
         request = await receive_message(channel)
         with request.fds as fds:
-            region = MemReg(0, MemoryRegion(0xFC_0000_0000, SIZE, USER + (1 << 32), 0))
+            table = Memory(2, 0, [peer.region, MemoryRegion(0xFC_0000_0000, SIZE, USER + (1 << 32), 0)])
             fileno = fds.take()
-            assert await peer.tell(F.ADD_MEM_REG, region, [fileno]) == 0
+            assert await peer.tell(F.SET_MEM_TABLE, table, [peer.memfd, fileno]) == 0
             os.close(fileno)
         await answer(channel, request)
         assert [m.type for m in await peer.answers()] == [CtrlType.RESP_OK_MAP_INFO]
@@ -227,15 +226,10 @@ async def test_reset_forgets_mappings_without_a_word(told: bool) -> None:
         await peer.ask(F.GET_VRING_BASE, VringState(CONTROLQ, 0))
         if told:
             assert await peer.tell(F.RESET_DEVICE) == 0
-            await peer.send(F.SET_FEATURES, U64(FEATURES | 1 << 30))
+        await peer.send(F.SET_FEATURES, U64(FEATURES | 1 << 30))
         peer.queues.clear()
         peer.maps.memory.write(0, bytes(0x10000))
-        if told:
-            await peer.start_queue()
-        else:
-            await peer.send(F.SET_VRING_BASE, VringState(CONTROLQ, 0))
-            await peer.send(F.SET_FEATURES, U64(FEATURES | 1 << 30))
-            await peer.start_queue()
+        await peer.start_queue()
         assert [m.type for m in await peer.run(CtxCreate(ctx_id=1), CREATE)] == [OK, OK]
         peer.kick(MAP)
         request = await receive_message(channel)
@@ -295,4 +289,9 @@ async def test_driver_clears_its_events() -> None:
     async with frontend() as (peer, _):
         await peer.negotiate()
         assert await peer.tell(F.SET_CONFIG, ConfigSpace(4, 4, 0, b"\1\0\0\0")) == 0
+        space = await peer.ask(F.GET_CONFIG, ConfigSpace(0, 20, 0, bytes(20)))
+        assert isinstance(space, ConfigSpace)
+        whole = space.region[:4] + b"\1\0\0\0" + space.region[8:]
+        assert await peer.tell(F.SET_CONFIG, ConfigSpace(0, 20, 0, whole)) == 0
         assert await peer.tell(F.SET_CONFIG, ConfigSpace(8, 4, 0, bytes(4))) != 0
+        assert await peer.tell(F.SET_CONFIG, ConfigSpace(240, 32, 0, bytes(32))) != 0

@@ -62,7 +62,6 @@ PROTOCOL = sum(
         ProtocolFeature.CONFIG,
         ProtocolFeature.BACKEND_SEND_FD,
         ProtocolFeature.RESET_DEVICE,
-        ProtocolFeature.CONFIGURE_MEM_SLOTS,
         ProtocolFeature.SHMEM_MAP,
     )
 )

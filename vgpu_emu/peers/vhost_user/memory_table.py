@@ -35,8 +35,12 @@ class MemoryTable:
         return len(self._mapped)
 
     def replace(self, regions: Sequence[MemoryRegion], fds: Fds) -> None:
-        """SET_MEM_TABLE: what is in both tables stays mapped. Raises OSError as `add`; EINVAL where the numbers of
-        regions and descriptors differ."""
+        """SET_MEM_TABLE: what is in both tables stays mapped.
+
+        Raises OSError: EINVAL for addresses that wrap around or are no pages, for a file that has not these bytes, and
+        where the numbers of regions and descriptors differ; EEXIST for regions that overlap; what else keeps memory
+        from being mapped.
+        """
         if len(regions) != len(fds):
             raise OSError(EINVAL, f"{len(regions)} regions with {len(fds)} descriptors")
         if len({region.guest_phys_addr for region in regions}) != len(regions):
@@ -55,24 +59,6 @@ class MemoryTable:
         for new, number in zip(wanted, numbers, strict=True):
             if self._mapped.get(new.region.guest_phys_addr) != new:
                 self._add(new, number)
-
-    def add(self, region: MemoryRegion, fds: Fds) -> None:
-        """ADD_MEM_REG. Raises OSError: EINVAL for addresses that wrap around or are no pages, for a file that has not
-        these bytes, without a descriptor; EEXIST where there is memory; what else keeps it from being mapped."""
-        if len(fds) != 1:
-            raise OSError(EINVAL, f"a region with {len(fds)} descriptors")
-        number = fds.take()
-        try:
-            self._add(_mapped(region, number), number)
-        finally:
-            os.close(number)
-
-    def remove(self, region: MemoryRegion) -> None:
-        """REM_MEM_REG: by addresses and size. Raises OSError: EINVAL if there is no such region."""
-        found = self._mapped.get(region.guest_phys_addr)
-        if found is None or _place(found.region) != _place(region):
-            raise OSError(EINVAL, f"no region of {region.memory_size:#x} bytes at {region.guest_phys_addr:#x}")
-        self._drop(found)
 
     def guest_address(self, user_address: int) -> int:
         """Where the guest has what the front-end has there. Raises OSError: EFAULT where there is no memory."""
@@ -100,10 +86,6 @@ class MemoryTable:
 def _mapped(region: MemoryRegion, number: int) -> _Mapped:
     status = os.fstat(number)
     return _Mapped(region, status.st_dev, status.st_ino)
-
-
-def _place(region: MemoryRegion) -> tuple[int, int, int]:
-    return region.guest_phys_addr, region.memory_size, region.userspace_addr
 
 
 def _overlap(one: MemoryRegion, other: MemoryRegion) -> bool:

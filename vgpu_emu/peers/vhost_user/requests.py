@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Protocol
 
 from vgpu_emu.peers.backend import QUEUES, Backend
-from vgpu_emu.peers.guest_maps import MAX_MAPS
 from vgpu_emu.peers.stream import Fds
 from vgpu_emu.peers.vhost_user.link import Message
 from vgpu_emu.peers.vhost_user.memory_table import MemoryTable
@@ -26,7 +25,6 @@ from vgpu_wire.vhost_user import (
     ConfigSpace,
     FrontendRequest,
     Memory,
-    MemReg,
     ProtocolFeature,
     ShmemConfig,
     VringAddr,
@@ -34,20 +32,14 @@ from vgpu_wire.vhost_user import (
 )
 
 _P = ProtocolFeature
-#: what every back-end offers; SHMEM_MAP comes with a host visible region
-PROTOCOL_FEATURES = (
-    _P.MQ,
-    _P.REPLY_ACK,
-    _P.BACKEND_REQ,
-    _P.CONFIG,
-    _P.BACKEND_SEND_FD,
-    _P.RESET_DEVICE,
-    _P.CONFIGURE_MEM_SLOTS,
-)
+#: what every back-end offers; SHMEM_MAP comes with a host visible region. Not CONFIGURE_MEM_SLOTS: with it QEMU 11.1.2
+#: crashes when a device is reset while blobs are mapped, as it then looks for memory that it has dropped itself
+PROTOCOL_FEATURES = (_P.MQ, _P.REPLY_ACK, _P.BACKEND_REQ, _P.CONFIG, _P.BACKEND_SEND_FD, _P.RESET_DEVICE)
 _PROTOCOL_BIT = 1 << F_PROTOCOL_FEATURES
 #: VIRTIO_F_NOTIFY_ON_EMPTY, _ANY_LAYOUT and _RING_RESET, which QEMU offers to its drivers whatever a back-end has
 _FRONTENDS_OWN = 1 << 24 | 1 << 27 | 1 << 40
-_EVENTS_CLEAR = Config.layout.members[1].offset
+#: bytes; in front of it is events_read, which a driver may find changed
+_EVENTS_CLEAR, _EVENTS_END = (member.offset for member in Config.layout.members[1:3])
 
 
 class Shell(Protocol):
@@ -128,16 +120,6 @@ class VhostDevice:
     def set_mem_table(self, message: Message) -> None:
         self.memory.replace(message.parse(Memory).regions, message.fds)
 
-    def add_mem_reg(self, message: Message) -> None:
-        self.memory.add(message.parse(MemReg).region, message.fds)
-
-    def rem_mem_reg(self, message: Message) -> None:
-        """A descriptor that comes along, as from some front-ends, is closed like any that nobody takes."""
-        self.memory.remove(message.parse(MemReg).region)
-
-    def get_max_mem_slots(self, _message: Message) -> Record:
-        return U64(MAX_MAPS)
-
     # -- queues
 
     def ring(self, number: int) -> RingState:
@@ -152,12 +134,14 @@ class VhostDevice:
         self.ring(state.index).size = state.num
 
     def set_vring_base(self, message: Message) -> None:
-        """A controlq that was used and starts over belongs to a device that its driver has reset, which not every
-        front-end tells."""
+        """A controlq that was used and starts over belongs to a device that its driver has reset, which QEMU does not
+        tell for every kind of device. What the driver has negotiated since then stays."""
         state = message.parse(VringState)
         ring = self.ring(state.index)
         if state.index == CONTROLQ and ring.base and not state.num:
+            features = self.backend.accepted
             self.reset()
+            self.backend.negotiate(features)
         ring.base = state.num & 0xFFFF
 
     def set_vring_addr(self, message: Message) -> None:
@@ -211,16 +195,24 @@ class VhostDevice:
         asked = message.parse(ConfigSpace)
         if asked.offset + asked.size > MAX_CONFIG_SIZE:
             return b""
-        space = self.backend.config.ljust(MAX_CONFIG_SIZE, b"\0")
-        part = space[asked.offset : asked.offset + asked.size]
+        part = self._space()[asked.offset : asked.offset + asked.size]
         return ConfigSpace(offset=asked.offset, size=asked.size, flags=asked.flags, region=part)
 
     def set_config(self, message: Message) -> None:
-        """events_clear is all that a driver can write."""
+        """events_clear is all that a driver can write. QEMU sends all of the space for it, as it knows it."""
         written = message.parse(ConfigSpace)
-        if (written.offset, written.size) != (_EVENTS_CLEAR, 4):
-            raise OSError(EINVAL, f"[{written.offset}, +{written.size}) of the configuration space is read-only")
-        self.backend.clear_events(int.from_bytes(written.region, "little"))
+        end = written.offset + written.size
+        if end > MAX_CONFIG_SIZE:
+            raise OSError(EINVAL, f"[{written.offset}, +{written.size}) of a configuration space of {MAX_CONFIG_SIZE}")
+        space = bytearray(self._space())
+        space[written.offset : end] = written.region
+        if space[_EVENTS_END:] != self._space()[_EVENTS_END:]:
+            raise OSError(EINVAL, "only events_clear of the configuration space can be written")
+        self.backend.clear_events(int.from_bytes(space[_EVENTS_CLEAR:_EVENTS_END], "little"))
+
+    def _space(self) -> bytes:
+        """The configuration space, and zeros behind what the device has."""
+        return self.backend.config.ljust(MAX_CONFIG_SIZE, b"\0")
 
     def get_shmem_config(self, _message: Message) -> Record:
         sizes = [0] * MAX_SHMEM_REGIONS
@@ -289,9 +281,6 @@ _HANDLERS: Mapping[int, Callable[[VhostDevice, Message], Record | bytes | None]]
         _F.SET_CONFIG.value: VhostDevice.set_config,
         _F.GPU_SET_SOCKET.value: VhostDevice.gpu_set_socket,
         _F.RESET_DEVICE.value: VhostDevice.reset_device,
-        _F.GET_MAX_MEM_SLOTS.value: VhostDevice.get_max_mem_slots,
-        _F.ADD_MEM_REG.value: VhostDevice.add_mem_reg,
-        _F.REM_MEM_REG.value: VhostDevice.rem_mem_reg,
         _F.GET_SHMEM_CONFIG.value: VhostDevice.get_shmem_config,
     }
 )
