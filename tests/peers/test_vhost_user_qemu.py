@@ -126,6 +126,5 @@ def test_gpu_requests_of_the_recording_are_all_there() -> None:
         GpuRequest.GET_DISPLAY_INFO,
         GpuRequest.GET_EDID,
         GpuRequest.SCANOUT,
-        GpuRequest.CURSOR_POS,
         GpuRequest.CURSOR_POS_HIDE,
     }
