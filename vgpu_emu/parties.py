@@ -48,6 +48,8 @@ class Vmm:
         self.asked: Question | None = None
         self.lost: str | None = None
         self._serial = 0
+        #: the last serial number before it took over
+        self._first = 0
         #: of the last kick: chains that are still to be carried out, and those that are
         self._todo: list[Chain] = []
         self._completed: list[Used] = []
@@ -108,6 +110,12 @@ class Vmm:
             finally:
                 self._stops = False
                 self._go.unpark_all()
+
+    def replace(self, device: Device) -> None:
+        """Another VMM takes over. What the one before had open is closed."""
+        self.device = device
+        self._first = self._serial
+        self._surplus.clear()
 
     def forget(self) -> None:
         """What the guest has asked for, and not been answered, is nobody's any more."""
@@ -197,7 +205,11 @@ class Vmm:
             if reply.answer.serial == self._serial:
                 return reply
             self.device.log.note(VMM, "unasked", serial=reply.answer.serial)
-            self._set_aside(fds)
+            if reply.answer.serial > self._first:
+                self._set_aside(fds)
+            else:
+                # it was the VMM's before the restart, and ended with it
+                let_go(fds)
 
     def _set_aside(self, fds: tuple[PassedFd, ...]) -> None:
         """Descriptors to be closed when the command is over."""

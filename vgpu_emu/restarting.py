@@ -18,7 +18,7 @@ async def restart(machine: Machine, snapshot: bytes | None = None) -> None:
     async with machine.vmm.stopped():
         snapshot = machine.parts.snapshot() if snapshot is None else snapshot
         parts = machine.parts = machine.parts.restarted()
-        machine.vmm.device = parts.device
+        machine.vmm.replace(parts.device)
         machine.driver.config = DeviceConfig(parts.device, machine.driver.features)
         machine.log.note(VMM, "restarted", snapshot=len(snapshot))
         machine.vmm.interrupt(await machine.vmm.carry(parts.restore(snapshot)))

@@ -49,6 +49,7 @@ QUEUE = [
     Point("map in flight", "controlq", "RESOURCE_MAP_BLOB"),
     Point("mapped, not attached", "controlq", "CTX_ATTACH_RESOURCE"),
     Point("mapped, fence to come", "controlq", "SUBMIT_3D", 1),
+    Point("fence pending", "controlq", "SUBMIT_3D", 2),
     Point("detach in flight", "controlq", "CTX_DETACH_RESOURCE"),
     Point("unmap in flight", "controlq", "RESOURCE_UNMAP_BLOB"),
     Point("unref in flight", "controlq", "RESOURCE_UNREF"),
@@ -63,6 +64,7 @@ HOST = [
     Point("mapped, not attached", "renderer", "CTX_ATTACH"),
     Point("mapped, work to come", "renderer", "SUBMIT", 1),
     Point("fence asked for", "renderer", "FENCE"),
+    Point("fence pending", "renderer", "SUBMIT", 2),
     Point("detach in flight", "renderer", "CTX_DETACH"),
     Point("close in flight", "renderer", "CLOSE"),
     Point("unref in flight", "renderer", "UNREF"),
@@ -146,4 +148,4 @@ def cells() -> Iterator[Cell]:
         yield Cell(HOST[4], CallFails(message="IOCTL", call="mmap", errno=errno))
         yield Cell(HOST[4], CallFails(message="IOCTL", call="ioctl", errno=errno))
     yield Cell(HOST[4], CallFails(message="IOCTL", call="ioctl", errno="EFAULT"))
-    yield Cell(HOST[9], CallFails(message="CLOSE", call="close", errno="EINTR"))
+    yield Cell(HOST[10], CallFails(message="CLOSE", call="close", errno="EINTR"))

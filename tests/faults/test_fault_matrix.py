@@ -77,6 +77,7 @@ async def _use(machine: Machine, file: DrmFile) -> None:
     try:
         work = StreamWork(microseconds=1000).build()
         await machine.run(file.execbuffer(work, bo_handles=[handle]))
+        await machine.run(file.execbuffer(b""))
         await machine.run(file.wait(handle))
     finally:
         await machine.run(vma.munmap())

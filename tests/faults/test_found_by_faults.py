@@ -168,6 +168,16 @@ def test_what_waits_for_a_fence_of_a_host_that_dies_fails_with_its_fence() -> No
     assert machine.vmm.lost == "it is gone"
 
 
+def test_host_that_dies_when_it_was_asked_about_a_fence_leaves_nobody_waiting() -> None:
+    """The descriptor that came with its answer is closed before anybody waits for the fence."""
+
+    async def main(machine: Machine) -> None:
+        assert (await worked(machine)).fence_id == 7
+        assert machine.vmm.lost == "it is gone"
+
+    run(main, ExtraFd(message="FENCE"), HostDies(message="CLOSE"))
+
+
 def test_guest_memory_lives_on_when_the_host_is_dead() -> None:
     async def main(machine: Machine) -> None:
         await refused(machine)

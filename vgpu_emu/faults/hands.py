@@ -39,9 +39,13 @@ class Hands:
             self.drop(passed)
 
     def drop(self, passed: PassedFd) -> None:
-        passed.memory.release()
-        # whatever close(2) is to return
-        Process.close(self._renderer.vmm, passed.fd)
+        memory, vmm = passed.memory, self._renderer.vmm
+        memory.release()
+        buf = vmm.files.get(passed.fd)
+        # a VMM that was restarted meanwhile may have given the number to another
+        if buf is not None and (buf.memory is memory or not memory.holders):
+            # whatever close(2) is to return
+            Process.close(vmm, passed.fd)
 
     def copy(self, item: Any) -> Any:
         """The message once more: a request is another one, descriptors are others of the same buffers."""

@@ -88,6 +88,8 @@ class Fences:
         """No fence will be signalled any more: everything that waits, with RESP_ERR_UNSPEC for an answer."""
         failed = [replace(used, written=(_UNSPEC + used.written[4:])[: len(used.written)]) for *_, used in self]
         self.clear()
+        # the one that is being asked about is not to be waited for
+        self._is_early = True
         return failed
 
     def idle(self, timeline: Timeline) -> None:
