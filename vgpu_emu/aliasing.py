@@ -150,7 +150,7 @@ class WatchedRegion(HostVisibleRegion):
     """A host visible region whose slots are watched."""
 
     def __init__(self, watch: AliasWatch, size: int) -> None:
-        super().__init__(size)
+        super().__init__(size, watch.platform.host_page)
         self._watch = watch
 
     def _add(self, slot: Slot) -> None:

@@ -143,3 +143,19 @@ def test_memory_without_bytes_can_be_mapped_but_not_accessed() -> None:
 def test_region_of_no_size_takes_nothing() -> None:
     with pytest.raises(OSError, match="region of 0x0 bytes"):
         HostVisibleRegion(0).map(0, PAGE, Memory(PAGE, None))
+
+
+@pytest.mark.parametrize(
+    ("offset", "length", "is_mapped"),
+    [(0, 0x4000, True), (0x4000, 0x8000, True), (0, 0x1000, False), (0x1000, 0x4000, False), (0, 0x5000, False)],
+)
+def test_host_with_larger_pages_maps_whole_ones(offset: int, length: int, is_mapped: bool) -> None:
+    region = HostVisibleRegion(0x10000, 0x4000)
+    memory = Memory(0x8000, None)
+    if is_mapped:
+        region.map(offset, length, memory)
+        assert region.overlapping(offset, 1) is not None
+        return
+    with pytest.raises(OSError, match="in a region of 0x10000 bytes") as refused:
+        region.map(offset, length, memory)
+    assert refused.value.errno == EINVAL

@@ -23,10 +23,14 @@ class Slot(msgspec.Struct, frozen=True):
 
 
 class HostVisibleRegion:
-    """`size` bytes; 0: the device has no such region. No step is linear in the number of mappings."""
+    """`size` bytes; 0: the device has no such region. No step is linear in the number of mappings.
 
-    def __init__(self, size: int) -> None:
+    page: bytes of a page of the host, which the VMM maps as a whole or not at all.
+    """
+
+    def __init__(self, size: int, page: int = PAGE_SIZE) -> None:
         self.size = size
+        self.page = page
         self._slots: SortedDict = SortedDict()
         #: where the last slot ends, or ended: nothing is behind it
         self._end = 0
@@ -53,7 +57,7 @@ class HostVisibleRegion:
 
         Whether another slot is overlapped is for the VMM to ask before, or to `cut` it, as not every VMM asks.
         """
-        if not 0 <= offset < offset + length <= self.size or offset % PAGE_SIZE or length % PAGE_SIZE:
+        if not 0 <= offset < offset + length <= self.size or offset % self.page or length % self.page:
             raise OSError(EINVAL, f"[{offset:#x}, +{length:#x}) in a region of {self.size:#x} bytes")
         if start < 0 or start % PAGE_SIZE:
             raise OSError(EINVAL, f"from {start:#x} on, which starts no page")

@@ -28,7 +28,7 @@ from vgpu_emu.host.exporters import OPS
 from vgpu_emu.link.chain import Used
 from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.link.region import HostVisibleRegion, Slot
-from vgpu_emu.memory import Memory, let_go
+from vgpu_emu.memory import PAGE_SIZE, Memory, let_go
 from vgpu_emu.processes import host_calls, vmm_calls
 from vgpu_emu.processes.messages import Exported, Hidden, Noted, Released, Seen, Shown
 from vgpu_emu.processes.party import Party, interpreter
@@ -203,6 +203,7 @@ def _vmm_of(config: Config, needs_reset: str | None = None) -> vmm_calls.Assembl
         profile=config.profile.name,
         setup=vmm_setup(config),
         host_visible=config.host_visible,
+        host_page=PAGE_SIZE if config.platform is None else config.platform.host_page,
         guest_memory=config.guest_memory,
         sparse_memory=config.sparse_memory,
         needs_reset=needs_reset,

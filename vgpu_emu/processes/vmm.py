@@ -28,8 +28,8 @@ from vgpu_wire.device import Feature
 class MappedRegion(HostVisibleRegion):
     """A host visible region whose slots are really mapped in this process, and told to the machine."""
 
-    def __init__(self, size: int, server: Server) -> None:
-        super().__init__(size)
+    def __init__(self, size: int, page: int, server: Server) -> None:
+        super().__init__(size, page)
         self._server = server
         self._pages: dict[int, mmap.mmap] = {}
 
@@ -84,7 +84,7 @@ class Vmm:
             memory.add(0, Memory.received(incoming.fds[0]).map())
         log = Log()
         log.listeners.append(lambda note: self._noted(log, note))
-        region = MappedRegion(call.host_visible, self.server)
+        region = MappedRegion(call.host_visible, call.host_page, self.server)
         self.device = call.setup.device(find_profile(call.profile), region, memory, log)
         self.device.needs_reset = call.needs_reset
         return Reply()

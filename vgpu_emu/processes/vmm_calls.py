@@ -12,13 +12,14 @@ from vgpu_emu.vmm.setup import VmmSetup
 class Assemble(msgspec.Struct, frozen=True, tag="assemble"):
     """Be this VMM. With it comes the descriptor of guest memory, if there is any: all of it is at address 0.
 
-    host_visible: bytes of the region. sparse_memory: bytes that other guest memory may take. needs_reset: why the
-    device needs one from the start.
+    host_visible: bytes of the region. host_page: bytes of a page of the host. sparse_memory: bytes that other guest
+    memory may take. needs_reset: why the device needs one from the start.
     """
 
     profile: str
     setup: VmmSetup
     host_visible: int
+    host_page: int
     guest_memory: int
     sparse_memory: int
     needs_reset: str | None = None
