@@ -147,6 +147,7 @@ def test_exception_of_the_emulator_is_a_crash(monkeypatch: pytest.MonkeyPatch) -
     outcome = play(BLOB)
     assert outcome.result is Result.CRASH
     assert "ZeroDivisionError: a bug" in outcome.detail
+    assert any("create-blob" in str(event) for event in outcome.events)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Carrying out a scenario: its steps one after the other, and the end, when nothing may be left."""
 
+import traceback
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
@@ -9,6 +10,7 @@ import trio
 from vgpu_emu.assembly import Config
 from vgpu_emu.faults.plan import Fault
 from vgpu_emu.machine import Machine, open_machine
+from vgpu_emu.processes.party import PartyLostError
 from vgpu_emu.scenario.carrying import carry_out
 from vgpu_emu.scenario.configuring import config_of
 from vgpu_emu.scenario.expect import Mismatch
@@ -30,24 +32,27 @@ class Opener(Protocol):
 async def play(scenario: Scenario, *, opener: Opener = open_machine, until: int | None = None) -> Outcome:
     """Run a scenario on a machine of its own, under the clock of the caller. until: stop after so many steps.
 
-    Raises ProfileError and ValueError for a machine that cannot be made.
+    A bug of the emulator is an outcome, with what happened before it. Raises PartyLostError, and ProfileError and
+    ValueError for a machine that cannot be made.
     """
     process, config = Process(), config_of(scenario)
     before = trio.lowlevel.current_statistics().tasks_living
     player = _Player(scenario, until)
-    async with opener(config, faults=scenario.fault) as machine:
-        await player.play(machine)
+    try:
+        async with opener(config, faults=scenario.fault) as machine:
+            await player.play(machine)
+    except PartyLostError:
+        raise
+    except Exception:
+        if not player.events:
+            # there was no machine yet
+            raise
+        return player.outcome(Result.CRASH, traceback.format_exc())
     if player.failure is None:
         tasks = trio.lowlevel.current_statistics().tasks_living - before
         left = [f"{tasks} tasks"] if tasks else []
         player.end([*left, *machine.parts.leaks(), *process.left()], [])
-    return Outcome(
-        id=scenario.id,
-        result=Result.FAIL if player.failure else Result.SUCCESS,
-        steps=player.steps,
-        failure=player.failure,
-        events=player.events,
-    )
+    return player.outcome(Result.FAIL if player.failure else Result.SUCCESS)
 
 
 class _Player:
@@ -60,7 +65,23 @@ class _Player:
         self.failure: Failure | None = None
         self.events: list[Event] = []
 
+    def outcome(self, result: Result, detail: str = "") -> Outcome:
+        return Outcome(
+            id=self.scenario.id,
+            result=result,
+            steps=self.steps,
+            failure=self.failure,
+            events=self.events,
+            detail=detail,
+        )
+
     async def play(self, machine: Machine) -> None:
+        try:
+            await self._play(machine)
+        finally:
+            self.events = self.events or list(machine.log.events)
+
+    async def _play(self, machine: Machine) -> None:
         async with trio.open_nursery() as nursery:
             world = World(machine, self.scenario, nursery)
             world.carry_out = lambda step: carry_out(world, step)
@@ -73,7 +94,6 @@ class _Player:
                     self._look_for_faults(machine)
             except Failed as failed:
                 self.failure = failed.failure
-                self.events = list(machine.log.events)
             nursery.cancel_scope.cancel()
 
     async def _steps(self, world: World) -> None:
