@@ -10,7 +10,7 @@ from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.guest.vma import Vma
 from vgpu_emu.host.exporters import EXPORTERS
 from vgpu_emu.lockstep import Lockstep
-from vgpu_emu.machine import open_machine
+from vgpu_emu.machine import Isolation, open_machine
 from vgpu_emu.trace.log import CONTROLQ, GUEST, Event, Log
 from vgpu_emu.vocabulary import HostAttribute, Pgprot
 from vgpu_wire.blob import RespMapInfo
@@ -64,9 +64,9 @@ class Propagation(msgspec.Struct, frozen=True):
         return verdict(platform, self.host_attribute, derivation.effective)
 
 
-async def propagate(exporter: ExporterKind, config: Config) -> Propagation:
+async def propagate(exporter: ExporterKind, config: Config, isolation: Isolation | None = None) -> Propagation:
     """Allocate a blob of this exporter, map it in the guest, write a word into it, and look at it from the host."""
-    async with open_machine(config) as machine:
+    async with open_machine(config, isolation=isolation) as machine:
         file = DrmFile(machine.driver)
         vma = await machine.run(_map(file, exporter))
         result = _look(exporter, machine.parts, vma)

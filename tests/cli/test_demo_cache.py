@@ -34,6 +34,10 @@ def test_without_a_platform_json_has_the_nine_keys(demo: Any) -> None:
     assert [run["ioctl"] for run in shown["runs"]] == [False, True]
 
 
+def test_processes_show_the_same(demo: Any) -> None:
+    assert demo("--json --isolation process --platform amd") == demo("--json --platform amd")
+
+
 @pytest.mark.parametrize("exporter", EXPORTERS)
 def test_platform_adds_keys_and_changes_none(demo: Any, exporter: str) -> None:
     plain = json.loads(demo(f"--json --exporter {exporter}"))["runs"]

@@ -16,6 +16,7 @@ from support import PAGE, create_and_mmap
 
 from vgpu_emu.assembly import Config
 from vgpu_emu.guest.file import DrmFile
+from vgpu_emu.guest.vma import Vma
 from vgpu_emu.ids import ResourceId
 from vgpu_emu.machine import Machine, open_machine
 from vgpu_emu.memory import Memory
@@ -165,6 +166,7 @@ async def test_party_that_dies_while_nobody_asks_it_is_told(party: str) -> None:
 
 GUEST = """
 import os, signal, sys, trio
+from vgpu_emu.guest.vma import Vma
 from vgpu_emu.ids import ResourceId
 from vgpu_emu.machine import open_machine
 
@@ -266,3 +268,25 @@ def test_party_of_another_users_socket_ends() -> None:
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
     assert done.returncode == 2
     assert re.fullmatch(r".*host.py: process \d+ at the other end runs as user 65534, not 0\n", done.stderr)
+
+
+async def test_vmm_without_room_for_a_descriptor_refuses_the_blob_and_goes_on() -> None:
+    """EMFILE in recvmsg(2): what the kernel cannot pass is not there, and the guest is told so."""
+    limited = ("/bin/sh", "-c", 'ulimit -n 12; exec "$@"', "sh", *interpreter("vmm"))
+    async with open_machine(isolation=Processes(vmm=limited)) as machine:
+        file = DrmFile(machine.driver)
+        made: list[Vma] = []
+
+        async def fill() -> None:
+            for blob_id in range(20):
+                _, vma = await machine.run(create_and_mmap(file, blob_id=blob_id))
+                made.append(vma)
+
+        with pytest.raises(OSError, match="refused to map"):
+            await fill()
+        assert 1 <= len(made) < 12
+        for vma in made:
+            await machine.run(vma.munmap())
+        await machine.run(file.close())
+        await machine.settle()
+        await machine.run(create_and_mmap(DrmFile(machine.driver), blob_id=99))

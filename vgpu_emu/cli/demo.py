@@ -4,7 +4,7 @@ import io
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import trio
 from cyclopts import Parameter
@@ -18,9 +18,11 @@ from vgpu_emu.cli.cache_view import show
 from vgpu_emu.cli.choices import BarName, DialectName, ExporterName, FirmwareName, config_of, one_platform
 from vgpu_emu.cli.output import write_file, write_html, write_log, write_perfetto
 from vgpu_emu.cli.stories import demo_story
-from vgpu_emu.cli.usage import UsageError
+from vgpu_emu.cli.usage import FOUND, UsageError, complain
 from vgpu_emu.explanation import explain, fields
+from vgpu_emu.machine import Isolation
 from vgpu_emu.matrix import row
+from vgpu_emu.processes.party import PartyLostError
 from vgpu_emu.propagation import Propagation, propagate
 from vgpu_emu.report.mermaid import mermaid_of_runs
 from vgpu_emu.trace.log import Event
@@ -32,6 +34,7 @@ def cache(
     exporter: ExporterName = "wc",
     dialect: DialectName = "rfc1",
     profile: str = "strict",
+    isolation: Literal["process"] | None = None,
     platform: str | None = None,
     firmware: FirmwareName | None = None,
     bar: BarName | None = None,
@@ -71,6 +74,9 @@ def cache(
         Which posting of the kernel series: rfc1 (DMA_BUF_INFO_VM_PROT) or rfc3 (enum dma_buf_map_info).
     profile
         Whose VMM: strict, qemu-virgl, crosvm ... as listed by vgpu-emu profiles.
+    isolation
+        process: guest, VMM and renderer are each in an operating-system process of their own, and the buffer is real
+        memory that all three map. What is seen is the same.
     platform
         Show what this hardware makes of it: intel, intel-guest-pat, amd, arm64, arm64-fwb, riscv-svpbmt or riscv.
     firmware
@@ -98,7 +104,11 @@ def cache(
     hardware = one_platform(platform, firmware, bar) if platform is not None else None
     configs = [config_of(dialect, profile, ioctl) for ioctl in (False, True)]
     kind = ExporterKind[exporter.upper()]
-    runs = _runs(kind, configs, hardware)
+    try:
+        runs = _runs(kind, configs, hardware, isolation)
+    except PartyLostError as lost:
+        complain(str(lost))
+        return FOUND
     if json_:
         print(json.dumps({"schema": 1, "runs": [_as_json(run) for run in runs]}))
     elif mermaid:
@@ -120,8 +130,10 @@ def cache(
     return 0
 
 
-def _runs(exporter: ExporterKind, configs: list[Config], hardware: Platform | None) -> list[Propagation]:
-    return [trio.run(propagate, exporter, replace(config, platform=hardware)) for config in configs]
+def _runs(
+    exporter: ExporterKind, configs: list[Config], hardware: Platform | None, isolation: Isolation | None = None
+) -> list[Propagation]:
+    return [trio.run(propagate, exporter, replace(config, platform=hardware), isolation) for config in configs]
 
 
 def _named(runs: list[Propagation]) -> dict[str, list[Event]]:
