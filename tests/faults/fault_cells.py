@@ -30,6 +30,7 @@ from vgpu_emu.faults.plan import (
     SplitWrites,
     Truncate,
     VmmRestarts,
+    ZeroPages,
 )
 
 
@@ -138,7 +139,7 @@ def cells() -> Iterator[Cell]:
         yield from (Cell(point, fault) for fault in _says(point))
     yield from (Cell(SIGNAL, fault) for fault in _anywhere(SIGNAL, False))
     export = HOST[3]
-    odd: list[Fault] = [ReadOnlyFd(), ShortFd(size=0), ShortFd(size=4095), MissingFd()]
+    odd: list[Fault] = [ReadOnlyFd(), ShortFd(size=0), ShortFd(size=4095), ZeroPages(), MissingFd()]
     yield from (Cell(export, fault) for fault in odd)
     yield from (Cell(HOST[4], LieAttribute(value=value)) for value in (0, 1, 2, 7, -38))
     yield Cell(HOST[1], CallFails(message="SUBMIT", call="memfd_create", errno="ENOMEM"))

@@ -7,7 +7,7 @@ import trio
 from msgspec.structs import replace
 
 from vgpu_emu.faults import plan
-from vgpu_emu.faults.hands import ERRNOS, read_only, shortened
+from vgpu_emu.faults.hands import ERRNOS, read_only, shortened, zeroed
 from vgpu_emu.faults.messages import data_of, with_data
 from vgpu_emu.link.chain import Chain
 from vgpu_wire.dmabuf import DmaBufInfo
@@ -132,6 +132,10 @@ def short_fd(_injector: "Injector", _port: "FaultyPort", fault: plan.ShortFd, it
     return [(item[0], tuple(shortened(passed, fault.size) for passed in item[1]))]
 
 
+def zero_pages(_injector: "Injector", _port: "FaultyPort", _fault: plan.ZeroPages, item: Any) -> list[Any]:
+    return [(item[0], tuple(zeroed(passed) for passed in item[1]))]
+
+
 def extra_fd(injector: "Injector", _port: "FaultyPort", _fault: plan.ExtraFd, item: Any) -> list[Any]:
     return [(item[0], (*item[1], *injector.hands.extra()))]
 
@@ -190,6 +194,7 @@ EFFECTS: dict[type[plan.Fault], Effect] = {
     plan.ChangeAttribute: change_attribute,
     plan.ReadOnlyFd: read_only_fd,
     plan.ShortFd: short_fd,
+    plan.ZeroPages: zero_pages,
     plan.ExtraFd: extra_fd,
     plan.MissingFd: missing_fd,
     plan.CallFails: call_fails,

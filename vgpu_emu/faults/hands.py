@@ -123,3 +123,10 @@ def shortened(passed: PassedFd, size: int) -> PassedFd:
     had = passed.memory
     had.release()
     return PassedFd(passed.fd, Memory(min(size, had.size), None))
+
+
+def zeroed(passed: PassedFd) -> PassedFd:
+    """The descriptor of another memory of the same size, which nobody has written to."""
+    size = passed.memory.size
+    passed.memory.release()
+    return PassedFd(passed.fd, Memory.memfd(size, "zero pages"))

@@ -11,7 +11,7 @@ from vgpu_emu.faults.hands import Hands
 from vgpu_emu.faults.links import FaultyPort, Gate
 from vgpu_emu.faults.messages import Name, Names, data_of, sender_of
 from vgpu_emu.faults.pieces import Writes
-from vgpu_emu.faults.plan import Fault, MissingFd, ReadOnlyFd, ShortFd, StreamFault
+from vgpu_emu.faults.plan import Fault, MissingFd, ReadOnlyFd, ShortFd, StreamFault, ZeroPages
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Port
 from vgpu_emu.link.stream import StreamPort
@@ -29,7 +29,7 @@ _RENDERER_WIRES = (2, 3)
 
 
 #: faults of a descriptor: where none is passed, they do not happen
-_NEED_FDS = (ReadOnlyFd, ShortFd, MissingFd)
+_NEED_FDS = (ReadOnlyFd, ShortFd, ZeroPages, MissingFd)
 
 
 class Armed:

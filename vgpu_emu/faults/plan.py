@@ -192,6 +192,12 @@ class ShortFd(AnswerFault, frozen=True, kw_only=True):
     message: str = "EXPORT_BLOB"
 
 
+class ZeroPages(AnswerFault, frozen=True, kw_only=True):
+    """The descriptor in the answer is of other memory: it has the right size, can be mapped, and reads as zeros."""
+
+    message: str = "EXPORT_BLOB"
+
+
 class ExtraFd(AnswerFault, frozen=True, kw_only=True):
     """One more descriptor comes with the answer."""
 
@@ -245,6 +251,7 @@ AnyFault = (
     | ChangeAttribute
     | ReadOnlyFd
     | ShortFd
+    | ZeroPages
     | ExtraFd
     | MissingFd
     | CallFails
