@@ -1,4 +1,4 @@
-"""The README shows what the commands really print."""
+"""The README, and the page on attributes, show what the commands really print."""
 
 import re
 import shlex
@@ -10,9 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+TEXT = README + (ROOT / "docs" / "attributes.md").read_text()
 #: ```console blocks: a command, then all that it prints
-CONSOLE = [block.split("\n", 1) for block in re.findall(r"^```console\n\$ (.*?)^```", README, re.M | re.S)]
-PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+CONSOLE = [block.split("\n", 1) for block in re.findall(r"^```console\n\$ (.*?)^```", TEXT, re.M | re.S)]
+PYTHON = re.findall(r"^```python\n(.*?)^```", TEXT, re.M | re.S)
 
 
 def run(command: str) -> str:
@@ -54,3 +55,14 @@ def test_the_set_up_is_what_ci_runs() -> None:
     ci = (ROOT / ".ci" / "run").read_text()
     for command in re.findall(r"^```sh\n(.*?)^```", README, re.M | re.S)[0].splitlines():
         assert command in ci.splitlines()
+
+
+def test_scenario_runs(tmp_path: Path) -> None:
+    (scenario,) = re.findall(r"^```toml\n(.*?)^```", README, re.M | re.S)
+    file = tmp_path / "readme.vgpu.toml"
+    file.write_text(scenario)
+    done = subprocess.run(
+        [sys.executable, "-m", "vgpu_emu", "run", str(file)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SUCCESS" in done.stdout
