@@ -25,7 +25,8 @@ class Expect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ResponseName | None, Meta(description="Type of the device's answer to the step's command; nothing: none came.")
     ] = None
     rule: Annotated[
-        RuleName | None, Meta(description="A rule that the VMM saw broken: it refused the command, or ignored it.")
+        RuleName | None,
+        Meta(description="A rule that the VMM saw broken: it refused the command, ignored it, or died."),
     ] = None
     errno: Annotated[ErrnoName | None, Meta(description="What the guest's call fails with.")] = None
     map_info: Annotated[

@@ -12,6 +12,9 @@ from vgpu_wire.control import CtrlFlag, CtrlHdr
 from vgpu_wire.layout import to_fields
 from vgpu_wire.messages import type_name
 
+#: notes of the VMM about a rule -> where in them it is
+_RULE_OF = {"refused": "rule", "ignored": "rule", "device_dead": "at"}
+
 
 class Given(msgspec.Struct, kw_only=True):
     """What a step's call gave back.
@@ -93,9 +96,9 @@ class Seen(msgspec.Struct, kw_only=True):
         return answer.ring_idx if answer is not None and answer.flags & CtrlFlag.INFO_RING_IDX else None
 
     def rules(self) -> list[str]:
-        """The rules that the VMM saw broken in this step."""
+        """The rules that the VMM saw broken in this step, or died of."""
         notes = (event for event in self.own if isinstance(event, Note) and event.who == VMM)
-        return [note.values["rule"] for note in notes if note.name in {"refused", "ignored"}]
+        return [note.values[_RULE_OF[note.name]] for note in notes if note.name in _RULE_OF]
 
     def ladder(self) -> list[str]:
         """The step's lines. An answer is told with what it answers, so the ladder starts with the run."""

@@ -200,6 +200,7 @@ class Device:
             if isinstance(end, DeviceDead):
                 self._die(end)
                 return None
+            self._note(end)
             used = self._used(chain, self._fenced(end.response, request))
         if answer.value and not answer.errno:
             self.fences.park(timeline, request.fence_id, used)
@@ -272,14 +273,17 @@ class Device:
     def _refuse(self, chain: Chain, refused: Refused) -> Used | Steps[Used | None]:
         """An error, too, is answered in the order of its timeline: Linux takes every fence up to it for signalled."""
         response, data = refused.response, chain.readable
-        name = "refused" if response.type >= FIRST_ERROR else "ignored"
-        self.log.note(VMM, name, rule=refused.rule.name, response=type_name(response.type))
+        self._note(refused)
         if len(data) < _HEADER or refused.rule in self.profile.forgets_fence:
             return self._used(chain, response)
         header = CtrlHdr.parse(data[:_HEADER])
         if self.profile.errors_wait and self.fences.count < self.limits.fences:
             return self._answer(chain, header, response)
         return self._used(chain, self._fenced(response, header) if header.flags & _FENCE else response)
+
+    def _note(self, refused: Refused) -> None:
+        name = "refused" if refused.response.type >= FIRST_ERROR else "ignored"
+        self.log.note(VMM, name, rule=refused.rule.name, response=type_name(refused.response.type))
 
     def _fenced(self, response: CtrlHdr, request: CtrlHdr) -> CtrlHdr:
         """The response of a fenced request, error or not: flag and fence_id are echoed, and with them the timeline."""
