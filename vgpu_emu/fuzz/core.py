@@ -4,19 +4,20 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from math import ceil
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec.structs import replace
 
 from vgpu_emu.assembly import Config, assemble, size_only
 from vgpu_emu.fuzz.actions import Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Send, Step
 from vgpu_emu.fuzz.audit import audit
+from vgpu_emu.fuzz.bench import Bench, Chooser
 from vgpu_emu.fuzz.defect import plant
-from vgpu_emu.fuzz.guest import Guest
 from vgpu_emu.fuzz.hosting import Host
+from vgpu_emu.fuzz.lockstep import Lockstep
 from vgpu_emu.fuzz.model.contexts import capset_data
-from vgpu_emu.fuzz.model.judge import Finding, Judge
-from vgpu_emu.fuzz.model.world import Asks, Setup, World
+from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.world import Asks, Setup
 from vgpu_emu.host.renderer import RendererLimits
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.memory import Memory
@@ -66,7 +67,7 @@ def config_of(setup: Setup) -> Config:
 
 
 #: heads from here on are those of requests that no driver sent
-_RAW = 1 << 32
+FIRST_RAW = 1 << 32
 
 
 class Wire:
@@ -79,42 +80,23 @@ class Wire:
         return [used]
 
 
-class Chooser(Protocol):
-    """Who makes a program up, step by step, knowing what became of the ones before."""
-
-    def step(self, core: "Core") -> Step: ...
-
-
-class Core:
-    """One machine, and the reference beside it. index: the step that is carried out.
-
-    defects: see defect.py. look: audit after every step, not only at the end.
-    """
+class Core(Bench):
+    """A machine of one thread. look: audit after every step, not only at the end."""
 
     def __init__(
         self, setup: Setup, *, profile: Profile | None = None, defects: Sequence[Any] = (), look: bool = False
     ) -> None:
+        super().__init__(setup, defects)
         config = config_of(setup)
         self.parts = assemble(config if profile is None else replace(config, profile=profile), Log())
-        self.world = World(setup)
-        self.judge = Judge(self.world)
-        self.defects = defects
-        self.device = plant(defects, "device", self.parts.device)
-        self.renderer = plant(defects, "renderer", self.parts.renderer)
-        self.driver = plant(defects, "driver", self.parts.driver)
-        self.wire = plant(defects, "link", Wire())
+        self.device = plant(self.defects, "device", self.parts.device)
+        self.renderer = plant(self.defects, "renderer", self.parts.renderer)
+        self.driver = plant(self.defects, "driver", self.parts.driver)
+        self.wire = plant(self.defects, "link", Wire())
         self.look = look
-        self.index = 0
-        #: chains that the device was given
-        self.commands = 0
-        #: there were requests that no driver sent, so that the driver cannot know what the device has
-        self.meddled = False
-        self.steps: list[Step] = []
         self.host = Host(self)
-        self.guest = Guest(self)
-        #: resource -> what its host buffer holds, of a setup with real memory
-        self._contents: dict[int, bytearray] = {}
-        self._heads = count(_RAW)
+        self.lockstep = Lockstep(self)
+        self._heads = count(FIRST_RAW)
 
     def close(self) -> None:
         self.parts.close()
@@ -130,7 +112,7 @@ class Core:
                 self.audit()
         self.end()
 
-    def explore(self, choose: "Chooser", length: int) -> Program:
+    def explore(self, choose: Chooser, length: int) -> Program:
         """Carry out what is chosen step by step; the program that came of it. Raises Finding, and `steps` has it."""
         for self.index in range(length):
             if self.judge.unsure:
@@ -142,18 +124,14 @@ class Core:
             self.end()
         return self.program
 
-    @property
-    def program(self) -> Program:
-        """What was carried out so far."""
-        return Program(self.world.setup, tuple(self.steps))
-
     def audit(self) -> None:
         if not self.judge.unsure:
             audit(self.parts, self.judge)
 
     def end(self) -> None:
         """All work is done, all is answered; then the device is reset, and nothing may be left. Raises Finding."""
-        self.guest.end()
+        self.lockstep.run(self.guest.end())
+        self.lockstep.kick()
         last = max([self.world.now, *self.world.busy.values(), *(pending.due for pending in self.world.pending)])
         self.elapse(Elapse(ceil((last - self.world.now) * 1e6) + 1))
         self.audit()
@@ -188,23 +166,10 @@ class Core:
     def _used(self, used: Used) -> None:
         for back in self.wire.used(used):
             self.judge.answer(back.head, back.queue, back.written)
-            if back.head < _RAW:
+            if back.head < FIRST_RAW:
                 self.driver.complete(back)
 
-    def contents(self, resource_id: int) -> bytearray | None:
-        """What a blob on the host must hold; None: it has no bytes, or is none."""
-        blob = self.world.resources.get(resource_id)
-        if blob is None or not blob.on_host or not self.world.setup.real:
-            return None
-        return self._contents.setdefault(resource_id, bytearray(blob.buffer))
-
     # -- the rest
-
-    def poke(self, step: Poke) -> None:
-        data = step.data[: max(self.world.setup.memory - step.address, 0)]
-        if data:
-            self.parts.memory.write(step.address, data)
-            self.world.memory[step.address : step.address + len(data)] = data
 
     def elapse(self, step: Elapse) -> None:
         self.world.now += step.microseconds / 1e6
@@ -212,16 +177,6 @@ class Core:
             for used in self.device.signal(timeline_of(signal), signal.fence_id):
                 self._used(used)
         self.judge.advanced()
-
-    def plug(self, step: Plug) -> None:
-        index = step.scanout_id % len(self.world.scanouts)
-        display, displays = self.world.scanouts[index], self.parts.device.displays
-        if step.width and step.height:
-            display.width, display.height, display.enabled = step.width, step.height, True
-            displays.plug(index, step.width, step.height)
-        else:
-            display.enabled = False
-            displays.unplug(index)
 
     def restart(self, _step: Restart) -> None:
         """Another VMM goes on from the snapshot of this one; what that said of itself must be true of it."""
@@ -256,10 +211,8 @@ class Core:
 
     def reset(self) -> None:
         self.host.disarm()
-        self._contents.clear()
         self.host.carry(self.device.reset())
-        self.world.forget_all()
-        self.judge.forget()
+        self.forget()
         features = frozenset(feature for feature in Feature if self.world.setup.has(feature))
         if not self.device.negotiate(features):
             raise Finding("I30", "after a reset the device refuses features that it took before")
@@ -267,11 +220,11 @@ class Core:
 
 _DO: dict[type[Step], Callable[[Core, Any], None]] = {
     Send: Core.send,
-    Poke: Core.poke,
+    Poke: lambda core, step: core.poke(step.address, step.data),
     Elapse: Core.elapse,
-    Plug: Core.plug,
+    Plug: lambda core, step: core.plug(step.scanout_id, step.width, step.height),
     Fail: lambda core, step: core.host.arm(step),
-    Call: lambda core, step: core.guest.call(step),
+    Call: lambda core, step: core.lockstep.call(step),
     Restart: Core.restart,
     Reset: Core.restart_driver,
 }

@@ -8,8 +8,8 @@ from random import Random
 
 from vgpu_emu.fuzz import requests
 from vgpu_emu.fuzz.actions import Call, Elapse, Fail, Plug, Poke, Reset, Restart, Send, Step
+from vgpu_emu.fuzz.bench import Bench
 from vgpu_emu.fuzz.boundary import bent
-from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.guest import CALLS, NEEDS, Guest
 from vgpu_emu.fuzz.model.world import Asks, Setup, World
 from vgpu_wire.control import CtrlFlag
@@ -53,13 +53,13 @@ class Swarm:
         names = [name for name in CALLS if rng.random() < 0.7]
         self._names = ["open", "blob", "mmap", *(name for name in names for _ in range(rng.choice((1, 1, 3))))]
 
-    def step(self, core: Core) -> Step:
-        """What to do next, in the state that `core` is in."""
-        rng, world = self.rng, core.world
+    def step(self, bench: Bench) -> Step:
+        """What to do next, in the state that `bench` is in."""
+        rng, world = self.rng, bench.world
         if rng.random() < self._others:
             return self._other(world)
         if self.calls:
-            return self._call(core.guest)
+            return self._call(bench.guest)
         data, queue = requests.make(self._makers[int(rng.random() * len(self._makers))], rng, world, self.ids)
         capacity = 0 if queue == CURSORQ and rng.random() < 0.5 else 2048
         if rng.random() < self.fence:

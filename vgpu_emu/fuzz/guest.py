@@ -1,19 +1,18 @@
-"""A program in the guest: system calls on the driver, and oracles on what the driver makes of the device's answers.
+"""A program in the guest: system calls that any target can carry out, and oracles on what the driver makes of answers.
 
 Its numbers choose among what it has, so that every sequence of calls means something.
 """
 
 from collections.abc import Callable
 from errno import EINVAL
-from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from vgpu_emu.fuzz.actions import Call, Elapse
+from vgpu_emu.fuzz.actions import Call
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.guest.submit import SyncFile
 from vgpu_emu.guest.vma import Vma
-from vgpu_emu.guest.waiting import Op, Wait
+from vgpu_emu.guest.waiting import Op
 from vgpu_emu.ids import GemHandle
 from vgpu_emu.memory import PAGE_SIZE
 from vgpu_wire.blob import BlobMem
@@ -21,101 +20,54 @@ from vgpu_wire.context_stream import StreamAlloc, StreamWork
 from vgpu_wire.virtgpu_drm import BLOB_FLAG_HINT_DEFER_MAPPING, ContextParam, ExecbufFlag
 
 if TYPE_CHECKING:
-    from vgpu_emu.fuzz.core import Core
+    from vgpu_emu.fuzz.bench import Bench
 
 T = TypeVar("T")
 #: map_info -> the page protection that Linux makes of it (virtgpu_vram.c, virtio_gpu_vram_mmap); cached otherwise
 PGPROT = {3: "writecombine", 2: "noncached"}
 
 
-class HangError(Exception):
-    """A call waits for what nobody will do."""
-
-
 class Guest:
     """files, objects, vmas, fences: what the program has, in the order in which it got it."""
 
-    def __init__(self, core: "Core") -> None:
-        self.core = core
+    def __init__(self, bench: "Bench") -> None:
+        self.bench = bench
         self.files: list[DrmFile] = []
         self.objects: list[tuple[DrmFile, GemHandle]] = []
         self.vmas: list[Vma] = []
         self.fences: list[SyncFile] = []
         self._blob_ids = 0
 
-    # -- how a call is carried out
+    def call(self, step: Call) -> Op[None]:
+        """Raises OSError for what the kernel refuses, Finding for what no kernel does."""
+        op = CALLS[step.name](self, *(step.numbers + (0,) * 6)[:6])
+        if op is not None:
+            yield from op
 
-    def call(self, step: Call) -> None:
-        """Raises Finding. What the kernel refuses, and what Linux waits for without end, is no finding by itself."""
-        try:
-            CALLS[step.name](self, *(step.numbers + (0,) * 6)[:6])
-        except (OSError, HangError):
-            self.core.judge.evaluated["I28"] += 1
-        finally:
-            self.kick()
-        self._signals()
-
-    def run(self, op: Op[T]) -> T:
-        try:
-            wait = next(op)
-            while True:
-                wait = op.send(self._sleep(wait))
-        except StopIteration as done:
-            value: T = done.value
-            return value
-
-    def _sleep(self, wait: Wait) -> bool:
-        core = self.core
-        deadline = inf if wait.timeout is None else core.world.now + wait.timeout
-        self.kick()
-        while not wait.ready():
-            due = core.renderer.rings.next_due
-            wake = min(deadline, inf if due is None else due)
-            if wake == inf:
-                self._hangs(wait)
-            core.elapse(Elapse(round(max(wake - core.world.now, 0.0) * 1e6) + 1))
-            self.kick()
-            if core.world.now >= deadline:
-                break
-        return bool(wait.ready())
-
-    def _hangs(self, wait: Wait) -> None:
-        """Linux waits for ever, and cannot be interrupted, where a deferred map found no room."""
-        if any(True for _ in self.core.parts.log.notes("deferred_map_failed")):
-            raise HangError(wait.why)
-        raise Finding("I19", f"the guest waits for {wait.why}, and nobody is at it")
-
-    def kick(self) -> None:
-        """Hand the driver's requests to the device, one by one."""
-        driver = self.core.driver
-        while chains := driver.take_available():
-            for chain in chains:
-                self.core.submit(chain)
-
-    def _signals(self) -> None:
+    def signals(self) -> None:
         """A fence that is signalled stands for work that is done."""
-        busy = max(self.core.world.busy.values(), default=0.0)
-        pending = {entry.due for entry in self.core.world.pending}
-        self.core.judge.evaluated["I21"] += 1
-        if self.core.meddled:
+        busy = max(self.bench.world.busy.values(), default=0.0)
+        pending = {entry.due for entry in self.bench.world.pending}
+        self.bench.judge.evaluated["I21"] += 1
+        if self.bench.meddled:
             return
         for sync in self.fences:
-            if not sync.fence.signaled and not pending and busy <= self.core.world.now:
+            if not sync.fence.signaled and not pending and busy <= self.bench.world.now:
                 raise Finding("I21", f"{sync.fence!r}: all work is done, and all is answered")
 
     # -- calls
 
     def open(self, *_numbers: int) -> None:
         if len(self.files) < 3:
-            self.files.append(DrmFile(self.core.driver, "fuzz"))
+            self.files.append(DrmFile(self.bench.driver, "fuzz"))
 
     def _file(self, number: int) -> DrmFile:
         return _of(self.files, number)
 
-    def context_init(self, file: int, rings: int, *_numbers: int) -> None:
-        self.run(self._file(file).context_init([(ContextParam.NUM_RINGS, rings % 66)]))
+    def context_init(self, file: int, rings: int, *_numbers: int) -> Op[None]:
+        yield from self._file(file).context_init([(ContextParam.NUM_RINGS, rings % 66)])
 
-    def blob(self, file: int, pages: int, exporter: int, flags: int, hints: int, size: int) -> None:
+    def blob(self, file: int, pages: int, exporter: int, flags: int, hints: int, size: int) -> Op[None]:
         """A blob on the host, made with its memory: what a Vulkan driver does for an allocation."""
         self._blob_ids += 1
         length = (1 + pages % 4) * PAGE_SIZE
@@ -128,26 +80,26 @@ class Guest:
             cmd=cmd,
             blob_hints=BLOB_FLAG_HINT_DEFER_MAPPING if hints % 4 == 1 else 0,
         )
-        self.objects.append((owner, self.run(op)))
+        self.objects.append((owner, (yield from op)))
 
-    def guest_blob(self, file: int, pages: int, *_numbers: int) -> None:
+    def guest_blob(self, file: int, pages: int, *_numbers: int) -> Op[None]:
         owner = self._file(file)
         op = owner.resource_create_blob(size=(1 + pages % 3) * PAGE_SIZE, blob_mem=BlobMem.GUEST.value)
-        self.objects.append((owner, self.run(op)))
+        self.objects.append((owner, (yield from op)))
 
-    def dumb(self, file: int, width: int, height: int, *_numbers: int) -> None:
+    def dumb(self, file: int, width: int, height: int, *_numbers: int) -> Op[None]:
         owner = self._file(file)
-        created: Any = self.run(owner.create_dumb(16 + width % 17, 16 + height % 17, 32))
+        created: Any = yield from owner.create_dumb(16 + width % 17, 16 + height % 17, 32)
         self.objects.append((owner, created.handle))
 
-    def mmap(self, number: int, pages: int, pgoff: int, *_numbers: int) -> None:
+    def mmap(self, number: int, pages: int, pgoff: int, *_numbers: int) -> Op[None]:
         owner, handle = _of(self.objects, number)
         gem = owner.object(handle)
         whole = pages % 4
         length, place = (gem.size, 0) if not whole else (whole * PAGE_SIZE, pgoff % 3 * PAGE_SIZE)
         before = len(self.vmas)
         try:
-            self.vmas.append(self.run(owner.mmap(owner.map(handle), length, place)))
+            self.vmas.append((yield from owner.mmap(owner.map(handle), length, place)))
         except OSError as refused:
             self._refused(int(gem.resource_id), refused, whole=not whole)
         if len(self.vmas) > before:
@@ -155,16 +107,16 @@ class Guest:
 
     def _refused(self, resource_id: int, refused: OSError, *, whole: bool) -> None:
         """A whole blob that the device has mapped can be mapped by a program."""
-        self.core.judge.evaluated["I26"] += 1
-        blob = self.core.world.resources.get(resource_id)
-        known = blob is not None and not self.core.meddled
+        self.bench.judge.evaluated["I26"] += 1
+        blob = self.bench.world.resources.get(resource_id)
+        known = blob is not None and not self.bench.meddled
         if refused.errno == EINVAL and whole and known and blob is not None and blob.offset is not None:
             raise Finding("I26", f"resource {resource_id} is mapped at {blob.offset:#x}, and mmap says {refused}")
 
     def _mapped(self, vma: Vma, resource_id: int) -> None:
-        world, judge = self.core.world, self.core.judge
+        world, judge = self.bench.world, self.bench.judge
         blob = world.resources.get(resource_id)
-        if blob is None or not blob.on_host or self.core.meddled:
+        if blob is None or not blob.on_host or self.bench.meddled:
             return
         judge.evaluated["I2"] += 1
         if blob.offset is None or blob.map_info is None:
@@ -181,63 +133,60 @@ class Guest:
         at = place * 97 % max(vma.length - 8, 1)
         data = bytes([value % 251, at % 256] * 4)
         vma.write(at, data)
-        contents = self.core.contents(int(vma.vram.resource_id))
+        contents = self.bench.contents(int(vma.vram.resource_id))
         if contents is not None:
             contents[vma.pgoff + at : vma.pgoff + at + 8] = data
 
     def load(self, number: int, place: int, *_numbers: int) -> None:
         vma = _of(self.vmas, number)
         at = place * 97 % max(vma.length - 8, 1)
-        contents = self.core.contents(int(vma.vram.resource_id))
+        contents = self.bench.contents(int(vma.vram.resource_id))
         data = vma.read(at, 8)
-        self.core.judge.evaluated["I24"] += 1
-        if self.core.meddled:
+        self.bench.judge.evaluated["I24"] += 1
+        if self.bench.meddled:
             return
         if contents is not None and data != contents[vma.pgoff + at : vma.pgoff + at + 8]:
             raise Finding("I24", f"resource {vma.vram.resource_id}: nobody stored {data!r} at {vma.pgoff + at:#x}")
 
-    def munmap(self, number: int, *_numbers: int) -> None:
+    def munmap(self, number: int, *_numbers: int) -> Op[None]:
         vma = _of(self.vmas, number)
         self.vmas.remove(vma)
-        self.run(vma.munmap())
+        yield from vma.munmap()
 
-    def close_handle(self, number: int, *_numbers: int) -> None:
+    def close_handle(self, number: int, *_numbers: int) -> Op[None]:
         owner, handle = _of(self.objects, number)
         self.objects.remove((owner, handle))
-        self.run(owner.gem_close(handle))
+        yield from owner.gem_close(handle)
 
-    def close_file(self, number: int, *_numbers: int) -> None:
+    def close_file(self, number: int, *_numbers: int) -> Op[None]:
         file = self._file(number)
         self.files.remove(file)
         self.objects = [(owner, handle) for owner, handle in self.objects if owner is not file]
-        self.run(file.close())
+        yield from file.close()
 
-    def execbuffer(self, file: int, ring: int, microseconds: int, objects: int, *_numbers: int) -> None:
+    def execbuffer(self, file: int, ring: int, microseconds: int, objects: int, *_numbers: int) -> Op[None]:
         owner = self._file(file)
         handles = [handle for of, handle in self.objects if of is owner][: objects % 3]
         on_ring = ExecbufFlag.RING_IDX if owner.num_rings and ring % 3 else 0
-        sync = self.run(
-            owner.execbuffer(
-                StreamWork(microseconds=1 + microseconds % 1000).build(),
-                flags=int(ExecbufFlag.FENCE_FD_OUT | on_ring),
-                ring_idx=ring % owner.num_rings if on_ring else 0,
-                bo_handles=handles,
-            )
+        sync = yield from owner.execbuffer(
+            StreamWork(microseconds=1 + microseconds % 1000).build(),
+            flags=int(ExecbufFlag.FENCE_FD_OUT | on_ring),
+            ring_idx=ring % owner.num_rings if on_ring else 0,
+            bo_handles=handles,
         )
         if sync is not None:
             self.fences.append(sync)
 
-    def wait(self, number: int, *_numbers: int) -> None:
+    def wait(self, number: int, *_numbers: int) -> Op[None]:
         owner, handle = _of(self.objects, number)
-        self.run(owner.wait(handle))
+        yield from owner.wait(handle)
 
-    def end(self) -> None:
+    def end(self) -> Op[None]:
         """The program exits: the kernel closes what it had."""
         for vma in self.vmas:
-            self.run(vma.munmap())
+            yield from vma.munmap()
         for file in self.files:
-            self.run(file.close())
-        self.kick()
+            yield from file.close()
 
 
 def _of(things: list[T], number: int) -> T:
@@ -247,7 +196,7 @@ def _of(things: list[T], number: int) -> T:
     return things[number % len(things)]
 
 
-CALLS: dict[str, Callable[..., None]] = {
+CALLS: dict[str, Callable[..., Op[None] | None]] = {
     "open": Guest.open,
     "context_init": Guest.context_init,
     "blob": Guest.blob,

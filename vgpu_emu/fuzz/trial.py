@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from vgpu_emu.fuzz.actions import Program, Send
-from vgpu_emu.fuzz.core import Chooser, Core
+from vgpu_emu.fuzz.bench import Chooser
+from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.model.judge import Covered, Finding
 from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.vmm.profiles import Profile

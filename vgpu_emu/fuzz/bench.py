@@ -1,0 +1,76 @@
+"""What every target has in common: the reference, the guest program, and what was done so far."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from vgpu_emu.assembly import Parts
+from vgpu_emu.fuzz.actions import Program, Step
+from vgpu_emu.fuzz.guest import Guest
+from vgpu_emu.fuzz.model.judge import Judge
+from vgpu_emu.fuzz.model.world import Setup, World
+from vgpu_emu.guest.driver import Driver
+
+
+class Bench:
+    """One machine, and the reference beside it. index: the step that is carried out. defects: see defect.py."""
+
+    #: the three parties, and the driver that the guest program uses
+    parts: Parts
+    driver: Driver
+
+    def __init__(self, setup: Setup, defects: Sequence[Any] = ()) -> None:
+        self.world = World(setup)
+        self.judge = Judge(self.world)
+        # a defect that keeps something in mind begins anew with each machine
+        self.defects = [defect() if isinstance(defect, type) else defect for defect in defects]
+        self.index = 0
+        #: chains that the device was given
+        self.commands = 0
+        #: there were requests that no driver sent, so that the driver cannot know what the device has
+        self.meddled = False
+        self.steps: list[Step] = []
+        self.guest = Guest(self)
+        #: resource -> what its host buffer holds, of a setup with real memory
+        self._contents: dict[int, bytearray] = {}
+
+    @property
+    def program(self) -> Program:
+        """What was carried out so far."""
+        return Program(self.world.setup, tuple(self.steps))
+
+    def contents(self, resource_id: int) -> bytearray | None:
+        """What a blob on the host must hold; None: it has no bytes, or is none."""
+        blob = self.world.resources.get(resource_id)
+        if blob is None or not blob.on_host or not self.world.setup.real:
+            return None
+        return self._contents.setdefault(resource_id, bytearray(blob.buffer))
+
+    def poke(self, address: int, data: bytes) -> None:
+        """The guest writes to its own memory, as far as there is some."""
+        data = data[: max(self.world.setup.memory - address, 0)]
+        if data:
+            self.parts.memory.write(address, data)
+            self.world.memory[address : address + len(data)] = data
+
+    def plug(self, scanout_id: int, width: int, height: int) -> None:
+        """The user resizes a display or, with a size of 0, unplugs it."""
+        index = scanout_id % len(self.world.scanouts)
+        display, displays = self.world.scanouts[index], self.parts.device.displays
+        display.enabled = bool(width and height)
+        if display.enabled:
+            display.width, display.height = width, height
+            displays.plug(index, width, height)
+        else:
+            displays.unplug(index)
+
+    def forget(self) -> None:
+        """The device was reset."""
+        self._contents.clear()
+        self.world.forget_all()
+        self.judge.forget()
+
+
+class Chooser(Protocol):
+    """Who makes a program up, step by step, knowing what became of the ones before."""
+
+    def step(self, bench: Bench) -> Step: ...
