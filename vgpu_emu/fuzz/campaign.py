@@ -1,33 +1,45 @@
 """Many programs: made up, or made of those that showed something new; what they cover, and what they find.
 
-A campaign is cut into batches. Each depends on the seed, its number and the corpus at the start, and on nothing else:
-it finds the same with one job or many.
+A campaign goes in rounds, a round in batches. A batch depends on the seed, its number and what the rounds before
+brought, and on nothing else: a campaign finds the same with one job or many.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from hashlib import sha256
 from random import Random
 
 import msgspec
 
 from vgpu_emu.fuzz.actions import Program
+from vgpu_emu.fuzz.bounded import bounded
 from vgpu_emu.fuzz.encoding import decode, encode
 from vgpu_emu.fuzz.generate import Swarm
 from vgpu_emu.fuzz.minimise import minimise
 from vgpu_emu.fuzz.model.judge import Covered
 from vgpu_emu.fuzz.mutate import mutated
-from vgpu_emu.fuzz.trial import Conditions, Found, Result, explore, run
+from vgpu_emu.fuzz.targets import target
+from vgpu_emu.fuzz.trial import Conditions, Found, Result
 
 #: programs of a batch
 BATCH = 200
+#: batches of a round: few at first, as what they show is what the next ones are made of
+ROUNDS = (1, 1, 2, 4, 8, 16, 32)
+#: findings of a batch that are made small
+MINIMISED = 3
 #: how long programs are, in steps
 _LENGTHS = (10, 20, 20, 40, 80)
 
 
 class Finding(msgspec.Struct):
-    """found: what was seen first; program, minimised: as bytes; seed: of the campaign, and the program's number."""
+    """found: what the minimised program shows. kind: of what was seen first. program, minimised: as bytes.
+
+    seed: of the campaign. sequence: the program's number in it; negative: it is of the corpus.
+    """
 
     found: Found
+    kind: str
     program: bytes
     minimised: bytes
     seed: int
@@ -35,65 +47,124 @@ class Finding(msgspec.Struct):
 
 
 class Batch(msgspec.Struct):
-    """What became of the programs of one batch. fresh: those that covered what none before them in it did."""
+    """What became of the programs of one batch. fresh: those that covered what none before them did."""
 
     number: int
     sequences: int = 0
     commands: int = 0
-    evaluated: dict[str, int] = msgspec.field(default_factory=dict)
+    evaluated: Counter[str] = msgspec.field(default_factory=Counter)
     covered: set[Covered] = msgspec.field(default_factory=set)
     fresh: list[bytes] = msgspec.field(default_factory=list)
     findings: list[Finding] = msgspec.field(default_factory=list)
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """seed: of all programs. corpus: programs to start from, as bytes. known: what these cover already."""
+    """seed: of all programs. salt: what the campaign started with, so that one that goes on makes other programs.
+
+    corpus: programs to make others of, as bytes. covered: by these. kinds: of findings that are known.
+    """
 
     seed: int
+    salt: str = ""
     corpus: tuple[bytes, ...] = ()
-    known: frozenset[Covered] = frozenset()
+    covered: frozenset[Covered] = frozenset()
+    kinds: frozenset[str] = frozenset()
 
 
-def run_batch(plan: Plan, number: int, conditions: Conditions, size: int = BATCH) -> Batch:
-    """Carry out the programs of one batch."""
-    batch = Batch(number)
-    pool = [decode(data) for data in plan.corpus]
-    evaluated: Counter[str] = Counter()
-    kinds: set[str] = set()
-    for index in range(size):
-        sequence = number * BATCH + index
-        result = _trial(Random(f"{plan.seed}/{sequence}"), pool, conditions)
+class Work(msgspec.Struct, frozen=True):
+    """A batch that is to be carried out. programs: these, or so many new ones."""
+
+    plan: Plan
+    number: int
+    programs: tuple[bytes, ...] | int = BATCH
+
+
+class _Worker:
+    """Who carries out one batch."""
+
+    def __init__(self, work: Work, conditions: Conditions) -> None:
+        self.plan = work.plan
+        self.conditions = conditions
+        self.batch = Batch(work.number)
+        self.pool = list(_decoded(work.plan.corpus))
+        self._kinds = set(work.plan.kinds)
+        self._target = target(conditions.target)
+
+    def make(self, sequence: int) -> None:
+        """One more program."""
+        rng = Random(f"{self.plan.seed}/{self.plan.salt}/{sequence}")
+        if self.pool and rng.random() < 0.4:
+            program = mutated(self.pool[int(rng.random() * len(self.pool))], self.pool, rng)
+            result = self._target.run(program, self.conditions)
+        else:
+            swarm = Swarm(rng)
+            result = self._target.explore(swarm, swarm.setup, rng.choice(_LENGTHS), self.conditions)
+        self.note(result, sequence)
+
+    def repeat(self, data: bytes, sequence: int) -> None:
+        """A program that there is."""
+        self.note(self._target.run(decode(data), self.conditions), sequence)
+
+    def note(self, result: Result, sequence: int) -> None:
+        batch = self.batch
         batch.sequences += 1
         batch.commands += result.commands
-        evaluated.update(result.evaluated)
-        new = result.covered - batch.covered - plan.known
+        batch.evaluated.update(result.evaluated)
+        new = result.covered - batch.covered - self.plan.covered
         batch.covered |= result.covered
-        if new and result.found is None:
-            pool.append(result.program)
+        if result.found is not None:
+            self._keep(result, result.found, sequence)
+        elif new:
+            self.pool.append(result.program)
             batch.fresh.append(encode(result.program))
-        if result.found is not None and result.found.kind not in kinds:
-            kinds.add(result.found.kind)
-            batch.findings.append(_finding(result, result.found, conditions, plan.seed, sequence))
-    batch.evaluated = dict(evaluated)
-    return batch
+            self._again(result, sequence)
+
+    def _again(self, result: Result, sequence: int) -> None:
+        """What is kept must mean the same when it is read back."""
+        self.batch.evaluated["I34"] += 1
+        again = self._target.run(decode(self.batch.fresh[-1]), self.conditions)
+        if again.found is not None:
+            self._keep(again, again.found, sequence)
+        elif again.digest != result.digest:
+            found = Found("I34", "the same program has other answers when it is carried out again", 0)
+            program = self.batch.fresh[-1]
+            self.batch.findings.append(Finding(found, found.kind, program, program, self.plan.seed, sequence))
+
+    def _keep(self, result: Result, found: Found, sequence: int) -> None:
+        batch = self.batch
+        if found.kind in self._kinds or len(batch.findings) == MINIMISED:
+            return
+        self._kinds.add(found.kind)
+        small = minimised(result.program, found, self.conditions)
+        first = self._target.run(small, self.conditions, look=True).found or found
+        batch.findings.append(
+            Finding(first, found.kind, encode(result.program), encode(small), self.plan.seed, sequence)
+        )
 
 
-def _trial(rng: Random, pool: Sequence[Program], conditions: Conditions) -> Result:
-    if pool and rng.random() < 0.4:
-        program = mutated(pool[int(rng.random() * len(pool))], pool, rng)
-        return run(program, conditions)
-    swarm = Swarm(rng)
-    return explore(swarm, swarm.setup, rng.choice(_LENGTHS), conditions)
+@lru_cache(maxsize=2)
+def _decoded(corpus: tuple[bytes, ...]) -> tuple[Program, ...]:
+    return tuple(decode(data) for data in corpus)
 
 
-def _finding(result: Result, found: Found, conditions: Conditions, seed: int, sequence: int) -> Finding:
-    small = minimised(result.program, found, conditions)
-    first = run(small, conditions, look=True).found or found
-    return Finding(first, encode(result.program), encode(small), seed, sequence)
+def carry_out(work: Work, conditions: Conditions) -> Batch:
+    """Carry out the programs of one batch."""
+    worker, start = _Worker(work, conditions), work.number * BATCH
+    with bounded() as begin:
+        if isinstance(work.programs, int):
+            for sequence in range(start, start + work.programs):
+                begin()
+                worker.make(sequence)
+        else:
+            for place, data in enumerate(work.programs):
+                begin()
+                worker.repeat(data, start + place)
+    return worker.batch
 
 
 def minimised(program: Program, found: Found, conditions: Conditions) -> Program:
     """The smallest program that breaks the same oracle."""
+    run = target(conditions.target).run
 
     def fails(smaller: Program) -> bool:
         again = run(smaller, conditions).found
@@ -103,31 +174,71 @@ def minimised(program: Program, found: Found, conditions: Conditions) -> Program
 
 
 class Summary(msgspec.Struct):
-    """Batches, joined."""
+    """Batches, joined. corpus: programs that showed something new. kinds: of findings, as they were seen first."""
 
     sequences: int = 0
     commands: int = 0
     evaluated: Counter[str] = msgspec.field(default_factory=Counter)
     covered: set[Covered] = msgspec.field(default_factory=set)
-    corpus: list[bytes] = msgspec.field(default_factory=list)
+    corpus: dict[bytes, None] = msgspec.field(default_factory=dict)
     findings: dict[str, Finding] = msgspec.field(default_factory=dict)
+    kinds: set[str] = msgspec.field(default_factory=set)
 
     def add(self, batch: Batch) -> None:
         self.sequences += batch.sequences
         self.commands += batch.commands
         self.evaluated.update(batch.evaluated)
         if not batch.covered <= self.covered:
-            self.corpus += batch.fresh
+            self.corpus |= dict.fromkeys(batch.fresh)
         self.covered |= batch.covered
         for finding in batch.findings:
+            self.kinds.add(finding.kind)
             self.findings.setdefault(finding.found.kind, finding)
 
+    def plan(self, seed: int, salt: str) -> Plan:
+        """For the next round."""
+        return Plan(seed, salt, tuple(self.corpus), frozenset(self.covered), frozenset(self.kinds))
 
-def distil(programs: Iterable[bytes], conditions: Conditions) -> Iterator[tuple[bytes, set[Covered]]]:
-    """Of these programs those that cover what none before them does, smallest first, and what each adds."""
-    known: set[Covered] = set()
-    for data in sorted(set(programs), key=lambda data: (len(data), data)):
-        covered = run(decode(data), conditions).covered
-        if not covered <= known:
-            yield data, covered - known
-            known |= covered
+
+#: carries out batches, and gives them in their order
+Crew = Callable[[Sequence[Work]], Iterator[Batch]]
+
+
+def campaign(
+    crew: Crew, seed: int, summary: Summary, *, corpus: Sequence[bytes] = (), sequences: int | None = None
+) -> Iterator[Summary]:
+    """Rounds until so many programs were carried out; after each batch, the summary. None: for ever."""
+    salt = sha256(b"".join(sorted(corpus))).hexdigest()[:16] if corpus else ""
+    for batch in crew(list(_repeated(corpus, Plan(seed)))):
+        summary.add(batch)
+        yield summary
+    summary.corpus |= dict.fromkeys(corpus)
+    number = 0
+    for count in _rounds():
+        left = None if sequences is None else sequences - number * BATCH
+        if left is not None and left <= 0:
+            return
+        plan = summary.plan(seed, salt)
+        works = [Work(plan, number + place, size) for place, size in enumerate(_sizes(count, left))]
+        number += len(works)
+        for batch in crew(works):
+            summary.add(batch)
+            yield summary
+
+
+def _repeated(corpus: Sequence[bytes], plan: Plan) -> Iterator[Work]:
+    for number, start in enumerate(range(0, len(corpus), BATCH), 1):
+        yield Work(plan, -number, tuple(corpus[start : start + BATCH]))
+
+
+def _rounds() -> Iterator[int]:
+    yield from ROUNDS
+    while True:
+        yield ROUNDS[-1]
+
+
+def _sizes(count: int, left: int | None) -> list[int]:
+    """The programs of each batch of a round."""
+    if left is None:
+        return [BATCH] * count
+    return [min(BATCH, left - done) for done in range(0, min(left, count * BATCH), BATCH)]

@@ -29,18 +29,20 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct):
-    """program: what was carried out. commands: chains that the device was given."""
+    """program: what was carried out. commands: chains that the device was given. digest: of all answers."""
 
     program: Program
     found: Found | None
     commands: int
     evaluated: Counter[str]
     covered: set[Covered]
+    digest: int = 0
 
 
 class Conditions(msgspec.Struct, frozen=True):
-    """What programs run on. defects: see defect.py; None of the profile: strict."""
+    """What programs run on. target: see targets.py. defects: see defect.py; None of the profile: strict."""
 
+    target: str = "core"
     profile: Profile | None = None
     defects: tuple[Any, ...] = ()
 
@@ -57,7 +59,13 @@ def carry_out(conditions: Conditions, setup: Setup, drive: Callable[[Core], obje
         found = Found("I28", _where(error), core.index)
     finally:
         left = _close(core, found)
-    return Result(core.program, found or left, core.commands, core.judge.evaluated, core.judge.covered)
+    judge = core.judge
+    judge.evaluated.update(_OF_EVERY_PROGRAM)
+    return Result(core.program, found or left, core.commands, judge.evaluated, judge.covered, judge.digest)
+
+
+#: what is looked at in every program
+_OF_EVERY_PROGRAM = ("I11", "I12", "I28", "I29")
 
 
 def _close(core: Core, found: Found | None) -> Found | None:

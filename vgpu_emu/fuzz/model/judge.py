@@ -5,6 +5,7 @@ A `Judge` looks at what crosses the queues, and follows the device where the pro
 
 from collections import Counter
 from typing import Any
+from zlib import crc32
 
 import msgspec
 
@@ -31,7 +32,7 @@ class Finding(Exception):  # noqa: N818 - what a fuzzer looks for
         self.detail = detail
 
 
-#: request, why it is not plainly right, state, answer
+#: request (0: no command), why it is not plainly right, state, answer
 Covered = tuple[int, str, int, int]
 
 
@@ -69,6 +70,8 @@ class Judge:
         #: (request, why it is not plainly right, answer): what has been seen
         self.covered: set[Covered] = set()
         self.unsure = False
+        #: of all answers, in their order
+        self.digest = 0
         self.case: Case | None = None
         self._open: dict[tuple[int, int], Case] = {}
 
@@ -92,6 +95,7 @@ class Judge:
         if command is None or command.queue != queue:
             return Expected(Verdict.REFUSE, "no command of this queue", "I5")
         feature = command.feature
+        self.evaluated["I35"] += feature is not None
         refuse(feature is not None and not self.world.setup.has(feature), "its feature was not negotiated", "I35")
         try:
             request = MESSAGES[number].parse(data)
@@ -99,6 +103,9 @@ class Judge:
             if error.kind != "trailing":
                 return Expected(Verdict.REFUSE, "the request is cut short", "I17")
             request = MESSAGES[number].parse(data[: error.offset])
+        self.evaluated["I5"] += 1
+        if not data.startswith(built := request.build()):
+            raise Finding("I5", f"{type_name(number)} is {built.hex()} when it is built again")
         flags = request.flags
         refuse(flags & _RING and request.ring_idx >= RING_COUNT, "ring_idx is not 0..63")
         refuse(flags & _FENCE and len(self.world.pending) >= self.world.setup.fences, "too many fences", "I29")
@@ -130,6 +137,7 @@ class Judge:
         if case is None:
             raise Finding("I19", f"chain {head} was answered, and is not with the device")
         self.evaluated.update(_OF_EVERY_ANSWER)
+        self.digest = crc32(written, self.digest ^ head)
         if len(written) > case.capacity:
             raise Finding("I17", f"{case}: {len(written)} bytes for {case.capacity}")
         pending = self._taken_back(case)
@@ -137,7 +145,9 @@ class Judge:
             self._unseen(case, written, pending)
             return
         header = CtrlHdr.parse(written[:_HEADER])
-        self.covered.add((case.number, case.broken or case.expected.why, self._state(case), header.type))
+        number = case.number if case.number in COMMANDS else 0
+        self.covered.add((number, case.broken or case.expected.why, self._state(case), header.type))
+        self.evaluated[case.expected.oracle] += 1
         self._typed(case, header)
         self._fenced(case, header)
         answer = self._whole(case, header, written)
@@ -205,7 +215,6 @@ class Judge:
             raise Finding("I18", f"{case}: {error}") from None
 
     def _succeeded(self, case: Case, answer: Any, pending: Pending | None) -> None:
-        self.evaluated[case.expected.oracle] += 1
         wrong = case.expected.payload(answer) if answer is not None and not case.lenient else None
         if wrong is not None:
             raise Finding(case.expected.oracle, f"{case}: {wrong}")

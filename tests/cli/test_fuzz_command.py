@@ -1,0 +1,85 @@
+"""``vgpu-emu fuzz``, as somebody uses it."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vgpu_emu.cli import main
+from vgpu_emu.fuzz.oracles import that_apply
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def fuzz(capsys: pytest.CaptureFixture[str], line: str) -> tuple[int, dict[str, Any], str]:
+    code = main(["fuzz", "--json", *line.split()])
+    captured = capsys.readouterr()
+    return code, json.loads(captured.out or "{}"), captured.err
+
+
+def test_clean_campaign(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, said, _ = fuzz(capsys, "--sequences 50 --seed 4")
+    assert code == 0
+    assert (said["schema"], said["sequences"], said["findings"]) == (1, 50, [])
+    assert said["commands"] > 50
+    assert list(said["oracles"]) == [oracle.name for oracle in that_apply("core")]
+    assert said["coverage"]["states"] >= said["coverage"]["outcomes"] >= said["coverage"]["conditions"] > 20
+    assert not (tmp_path / "findings").exists()
+
+
+def test_corpus_grows_and_is_started_from(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "README").write_text("hello")
+    fuzz(capsys, "--sequences 20 --corpus corpus")
+    first = set((tmp_path / "corpus").iterdir())
+    code, said, err = fuzz(capsys, "--sequences 20 --corpus corpus")
+    assert code == 0
+    assert said["sequences"] == 20 + len(first) - 1
+    assert set((tmp_path / "corpus").iterdir()) > first
+    assert "corpus/README is left out: its name is no SHA-1" in err
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("--sequences 0", "--sequences and --jobs count from 1 on"),
+        ("--time soon", "--time soon: a time above 0, such as 90s, 10m or 2h"),
+        ("--target moon", "no target 'moon'; there are core"),
+        ("--profile moon", "no profile 'moon'"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(capsys: pytest.CaptureFixture[str], line: str, says: str) -> None:
+    assert main(["fuzz", *line.split()]) == 2
+    err = capsys.readouterr().err
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_oracles_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fuzz", "--oracles"]) == 0
+    listed = capsys.readouterr().out
+    assert "I1  propagation (core, machine, process)" in listed
+    assert fuzz(capsys, "--oracles")[1]["oracles"][35]["name"] == "I36"
+
+
+def test_interrupt_loses_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vgpu_emu", "fuzz", "--time", "1h", "--json", "--corpus", "corpus"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        # the first line of progress: the campaign is under way
+        assert process.stderr is not None
+        assert "programs" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    said = json.loads(out)
+    assert process.returncode == 130
+    assert said["stopped"]
+    assert said["sequences"] >= 200
+    assert "what is in hand is finished" in err
+    assert len(list((tmp_path / "corpus").iterdir())) > 50

@@ -1,0 +1,150 @@
+"""Campaigns: what they find does not depend on the processes that share the work."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_core import CachedForAll
+
+from vgpu_emu.fuzz.bounded import bounded
+from vgpu_emu.fuzz.campaign import BATCH, Plan, Summary, Work, campaign, carry_out, minimised
+from vgpu_emu.fuzz.corpus import name_of, read, save
+from vgpu_emu.fuzz.crew import crew
+from vgpu_emu.fuzz.defect import Wrapper
+from vgpu_emu.fuzz.encoding import MAX_BYTES, decode
+from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.oracles import ORACLES, that_apply
+from vgpu_emu.fuzz.targets import target
+from vgpu_emu.fuzz.trial import Conditions
+
+CLEAN = Conditions()
+CACHED = Conditions(defects=(CachedForAll,))
+
+
+def go(conditions: Conditions, jobs: int, sequences: int, corpus: tuple[bytes, ...] = ()) -> Summary:
+    summary = Summary()
+    with crew(conditions, jobs) as workers:
+        for _ in campaign(workers, 3, summary, corpus=corpus, sequences=sequences):
+            pass
+    return summary
+
+
+def test_any_number_of_processes_finds_the_same() -> None:
+    alone, together = go(CLEAN, 1, BATCH + 30), go(CLEAN, 2, BATCH + 30)
+    assert alone == together
+    assert alone.sequences == BATCH + 30
+    assert not alone.findings
+
+
+def test_campaign_that_goes_on_makes_other_programs() -> None:
+    first = go(CLEAN, 1, 30)
+    again = go(CLEAN, 1, 30, tuple(first.corpus))
+    assert again.sequences == 30 + len(first.corpus)
+    assert set(again.corpus) > set(first.corpus)
+
+
+def test_finding_is_small_and_has_its_first_step() -> None:
+    batch = carry_out(Work(Plan(1), 0, 60), CACHED)
+    finding = next(each for each in batch.findings if each.found.oracle == "I1")
+    program = decode(finding.minimised)
+    assert len(program.steps) <= 4
+    assert finding.found.step == len(program.steps) - 1
+    assert target("core").run(program, CLEAN).found is None
+    assert minimised(program, finding.found, CACHED) == program
+
+
+def test_known_finding_is_not_made_small_again() -> None:
+    batch = carry_out(Work(Plan(1), 0, 60), CACHED)
+    known = frozenset(finding.kind for finding in batch.findings)
+    again = carry_out(Work(Plan(1, kinds=known), 0, 60), CACHED)
+    assert not known & {finding.kind for finding in again.findings}
+
+
+class Endless(Wrapper):
+    def handle(self, _chain: object) -> Any:
+        while True:
+            pass
+
+
+class NeverAnswers:
+    def device(self, device: Any) -> Any:
+        return Endless(device)
+
+
+def test_device_that_comes_to_no_end_is_found() -> None:
+    program = decode(next(iter(go(CLEAN, 1, 1).corpus)))
+    with bounded(0.05) as begin:
+        begin()
+        found = target("core").run(program, Conditions(defects=(NeverAnswers,))).found
+    assert found is not None
+    assert found.oracle == "I29"
+
+
+def test_what_ends_in_time_is_left_alone() -> None:
+    with bounded(0.02) as begin:
+        begin()
+    until = time.process_time() + 0.03
+    while time.process_time() < until:
+        pass
+
+
+def test_interruption_is_a_finding() -> None:
+    def endless() -> None:
+        while True:
+            pass
+
+    with bounded(0.001) as begin:
+        begin()
+        with pytest.raises(Finding, match="I29"):
+            endless()
+
+
+# -- corpora
+
+
+def test_corpus_is_read_as_it_was_saved(tmp_path: Path) -> None:
+    programs = [b"abc", b"", b"x" * MAX_BYTES]
+    assert save(tmp_path / "new", programs) == 3
+    assert save(tmp_path / "new", [b"abc", b"more"]) == 1
+    found = read(tmp_path / "new")
+    assert sorted(found.programs) == sorted([*programs, b"more"])
+    assert not found.wrong
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {name_of(data) for data in found.programs}
+
+
+def test_corpus_that_is_not_there_is_empty(tmp_path: Path) -> None:
+    assert read(tmp_path / "none") == ([], [])
+
+
+def test_files_that_are_no_programs_are_named(tmp_path: Path) -> None:
+    save(tmp_path, [b"good"])
+    large = b"x" * (MAX_BYTES + 1)
+    (tmp_path / name_of(large)).write_bytes(large)
+    (tmp_path / name_of(b"cut off")).write_bytes(b"cut")
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / f".{name_of(b'half')}.1").write_bytes(b"ha")
+    found = read(tmp_path)
+    assert found.programs == [b"good"]
+    said = {path.name: wrong for path, wrong in found.wrong}
+    assert said == {
+        name_of(large): f"it has more than {MAX_BYTES} bytes",
+        name_of(b"cut off"): "its content is not what its name says",
+        "notes.txt": "its name is no SHA-1",
+    }
+
+
+# -- oracles
+
+
+def test_there_are_36_oracles_with_a_sentence_each() -> None:
+    assert list(ORACLES) == [f"I{number}" for number in range(1, 37)]
+    assert len({oracle.sentence for oracle in ORACLES.values()}) == 36
+    assert all(oracle.sentence.endswith(".") and oracle.title for oracle in ORACLES.values())
+    assert all(len(oracle.targets) == 3 or oracle.why_not for oracle in ORACLES.values())
+
+
+def test_every_oracle_of_the_core_is_asked() -> None:
+    asked = go(CLEAN, 2, 2 * BATCH).evaluated
+    assert {oracle.name for oracle in that_apply("core")} - set(asked) == {"I36"}
+    assert set(asked) <= set(ORACLES)

@@ -1,0 +1,72 @@
+"""What the commands around fuzzing have in common: what programs run on, and files of programs."""
+
+from importlib import import_module
+from pathlib import Path
+
+from vgpu_emu.cli.choices import known
+from vgpu_emu.cli.profiles import named_profile
+from vgpu_emu.cli.style import printable
+from vgpu_emu.cli.usage import UsageError, complain
+from vgpu_emu.fuzz.actions import Program
+from vgpu_emu.fuzz.corpus import read
+from vgpu_emu.fuzz.encoding import MAX_BYTES, decode
+from vgpu_emu.fuzz.targets import TARGETS
+from vgpu_emu.fuzz.trial import Conditions
+
+
+def conditions_of(target: str, profile: str | None, defects: list[str]) -> Conditions:
+    """Raises UsageError for a name that means nothing."""
+    known("target", target, TARGETS)
+    return Conditions(
+        target=target,
+        profile=None if profile is None else named_profile(profile),
+        defects=tuple(named_defect(name) for name in defects),
+    )
+
+
+def named_defect(name: str) -> type:
+    """A shipped defect, or one of a file: path/to/file.py:NAME. Raises UsageError."""
+    loading = import_module("vgpu_emu.fuzz.defects.loading")
+    try:
+        found: type = loading.load(name)
+    except ValueError as wrong:
+        raise UsageError(f"--defect {printable(str(wrong))}") from None
+    return found
+
+
+def read_corpus(directory: Path) -> list[bytes]:
+    """The programs of a corpus; what is none is named on stderr. Raises UsageError."""
+    try:
+        found = read(directory)
+    except OSError as error:
+        raise UsageError(f"cannot read {printable(str(directory))}: {error.strerror}") from None
+    for path, wrong in found.wrong:
+        complain(f"{printable(str(path))} is left out: {wrong}")
+    return found.programs
+
+
+def read_program(file: Path) -> Program:
+    """A program as bytes. Raises UsageError."""
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {printable(str(file))}: {error.strerror}") from None
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"{printable(str(file))} is no program: it has more than {MAX_BYTES} bytes")
+    return decode(data)
+
+
+def duration(text: str) -> float:
+    """Seconds: 90, 90s, 10m, 2h. Raises UsageError."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
+    try:
+        seconds = float(number) * _UNITS[unit]
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"--time {printable(text)}: a time above 0, such as 90s, 10m or 2h")
+    return seconds
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}

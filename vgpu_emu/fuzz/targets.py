@@ -1,0 +1,29 @@
+"""What programs can be carried out on, by name; a target is loaded when it is used."""
+
+from importlib import import_module
+from typing import Protocol, cast
+
+from vgpu_emu.fuzz.actions import Program
+from vgpu_emu.fuzz.bench import Chooser
+from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.trial import Conditions, Result
+
+#: name -> the module with its `run` and `explore`
+TARGETS = {"core": "vgpu_emu.fuzz.trial"}
+
+
+class Target(Protocol):
+    """A module that carries out programs. What goes wrong is told in the result, never raised."""
+
+    @staticmethod
+    def run(program: Program, conditions: Conditions, *, look: bool = False) -> Result:
+        """Carry out a program. look: find the first step that violates, at any price."""
+
+    @staticmethod
+    def explore(choose: Chooser, setup: Setup, length: int, conditions: Conditions) -> Result:
+        """Carry out what is chosen, step by step."""
+
+
+def target(name: str) -> Target:
+    """Raises KeyError for a name that is not in TARGETS."""
+    return cast(Target, import_module(TARGETS[name]))
