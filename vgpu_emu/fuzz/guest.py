@@ -124,7 +124,7 @@ class Guest:
         wanted = PGPROT.get(blob.map_info, "cached")
         if vma.pgprot.value != wanted:
             raise Finding("I2", f"map_info {blob.map_info} is mapped {vma.pgprot.value}, not {wanted}")
-        self.core.judge.evaluated["I4"] += 1
+        judge.evaluated["I4"] += 1
         if vma.start != blob.offset + vma.pgoff or not 0 <= vma.pgoff < vma.pgoff + vma.length <= blob.pages:
             raise Finding("I4", f"[{vma.start:#x}, +{vma.length:#x}) is not in resource {resource_id}")
 
