@@ -1,15 +1,18 @@
 """What the corpus reaches: every command, every rule, profile, platform, step, fault and expectation."""
 
+import re
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from corpus import FILES, SCENARIOS, all_steps, outcome
+from corpus import FILES, ROOT, SCENARIOS, all_steps, outcome
 
 from vgpu_emu.attributes.platform import PLATFORMS
 from vgpu_emu.faults.plan import FAULTS
 from vgpu_emu.scenario.answers import exchanges, message
 from vgpu_emu.scenario.catalogue import AnyStep
 from vgpu_emu.scenario.expect import Expect
+from vgpu_emu.scenario.loading import SUFFIX
 from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_emu.vmm.commands import COMMANDS
 from vgpu_emu.vmm.rules import Rule
@@ -74,3 +77,26 @@ def test_everything_that_can_be_expected_is() -> None:
 
 def _is_said(expect: Expect, unused: Expect, name: str) -> bool:
     return bool(getattr(expect, name) != getattr(unused, name))
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "scenarios.md"
+REPORTS = re.findall(r"^\| (\S+#\d+) \| (`.+`) \|$", DOCS.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("report", "files"), REPORTS, ids=[report for report, _files in REPORTS])
+def test_bug_report_is_the_source_of_the_scenario_that_tells_it(report: str, files: str) -> None:
+    for name in files.replace("`", "").split(", "):
+        sources = [f.scenario.source for f in SCENARIOS.values() if f.file == ROOT / f"{name}{SUFFIX}"]
+        assert sources
+        assert all(report in source for source in sources)
+
+
+def test_docs_tell_of_every_directory() -> None:
+    cells = re.findall(r"^\| (`[a-z-]+/`.*?) \|", DOCS.read_text(), re.MULTILINE)
+    told = {name for cell in cells for name in re.findall(r"`([a-z-]+)/`", cell)}
+    assert told - {"scenarios"} == {file.parent.name for file in FILES}
+
+
+@pytest.mark.parametrize("mode", "abcde")
+def test_what_linux_does_wrong_is_told(mode: str) -> None:
+    assert any(re.search(rf"failure modes? .*\({mode}\)", filed.scenario.source) for filed in SCENARIOS.values())
