@@ -3,6 +3,7 @@
 For tests of one behaviour, and wherever a scheduler would only be in the way. The trio machine gives the same bytes.
 """
 
+from collections.abc import Callable
 from math import inf
 from types import TracebackType
 from typing import Self, TypeVar
@@ -10,6 +11,7 @@ from typing import Self, TypeVar
 from vgpu_emu.assembly import Config, Parts, assemble, offered
 from vgpu_emu.guest.probe import accept_features, config_interrupt, remove
 from vgpu_emu.guest.waiting import Op, Wait
+from vgpu_emu.host.interface import Host
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.trace.log import FENCES, HOST, QUEUE_NAMES, RENDERER, VMM, Log
 from vgpu_emu.vmm.asking import Steps, parse_reply
@@ -24,10 +26,14 @@ class WouldHangError(RuntimeError):
 
 
 class Lockstep:
-    """A context manager: what it has opened is closed at its end."""
+    """A context manager: what it has opened is closed at its end.
 
-    def __init__(self, config: Config | None = None) -> None:
+    host: makes what answers the device in the place of our renderer, which then has nothing to do.
+    """
+
+    def __init__(self, config: Config | None = None, *, host: Callable[[], Host] | None = None) -> None:
         self.parts: Parts = assemble(config or Config(), Log())
+        self.host: Host = self.parts.renderer if host is None else host()
         self.log = self.parts.log
         #: seconds; passes only by `advance`
         self.now = 0.0
@@ -39,6 +45,7 @@ class Lockstep:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.parts.close()
+        self.host.die()
 
     def run(self, op: Op[T]) -> T:
         """Carry out a call of the guest, and everything it queues. Where it sleeps, time passes until the renderer is
@@ -58,7 +65,7 @@ class Lockstep:
         deadline = inf if wait.timeout is None else self.now + wait.timeout
         self.kick()
         while not wait.ready():
-            due = self.parts.renderer.rings.next_due
+            due = self.host.rings.next_due
             wake = min(deadline, inf if due is None else due)
             if wake == inf:
                 raise WouldHangError(f"the guest waits for {wait.why}")
@@ -95,7 +102,7 @@ class Lockstep:
         """Let time pass: fences whose work is done by then are signalled, and their answers go to the guest."""
         self.now += seconds
         released = []
-        for signal in self.parts.renderer.rings.due(self.now):
+        for signal in self.host.rings.due(self.now):
             self.log.message(FENCES, HOST, VMM, signal.build())
             for used in self.parts.device.signal(timeline_of(signal), signal.fence_id):
                 self.log.answer(used)
@@ -125,7 +132,7 @@ class Lockstep:
                 self._serial += 1
                 data = numbered(question.build(), self._serial)
                 self.log.message(RENDERER, VMM, HOST, data)
-                answer, fds = self.parts.renderer.handle(data, self.now)
+                answer, fds = self.host.handle(data, self.now)
                 self.log.message(RENDERER, HOST, VMM, answer, fds=tuple(passed.fd for passed in fds))
                 question = steps.send(parse_reply(answer, fds))
         except StopIteration as done:

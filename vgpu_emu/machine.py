@@ -14,6 +14,7 @@ import trio
 import trio.lowlevel
 
 from vgpu_emu.assembly import Config, Conflict, Parts, assemble
+from vgpu_emu.host.interface import Host
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Parcel, Port, Tap, open_link
 from vgpu_emu.memory import let_go
@@ -91,6 +92,7 @@ async def open_machine(
     recorded: Mapping[str, Iterable[Event]] | None = None,
     faults: "Iterable[Fault]" = (),
     isolation: "Isolation | None" = None,
+    host: Callable[[], Host] | None = None,
 ) -> AsyncGenerator[Machine, None]:
     """Three parties in one nursery; whatever happens inside, no task, descriptor or mapping is left behind, and what is
     raised inside comes out as itself.
@@ -101,15 +103,19 @@ async def open_machine(
     isolation: VMM and host run in processes of their own, and the guest in this one. What happens is the same. Raises
     PartyLostError when one of them dies, or does not answer in time; NotSendableError for what they cannot be given,
     such as faults, which reach into the host.
+    host: makes what answers the VMM in the place of our renderer, which then has nothing to do. Raises ValueError with
+    faults or isolation.
     """
     plan = list(faults)
     if plan and isolation is not None:
         from vgpu_emu.processes.joining import NotSendableError
 
         raise NotSendableError("faults reach into the host: they need a machine in one process")
+    if host is not None and (plan or isolation is not None):
+        raise ValueError("faults and isolation are for our own renderer: they reach into it")
     log = Log(trio.lowlevel.current_clock().current_time)
     parts, watches = _parts(config or Config(), log, isolation)
-    renderer = parts.renderer
+    renderer = parts.renderer if host is None else host()
     queues = _queue_ends(parts)
     renderer_link = open_link(tuple, tuple)
     fences_end, signals_end = open_link(bytes, bytes)
@@ -119,19 +125,19 @@ async def open_machine(
     guest = Tap(guest_wire, log.batch)
     front = Tap(front_wire, log.batch)
     back = Tap(back_wire, _parcels_into(log, VMM, HOST))
-    host = Tap(host_wire, _parcels_into(log, HOST, VMM))
+    back_end = Tap(host_wire, _parcels_into(log, HOST, VMM))
     signals = Tap(signals_wire, lambda data: log.message(FENCES, HOST, VMM, data))
     machine = Machine(parts, guest, Vmm(parts.device, front, back, fences_end), queues)
     machine.injector = injector
     parties: dict[str, list[tuple[Callable[..., Coroutine[Any, Any, None]], tuple[Any, ...]]]] = {
         GUEST: [],
         VMM: [(machine.vmm.run, ()), (machine.vmm.run_fences, ())],
-        HOST: [(run_host, (renderer, host, signals))],
+        HOST: [(run_host, (renderer, back_end, signals))],
     }
     ports: dict[str, dict[str, Port[Any, Any]]] = {
         GUEST: {CONTROLQ: guest, CURSORQ: guest},
         VMM: {CONTROLQ: front, CURSORQ: front, RENDERER: back, FENCES: fences_end},
-        HOST: {RENDERER: host, FENCES: signals},
+        HOST: {RENDERER: back_end, FENCES: signals},
     }
     for party, events in (recorded or {}).items():
         machine.replayed[party] = trio.Event()
@@ -144,7 +150,7 @@ async def open_machine(
                 # one by one, so that a seed gives the tasks the same order with it and without
                 await nursery.start(watch)
             if injector is not None:
-                injector.begin(machine, nursery, host)
+                injector.begin(machine, nursery, back_end)
             for task, arguments in itertools.chain.from_iterable(parties.values()):
                 nursery.start_soon(task, *arguments)
             yield machine
@@ -158,6 +164,8 @@ async def open_machine(
         for _, fds in renderer_link[0].undelivered():
             let_go(fds)
         machine.parts.close()
+        if host is not None:
+            renderer.die()
     if failure is not None:
         # not where the group is handled: it would take the place of the exception's own context
         raise failure

@@ -9,7 +9,7 @@ from typing import TypeVar
 import trio
 import trio.lowlevel
 
-from vgpu_emu.host.renderer import Renderer
+from vgpu_emu.host.interface import Host
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Parcel, Port
 from vgpu_emu.link.vring import VringError
@@ -231,7 +231,7 @@ class Vmm:
             self.interrupt(self.device.fences.fail())
 
 
-async def run_host(renderer: Renderer, vmm: Port[Parcel, Parcel], fences: Port[bytes, bytes]) -> None:
+async def run_host(renderer: Host, vmm: Port[Parcel, Parcel], fences: Port[bytes, bytes]) -> None:
     """The host's task: answer questions, and signal fences when their work is done. It ends when a link does."""
     with suppress(*GONE):
         while True:
