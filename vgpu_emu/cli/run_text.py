@@ -28,7 +28,7 @@ def show(judged: Judged, *, ladder: bool) -> None:
     print(f"Subtest {outcome.id}: {result} ({outcome.seconds:.3f}s{seeds})")
     is_bad = verdict is Verdict.FAILED
     if ladder or is_bad:
-        print(_ladder(outcome), end="")
+        print(ladder_text(outcome), end="")
     if is_bad:
         print(indent(failure_text(outcome), "  "), end="")
     elif outcome.result is Result.SKIP:
@@ -53,7 +53,7 @@ def again(outcome: Outcome) -> str:
     return shlex.join(["vgpu-emu", "run", *seed, "--subtest", outcome.id, outcome.file])
 
 
-def _ladder(outcome: Outcome) -> str:
+def ladder_text(outcome: Outcome) -> str:
     """Every message and note; conflicts speak of them by their numbers."""
     lines = enumerate(map(columns, rungs(outcome.events)), 1)
     return "".join(f"{number:5} {printable(line)}\n" for number, line in lines)
