@@ -68,7 +68,16 @@ class ScenarioItem(pytest.Item):
         from vgpu_emu.cli.run_text import failure_text, ladder_text
 
         outcome = excinfo.value.outcome
-        return ladder_text(outcome) + failure_text(outcome)
+        return f"{_headline(outcome)}\n{ladder_text(outcome)}{failure_text(outcome)}"
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, 0, self.name
+
+
+def _headline(outcome: Outcome) -> str:
+    """What pytest's summary shows: ``x.vgpu.toml:17: step[1], mmap of blob: pgprot: cached``"""
+    failure = outcome.failure
+    if failure is None:
+        return f"{Path(outcome.file).name}: {(outcome.detail.splitlines() or [''])[-1]}"
+    first = failure.mismatches[0]
+    return f"{Path(outcome.place).name}: {failure.path}, {failure.title}: {first.what}: {first.actual}"
