@@ -8,7 +8,7 @@ import pytest
 from test_core import CachedForAll
 
 from vgpu_emu.fuzz.bounded import bounded
-from vgpu_emu.fuzz.campaign import BATCH, Plan, Summary, Work, campaign, carry_out, minimised
+from vgpu_emu.fuzz.campaign import BATCH, Plan, Programs, Summary, Work, campaign, carry_out, minimised
 from vgpu_emu.fuzz.corpus import name_of, read, save
 from vgpu_emu.fuzz.crew import crew
 from vgpu_emu.fuzz.defect import Wrapper
@@ -24,8 +24,8 @@ CACHED = Conditions(defects=(CachedForAll,))
 
 def go(conditions: Conditions, jobs: int, sequences: int, corpus: tuple[bytes, ...] = ()) -> Summary:
     summary = Summary()
-    with crew(conditions, jobs) as workers:
-        for _ in campaign(workers, 3, summary, corpus=corpus, sequences=sequences):
+    with crew(lambda work: carry_out(work, conditions), jobs) as workers:
+        for _ in campaign(workers, Programs(3, corpus, sequences), summary):
             pass
     return summary
 

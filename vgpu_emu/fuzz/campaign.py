@@ -29,7 +29,7 @@ ROUNDS = (1, 1, 2, 4, 8, 16, 32)
 #: findings of a batch that are made small
 MINIMISED = 3
 #: how long programs are, in steps
-_LENGTHS = (10, 20, 20, 40, 80)
+LENGTHS = (10, 20, 20, 40, 80)
 
 
 class Finding(msgspec.Struct):
@@ -98,7 +98,7 @@ class _Worker:
             result = self._target.run(program, self.conditions)
         else:
             swarm = Swarm(rng)
-            result = self._target.explore(swarm, swarm.setup, rng.choice(_LENGTHS), self.conditions)
+            result = self._target.explore(swarm, swarm.setup, rng.choice(LENGTHS), self.conditions)
         self.note(result, sequence)
 
     def repeat(self, data: bytes, sequence: int) -> None:
@@ -200,30 +200,43 @@ class Summary(msgspec.Struct):
         return Plan(seed, salt, tuple(self.corpus), frozenset(self.covered), frozenset(self.kinds))
 
 
+class Programs(msgspec.Struct, frozen=True):
+    """What a campaign carries out: those of a corpus, and so many new ones; None: without end."""
+
+    seed: int
+    corpus: tuple[bytes, ...] = ()
+    count: int | None = None
+
+    @property
+    def salt(self) -> str:
+        return sha256(b"".join(sorted(self.corpus))).hexdigest()[:16] if self.corpus else ""
+
+
 #: carries out batches, and gives them in their order
 Crew = Callable[[Sequence[Work]], Iterator[Batch]]
 
 
-def campaign(
-    crew: Crew, seed: int, summary: Summary, *, corpus: Sequence[bytes] = (), sequences: int | None = None
-) -> Iterator[Summary]:
-    """Rounds until so many programs were carried out; after each batch, the summary. None: for ever."""
-    salt = sha256(b"".join(sorted(corpus))).hexdigest()[:16] if corpus else ""
-    for batch in crew(list(_repeated(corpus, Plan(seed)))):
-        summary.add(batch)
-        yield summary
-    summary.corpus |= dict.fromkeys(corpus)
-    number = 0
-    for count in _rounds():
-        left = None if sequences is None else sequences - number * BATCH
-        if left is not None and left <= 0:
-            return
-        plan = summary.plan(seed, salt)
-        works = [Work(plan, number + place, size) for place, size in enumerate(_sizes(count, left))]
-        number += len(works)
+def campaign(crew: Crew, programs: Programs, summary: Summary) -> Iterator[Summary]:
+    """Round after round; after each batch, the summary."""
+    for works in _works(programs, summary):
         for batch in crew(works):
             summary.add(batch)
             yield summary
+
+
+def _works(programs: Programs, summary: Summary) -> Iterator[list[Work]]:
+    """The batches of each round, when the rounds before are in the summary."""
+    yield list(_repeated(programs.corpus, Plan(programs.seed)))
+    summary.corpus |= dict.fromkeys(programs.corpus)
+    number = 0
+    for count in _rounds():
+        left = count * BATCH if programs.count is None else programs.count - number * BATCH
+        if left <= 0:
+            return
+        plan = summary.plan(programs.seed, programs.salt)
+        sizes = [min(BATCH, left - done) for done in range(0, min(left, count * BATCH), BATCH)]
+        yield [Work(plan, number + place, size) for place, size in enumerate(sizes)]
+        number += len(sizes)
 
 
 def _repeated(corpus: Sequence[bytes], plan: Plan) -> Iterator[Work]:
@@ -235,10 +248,3 @@ def _rounds() -> Iterator[int]:
     yield from ROUNDS
     while True:
         yield ROUNDS[-1]
-
-
-def _sizes(count: int, left: int | None) -> list[int]:
-    """The programs of each batch of a round."""
-    if left is None:
-        return [BATCH] * count
-    return [min(BATCH, left - done) for done in range(0, min(left, count * BATCH), BATCH)]
