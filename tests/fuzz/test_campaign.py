@@ -8,7 +8,7 @@ import pytest
 from test_core import CachedForAll
 
 from vgpu_emu.fuzz.bounded import bounded
-from vgpu_emu.fuzz.campaign import BATCH, Plan, Programs, Summary, Work, campaign, carry_out, minimised
+from vgpu_emu.fuzz.campaign import BATCH, Batch, Plan, Programs, Summary, Work, campaign, carry_out, minimised
 from vgpu_emu.fuzz.corpus import name_of, read, save
 from vgpu_emu.fuzz.crew import crew
 from vgpu_emu.fuzz.defect import Wrapper
@@ -23,8 +23,11 @@ CACHED = Conditions(defects=(CachedForAll,))
 
 
 def go(conditions: Conditions, jobs: int, sequences: int, corpus: tuple[bytes, ...] = ()) -> Summary:
+    def work(task: Work) -> Batch:
+        return carry_out(task, conditions)
+
     summary = Summary()
-    with crew(lambda work: carry_out(work, conditions), jobs) as workers:
+    with crew(work, jobs) as workers:
         for _ in campaign(workers, Programs(3, corpus, sequences), summary):
             pass
     return summary
@@ -148,3 +151,16 @@ def test_every_oracle_of_the_core_is_asked() -> None:
     asked = go(CLEAN, 2, 2 * BATCH).evaluated
     assert {oracle.name for oracle in that_apply("core")} - set(asked) == {"I36"}
     assert set(asked) <= set(ORACLES)
+
+
+# -- what campaigns found
+
+
+def test_kernel_without_the_ioctl_leaves_it_to_the_renderer() -> None:
+    """ENOTTY for a blob that the kernel's answer would have kept from being mapped: the reference said I3."""
+    program = decode(
+        bytes.fromhex(
+            "00001a000060000200000000000000000000000000000200000000000000000000000000000066757a7a0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000001500140230300100060005000000030000000000000001000000000000000100060004000000060000000000000000100000000000000c00f4060202020303802000201901021a000060000200000000000000000000000000000100000000000000000000000000000066757a7a0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000001600100200"
+        )
+    )
+    assert target("core").run(program, CLEAN).found is None

@@ -13,7 +13,7 @@ from vgpu_emu.cli.fuzz_keeping import Keeper, stoppable
 from vgpu_emu.cli.fuzz_options import conditions_of, duration, read_corpus
 from vgpu_emu.cli.fuzz_view import Ended, Ticker, as_json, show
 from vgpu_emu.cli.usage import FOUND, UsageError, complain
-from vgpu_emu.fuzz.campaign import Programs, Summary, campaign, carry_out
+from vgpu_emu.fuzz.campaign import Batch, Programs, Summary, Work, campaign, carry_out
 from vgpu_emu.fuzz.crew import crew
 from vgpu_emu.fuzz.trial import Conditions
 
@@ -109,8 +109,12 @@ def fuzz(
 
 def _carry_out(conditions: Conditions, jobs: int, keeper: Keeper, programs: Programs, until: float | None) -> Ended:
     """The campaign, until it is over, the time is up, or the user stops it."""
+
+    def work(task: Work) -> Batch:
+        return carry_out(task, conditions)
+
     summary, ticker, stopped = Summary(), Ticker(), False
-    with _no_process_lost(), crew(lambda work: carry_out(work, conditions), jobs) as workers, stoppable():
+    with _no_process_lost(), crew(work, jobs) as workers, stoppable():
         try:
             for _ in campaign(workers, programs, summary):
                 keeper.keep(summary)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
 from itertools import groupby
 from time import monotonic
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from vgpu_emu.cli.progress import progress
 from vgpu_emu.cli.style import Paint, painter, printable
 from vgpu_emu.cli.usage import FOUND
 from vgpu_emu.fuzz.crew import crew
-from vgpu_emu.fuzz.score import SEEDS, Hunt, Score, hunt, hunts, score
+from vgpu_emu.fuzz.score import SEEDS, Caught, Hunt, Score, hunt, hunts, score
 from vgpu_emu.fuzz.trial import Conditions
 
 #: programs after which a defect is given up, by seed
@@ -42,7 +43,11 @@ def show_score(base: Conditions, names: Sequence[str], limit: int | None, jobs: 
     tasks = list(_tasks(base, names, LIMIT if limit is None else limit))
     began, rows = monotonic(), []
     paint = painter(sys.stdout)
-    with crew(lambda index: hunt(tasks[index]), jobs) as workers:
+
+    def work(index: int) -> Caught:
+        return hunt(tasks[index])
+
+    with crew(work, jobs) as workers:
         caught = progress("score", len(tasks), workers(range(len(tasks))))
         for name, those in groupby(caught, lambda each: each.name):
             rows.append(Row(_is_defect(name), score(name, list(those))))
@@ -60,17 +65,14 @@ def _tasks(base: Conditions, names: Sequence[str], limit: int) -> Iterator[Hunt]
     if names:
         yield from hunts([(name, named_defect(name)) for name in names], base, limit)
         return
-    from vgpu_emu.fuzz.defects import BENIGN, DEEPER, PLANTED
-
-    clean: list[tuple[str, Any]] = [("clean", type("Nothing", (), {})), *BENIGN.items()]
-    yield from hunts([*PLANTED.items(), *DEEPER.items()], base, limit)
+    shipped = import_module("vgpu_emu.fuzz.defects")
+    clean: list[tuple[str, Any]] = [("clean", type("Nothing", (), {})), *shipped.BENIGN.items()]
+    yield from hunts([item for item in shipped.ALL.items() if item[0] not in shipped.BENIGN], base, limit)
     yield from hunts(clean, base, min(CLEAN, limit))
 
 
 def _is_defect(name: str) -> bool:
-    from vgpu_emu.fuzz.defects import BENIGN
-
-    return name != "clean" and name not in BENIGN
+    return name != "clean" and name not in import_module("vgpu_emu.fuzz.defects").BENIGN
 
 
 def _as_json(row: Row) -> dict[str, object]:
