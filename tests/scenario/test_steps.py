@@ -112,6 +112,13 @@ def test_raw_message_counts_what_follows() -> None:
     assert differs(play(steps + 'expect = { response = "RESP_OK_NODATA", trace = ["nr_entries 2"] }\n')) == []
 
 
+def test_step_is_told_as_it_is_written() -> None:
+    entries = "entries = [{ addr = 0x10000, length = 16 }, { addr = 0, length = 32 }]"
+    fields = f'{{ resource_id = "blob", {entries} }}'
+    steps = f'[[step]]\ndo = "raw"\nmessage = "RESOURCE_ATTACH_BACKING"\nfields = {fields}\n'
+    assert scenario(BLOB + steps).step[1].title == f"raw message RESOURCE_ATTACH_BACKING, fields {fields}"
+
+
 def test_raw_message_with_a_count_that_is_wrong() -> None:
     steps = '[[step]]\ndo = "raw"\nmessage = "RESOURCE_ATTACH_BACKING"\n'
     steps += "fields = { resource_id = 9, nr_entries = 3, entries = [{ addr = 0, length = 16 }] }\n"

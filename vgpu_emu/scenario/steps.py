@@ -112,7 +112,18 @@ class FileStep(GuestStep, frozen=True, kw_only=True):
 def _shown(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0x1000:
         return hex(value)
-    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, dict):
+        return _written(value)
+    return " ".join(map(_shown, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _written(value: Any) -> str:
+    """As in the file."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {_written(part)}" for name, part in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_written, value)) + "]"
+    return f'"{value}"' if isinstance(value, str) else _shown(value)
 
 
 def stored(text: str | None, in_hex: str | None) -> bytes:
