@@ -1,11 +1,17 @@
 """The pytest plugin in runs of its own: what is collected, what a failure shows, and what is imported."""
 
+import os
+import sys
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from vgpu_emu import pytest_plugin
 from vgpu_emu.scenario.loading import SUFFIX
 
 pytest_plugins = ["pytester"]
+ROOT = Path(__file__).parents[2]
 SCENARIO = """
 id = "map-blob@{name}"
 why = "A buffer is mapped."
@@ -63,19 +69,35 @@ def test_suffix_is_that_of_scenarios() -> None:
     assert pytest_plugin.SUFFIX == SUFFIX
 
 
-def test_run_without_our_fixtures_imports_nothing_of_ours(runs: pytest.Pytester) -> None:
+def install(runs: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an installer makes of our entry points, for the processes that are started here."""
+    points = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
+    lines = [f"[{group}]\n" + "".join(f"{n} = {v}\n" for n, v in names.items()) for group, names in points.items()]
+    metadata = runs.mkdir("vgpu_emu-0.dist-info")
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: vgpu-emu\nVersion: 0\n", encoding="utf-8")
+    (metadata / "entry_points.txt").write_text("".join(lines), encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(runs.path), *sys.path]))
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+
+
+def test_installed_plugin_imports_nothing_of_ours_before_it_is_used(
+    runs: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(runs, monkeypatch)
     runs.makepyfile(
         """
         import sys
 
-        def test_sys_modules():
+        def test_sys_modules(pytestconfig):
+            assert pytestconfig.pluginmanager.get_plugin("vgpu").__name__ == "vgpu_emu.pytest_plugin"
             heavy = {"trio", "construct", "vgpu_wire", "msgspec", "rich", "cyclopts"} & set(sys.modules)
             ours = {name for name in sys.modules if name.startswith("vgpu_emu")}
             assert (heavy, ours) == (set(), {"vgpu_emu", "vgpu_emu.pytest_plugin"})
         """
     )
     scenario(runs)
-    runs.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=1)
+    others = ("-p", "no:pytest_trio", "-p", "no:trio", "-p", "no:hypothesispytest", "-p", "no:anyio")
+    runs.runpytest_subprocess(*others).assert_outcomes(passed=1)
 
 
 def test_scenarios_are_tests_where_that_is_switched_on(runs: pytest.Pytester) -> None:
@@ -225,3 +247,9 @@ def test_leaks(vgpu_lockstep):
     result = runs.runpytest_inprocess(*PLUGIN)
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*left when the machine was closed: dma-buf 1*"])
+
+
+def test_example_of_the_manual_runs(runs: pytest.Pytester) -> None:
+    manual = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    runs.makepyfile(manual.split("```python\n")[1].partition("```")[0])
+    runs.runpytest_inprocess(*PLUGIN).assert_outcomes(passed=6)
