@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from vgpu_emu.fuzz.defects.outside_seams import Outside, Watched, also, succeeded
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.memory import PAGE_SIZE
-from vgpu_emu.vmm.asking import Reply
+from vgpu_emu.vmm.asking import Reply, Steps
 from vgpu_emu.vmm.state import Backing, Blob, Image
 from vgpu_wire.blob import ResourceMapBlob, ResourceUnmapBlob
 from vgpu_wire.control import CtrlHdr, CtrlType
@@ -43,6 +43,11 @@ class StaleScanoutBit(Outside):
                     bits.update(bit for bit in was if isinstance(device.find(bit[0]), Image))
                 return used
 
+            def reset(self) -> Steps[None]:
+                bits.clear()
+                steps: Steps[None] = self.inner.reset()
+                return steps
+
         def forgotten(resource_id: int) -> None:
             for bit in [bit for bit in bits if bit[0] == resource_id]:
                 bits.remove(bit)
@@ -71,8 +76,9 @@ class CursorOfAnotherScanout(Outside):
                 elif here is not None and not here.cursor.resource_id:
                     there = device.displays.scanouts[last[0]].cursor
                     defect.reached += 1
-                    defect.triggered += bool(there.resource_id)
-                    here.cursor = replace(there, x=here.cursor.x, y=here.cursor.y)
+                    if there.resource_id:
+                        defect.triggered += 1
+                        here.cursor = replace(there, x=here.cursor.x, y=here.cursor.y)
                 return used
 
         return Cursors(device)
@@ -170,7 +176,7 @@ class LastPageStaysMapped(Outside):
         unmap = device.unmap
 
         def unmap_whole_pages(blob: Blob) -> None:
-            if blob.offset is None or not blob.size % PAGE_SIZE or blob.size < PAGE_SIZE:
+            if blob.offset is None or not blob.size % PAGE_SIZE:
                 unmap(blob)
                 return
             self.reached += 1

@@ -7,11 +7,12 @@ import msgspec
 from msgspec.structs import replace
 
 from vgpu_emu.fuzz.defect import Wrapper
-from vgpu_emu.fuzz.defects.outside_seams import Outside, succeeded
+from vgpu_emu.fuzz.defects.outside_seams import Outside, answer_type
 from vgpu_emu.host.rings import Ring, Rings
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.vmm.asking import Steps
 from vgpu_emu.vmm.fences import Timeline
+from vgpu_wire.control import FIRST_ERROR
 from vgpu_wire.renderer_link import Fence
 
 
@@ -34,8 +35,9 @@ class RingsShareProgress(Later):
                 for other, number, _used in list(self.inner.fences) if ring_idx >= 0 else []:
                     if other[0] == ctx_id and other != timeline and other[1] >= 0:
                         defect.reached += 1
-                        released += self.inner.signal(other, number) if number < fence_id else []
-                        defect.triggered += number < fence_id
+                        early = self.inner.signal(other, number) if number < fence_id else []
+                        defect.triggered += bool(early)
+                        released += early
                 return released
 
         return OneProgress(device)
@@ -130,7 +132,7 @@ class ErrorKeepsObjects(Later):
         class Leaking(Wrapper):
             def complete(self, used: Used) -> None:
                 pending = self.inner._pending.get((used.queue, used.head))
-                if pending is not None and not succeeded(used):
+                if pending is not None and answer_type(used) >= FIRST_ERROR:
                     defect.reached += 1
                     for gem in pending.objects:
                         defect.triggered += 1

@@ -29,8 +29,13 @@ def request_of(chain: Chain) -> CtrlHdr | None:
         return None
 
 
+def answer_type(used: Used) -> int:
+    """Of an answer; 0: the chain had no room for it."""
+    return int.from_bytes(used.written[:4], "little") if len(used.written) >= 4 else 0
+
+
 def succeeded(used: Used) -> bool:
-    return len(used.written) < 4 or int.from_bytes(used.written[:4], "little") < FIRST_ERROR
+    return 0 < answer_type(used) < FIRST_ERROR
 
 
 class Watched(Wrapper):
