@@ -1,0 +1,76 @@
+"""Defects by name: those that are shipped, and those of a file that somebody else wrote."""
+
+import importlib.util
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+
+from vgpu_emu.fuzz.defect import SEAMS
+from vgpu_emu.fuzz.defects import ALL
+
+_FORM = "a defect is a shipped name (P01 to P24 and others) or path/to/file.py:NAME"
+
+
+class DefectError(ValueError):
+    """There is no such defect, or it cannot be planted; one line says why."""
+
+
+def load(wanted: str) -> type:
+    """The class of a defect: a shipped name, or `path/to/file.py:NAME`. Raises DefectError.
+
+    The file is run: it can do whatever the user can.
+    """
+    path, colon, name = wanted.rpartition(":")
+    if not colon:
+        return _shipped(wanted)
+    module = _run(Path(path))
+    found = getattr(module, name, None)
+    if found is None:
+        raise DefectError(f"{path} has no {name or 'class without a name'}{_others(module)}")
+    return _checked(found, f"{name} in {path}")
+
+
+def _shipped(name: str) -> type:
+    if name in ALL:
+        return ALL[name]
+    close = get_close_matches(name, ALL, 1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    raise DefectError(f"no defect {name!r}{hint} ({_FORM})")
+
+
+def _run(path: Path) -> ModuleType:
+    if path.suffix != ".py" or not path.is_file():
+        raise DefectError(f"no Python file {str(path)!r} ({_FORM})")
+    spec = importlib.util.spec_from_file_location(f"_defect_{path.stem}", path)
+    assert spec is not None, "the name ends in .py"
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # a dataclass looks its module up
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise DefectError(f"{path} could not be loaded: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _others(module: ModuleType) -> str:
+    names = [name for name, item in vars(module).items() if isinstance(item, type) and _seams(item)]
+    return f"; it has {', '.join(names)}" if names else ""
+
+
+def _seams(found: type) -> list[str]:
+    return [seam for seam in SEAMS if callable(getattr(found, seam, None))]
+
+
+def _checked(found: object, name: str) -> type:
+    if not isinstance(found, type):
+        raise DefectError(f"{name} is no class")
+    if not _seams(found):
+        raise DefectError(f"{name} has none of the methods {', '.join(SEAMS)}")
+    try:
+        found()
+    except Exception as error:
+        raise DefectError(f"{name} cannot be made: {type(error).__name__}: {error}") from error
+    return found
