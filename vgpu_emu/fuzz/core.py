@@ -12,12 +12,15 @@ from vgpu_emu.assembly import Config, assemble, size_only
 from vgpu_emu.fuzz.actions import Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Send, Step
 from vgpu_emu.fuzz.audit import audit
 from vgpu_emu.fuzz.bench import Bench, Chooser
+from vgpu_emu.fuzz.census import NEWBORN, Census
 from vgpu_emu.fuzz.defect import plant
 from vgpu_emu.fuzz.hosting import Host
 from vgpu_emu.fuzz.lockstep import Lockstep
 from vgpu_emu.fuzz.model.contexts import capset_data
+from vgpu_emu.fuzz.model.expectation import Verdict
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.model.world import Asks, Setup
+from vgpu_emu.fuzz.passage import Passage, Wire
 from vgpu_emu.host.renderer import RendererLimits
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.memory import Memory
@@ -70,16 +73,6 @@ def config_of(setup: Setup) -> Config:
 FIRST_RAW = 1 << 32
 
 
-class Wire:
-    """What carries chains between guest and VMM: each method gets what is sent and gives what arrives, in order."""
-
-    def available(self, chain: Chain) -> list[Chain]:
-        return [chain]
-
-    def used(self, used: Used) -> list[Used]:
-        return [used]
-
-
 class Core(Bench):
     """A machine of one thread. look: audit after every step, not only at the end."""
 
@@ -93,6 +86,9 @@ class Core(Bench):
         self.renderer = plant(self.defects, "renderer", self.parts.renderer)
         self.driver = plant(self.defects, "driver", self.parts.driver)
         self.wire = plant(self.defects, "link", Wire())
+        self.passage = Passage()
+        self.census = Census()
+        self.world.uncached = getattr(self.renderer, "write_combining_is_uncached", False)
         self.look = look
         self.host = Host(self)
         self.lockstep = Lockstep(self)
@@ -127,6 +123,7 @@ class Core(Bench):
     def audit(self) -> None:
         if not self.judge.unsure:
             audit(self.parts, self.judge)
+            self.census.look(self.parts.device, self.judge)
 
     def end(self) -> None:
         """All work is done, all is answered; then the device is reset, and nothing may be left. Raises Finding."""
@@ -136,6 +133,8 @@ class Core(Bench):
         self.lockstep.kick()
         last = max([self.world.now, *self.world.busy.values(), *(pending.due for pending in self.world.pending)])
         self.elapse(Elapse(ceil((last - self.world.now) * 1e6) + 1))
+        self.judge.evaluated["I19"] += 1
+        self.passage.arrived()
         self.audit()
         self.reset()
         self.audit()
@@ -148,7 +147,9 @@ class Core(Bench):
 
     def submit(self, chain: Chain) -> None:
         """One request on its way, whoever made it."""
+        self.passage.sends(chain)
         for arrived in self.wire.available(chain):
+            self.passage.arrives(arrived)
             self._handle(arrived)
 
     def _handle(self, chain: Chain) -> None:
@@ -164,24 +165,43 @@ class Core(Bench):
             self._used(used)
         if self.host.failed:
             self.host.forgive(chain.readable)
+        if chain.readable[:4] in NEWBORN:
+            self.census.register(self.parts.device, chain.readable)
+        if case.expected.verdict is Verdict.OPEN:
+            self.audit()
 
     def _used(self, used: Used) -> None:
-        for back in self.wire.used(used):
-            self.judge.answer(back.head, back.queue, back.written)
+        """The device gives a chain back: it is judged by what it gives, whatever the link makes of that."""
+        self.judge.answer(used.head, used.queue, used.written)
+        self.passage.answers(used)
+        self._come_back(self.wire.used(used))
+
+    def _come_back(self, chains: list[Used]) -> None:
+        for back in chains:
+            self.passage.returns(back)
             if back.head < FIRST_RAW:
                 self.driver.complete(back)
+
+    def idle(self) -> bool:
+        """Let arrive what the link still has; whether there was something."""
+        held = self.wire.idle()
+        self._come_back(held)
+        return bool(held)
 
     # -- the rest
 
     def elapse(self, step: Elapse) -> None:
+        self.idle()
         self.world.now += step.microseconds / 1e6
         for signal in self.renderer.rings.due(self.world.now):
             for used in self.device.signal(timeline_of(signal), signal.fence_id):
                 self._used(used)
+        self.idle()
         self.judge.advanced()
 
     def restart(self, _step: Restart) -> None:
         """Another VMM goes on from the snapshot of this one; what that said of itself must be true of it."""
+        self.idle()
         device = self.parts.device
         state = take(device)
         self._kill(device)
@@ -213,7 +233,9 @@ class Core(Bench):
 
     def reset(self) -> None:
         self.host.disarm()
+        self.idle()
         self.host.carry(self.device.reset())
+        self.passage.clear()
         self.forget()
         features = frozenset(feature for feature in Feature if self.world.setup.has(feature))
         if not self.device.negotiate(features):

@@ -45,6 +45,8 @@ class Lockstep:
         deadline = inf if wait.timeout is None else core.world.now + wait.timeout
         self.kick()
         while not wait.ready():
+            if core.idle():
+                continue
             due = core.renderer.rings.next_due
             wake = min(deadline, inf if due is None else due)
             if wake == inf:

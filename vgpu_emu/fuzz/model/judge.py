@@ -126,7 +126,7 @@ class Judge:
             case.expected.success(None)
         self.unsure = self.unsure or verdict is Verdict.OPEN
         due = self.world.due(case.timeline) if case.fence_id is not None else 0.0
-        if due <= self.world.now and not case.lenient:
+        if case.fence_id is None or (due <= self.world.now and not case.lenient):
             raise Finding("I19", f"{case} was not answered")
         firm = all(other.firm for other in self.world.pending if other.timeline == case.timeline)
         self.world.pending.append(Pending(case.head, case.queue, case.timeline, due, firm))

@@ -127,6 +127,8 @@ class World:
         #: guest memory as it must be
         self.memory = bytearray(setup.memory)
         self.scanouts = [Scanout(width, height) for width, height in setup.scanouts]
+        #: the host maps uncached what exporters call write-combined, so that a guest may, too
+        self.uncached = False
         self.forget_all()
 
     def forget_all(self) -> None:
