@@ -98,7 +98,7 @@ def map_blob(world: World, request: ResourceMapBlob) -> Expected:
     def payload(answer: RespMapInfo) -> str | None:
         if answer.map_info & ~MAP_CACHE_MASK:
             return f"map_info {answer.map_info:#x} has bits outside of the mask"
-        same_as_host = world.uncached and info == MapCache.WC and answer.map_info == MapCache.UNCACHED
+        same_as_host = world.uncached and info == MapCache.WC.value and answer.map_info == MapCache.UNCACHED.value
         return None if same_as_host else differs("map_info", answer.map_info, info)
 
     if blob.resource_id in world.doubtful:
