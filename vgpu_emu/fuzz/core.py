@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from math import ceil
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 from msgspec.structs import replace
 
@@ -14,6 +14,7 @@ from vgpu_emu.fuzz.audit import audit
 from vgpu_emu.fuzz.bench import Bench, Chooser
 from vgpu_emu.fuzz.census import NEWBORN, Census
 from vgpu_emu.fuzz.defect import plant
+from vgpu_emu.fuzz.differing import Differences, Differs
 from vgpu_emu.fuzz.hosting import Host
 from vgpu_emu.fuzz.lockstep import Lockstep
 from vgpu_emu.fuzz.model.contexts import capset_data
@@ -79,9 +80,14 @@ class Core(Bench):
     def __init__(
         self, setup: Setup, *, profile: Profile | None = None, defects: Sequence[Any] = (), look: bool = False
     ) -> None:
+        self._differences = None if profile is None else Differences(profile)
+        if self._differences is not None:
+            setup = self._differences.setup(setup)
         super().__init__(setup, defects)
         config = config_of(setup)
-        self.parts = assemble(config if profile is None else replace(config, profile=profile), Log())
+        if self._differences is not None:
+            config = replace(config, profile=self._differences.profile)
+        self.parts = assemble(config, Log())
         self.device = plant(self.defects, "device", self.parts.device)
         self.renderer = plant(self.defects, "renderer", self.parts.renderer)
         self.driver = plant(self.defects, "driver", self.parts.driver)
@@ -156,9 +162,14 @@ class Core(Bench):
         judge = self.judge
         self.commands += 1
         case = judge.request(chain.head, chain.queue, chain.readable, chain.capacity)
+        differences = self._differences
+        if differences is not None and (judge.unsure or differences.asked(self.world, case, chain)):
+            self._differs()
         used = self.device.handle(chain)
         if used is not None and not isinstance(used, Used):
             used = self.host.carry(used)
+        if differences is not None and differences.happened(self.parts.device):
+            self._differs()
         if used is None:
             judge.unanswered(case)
         else:
@@ -169,6 +180,11 @@ class Core(Bench):
             self.census.register(self.parts.device, chain.readable)
         if case.expected.verdict is Verdict.OPEN:
             self.audit()
+
+    def _differs(self) -> NoReturn:
+        """What the VMM has is not what the reference has, from here on. Raises Differs."""
+        self.judge.unsure = True
+        raise Differs
 
     def _used(self, used: Used) -> None:
         """The device gives a chain back: it is judged by what it gives, whatever the link makes of that."""

@@ -10,6 +10,7 @@ import msgspec
 from vgpu_emu.fuzz.actions import Program, Send
 from vgpu_emu.fuzz.bench import Chooser
 from vgpu_emu.fuzz.core import Core
+from vgpu_emu.fuzz.differing import Differs
 from vgpu_emu.fuzz.model.judge import Covered, Finding
 from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.vmm.profiles import Profile
@@ -51,14 +52,17 @@ def carry_out(conditions: Conditions, setup: Setup, drive: Callable[[Core], obje
     """A machine, driven, ended and closed. What is raised that no interface documents is a finding, too (I28)."""
     core = Core(setup, profile=conditions.profile, defects=conditions.defects, look=look)
     found: Found | None = None
+    is_known = True
     try:
         drive(core)
+    except Differs:
+        is_known = False
     except Finding as finding:
         found = Found(finding.oracle, finding.detail, core.index)
     except Exception as error:
         found = Found("I28", _where(error), core.index)
     finally:
-        left = _close(core, found)
+        left = _close(core, found) if is_known else core.close()
     judge = core.judge
     judge.evaluated.update(_OF_EVERY_PROGRAM)
     return Result(core.program, found or left, core.commands, judge.evaluated, judge.covered, judge.digest)
