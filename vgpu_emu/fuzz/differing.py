@@ -4,6 +4,7 @@ The reference is strict. What a profile says that its VMM does otherwise is seen
 device looked up, or by what the request asks for.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import asdict, replace
@@ -98,12 +99,12 @@ def _unmap(profile: Profile, world: World, request: Any) -> bool:
 
 def _create_blob(profile: Profile, _world: World, request: Any) -> bool:
     """It becomes a blob of the guest."""
-    return profile.shareable_is_guest and request.blob_flags == BlobFlag.USE_SHAREABLE
+    return profile.shareable_is_guest and int(request.blob_flags) == BlobFlag.USE_SHAREABLE
 
 
 def _set_scanout(profile: Profile, world: World, request: Any) -> bool:
     """Of a scanout that is not there."""
-    return len(world.scanouts) <= request.scanout_id < (profile.scanout_ids or 0)
+    return len(world.scanouts) <= int(request.scanout_id) < (profile.scanout_ids or 0)
 
 
 def _ctx_create(profile: Profile, _world: World, request: Any) -> bool:
@@ -111,7 +112,7 @@ def _ctx_create(profile: Profile, _world: World, request: Any) -> bool:
     return bool(request.context_init & ~profile.capset_id_mask)
 
 
-_LOOKS = {
+_LOOKS: dict[int, Callable[[Profile, World, Any], bool]] = {
     CtrlType.RESOURCE_UNREF.value: _unref,
     CtrlType.RESOURCE_UNMAP_BLOB.value: _unmap,
     CtrlType.RESOURCE_CREATE_BLOB.value: _create_blob,

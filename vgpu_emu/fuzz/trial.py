@@ -52,20 +52,22 @@ def carry_out(conditions: Conditions, setup: Setup, drive: Callable[[Core], obje
     """A machine, driven, ended and closed. What is raised that no interface documents is a finding, too (I28)."""
     core = Core(setup, profile=conditions.profile, defects=conditions.defects, look=look)
     found: Found | None = None
-    is_known = True
     try:
         drive(core)
     except Differs:
-        is_known = False
+        # whatever a VMM leaves behind that is like that
+        core.close()
     except Finding as finding:
         found = Found(finding.oracle, finding.detail, core.index)
+        _close(core, found)
     except Exception as error:
         found = Found("I28", _where(error), core.index)
-    finally:
-        left = _close(core, found) if is_known else core.close()
+        _close(core, found)
+    else:
+        found = _close(core, None)
     judge = core.judge
     judge.evaluated.update(_OF_EVERY_PROGRAM)
-    return Result(core.program, found or left, core.commands, judge.evaluated, judge.covered, judge.digest)
+    return Result(core.program, found, core.commands, judge.evaluated, judge.covered, judge.digest)
 
 
 #: what is looked at in every program

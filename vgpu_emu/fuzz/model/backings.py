@@ -61,7 +61,8 @@ def assign_uuid(world: World, request: ResourceAssignUuid) -> Expected:
     resource = known(world, request.resource_id)
 
     def payload(answer: RespResourceUuid) -> str | None:
-        others = [other for other in world.resources.values() if other is not resource]
+        # of two that had one id after the other nobody can tell
+        others = [other for other in world.resources.values() if other.resource_id != resource.resource_id]
         if any(other.uuid == answer.uuid for other in others):
             return "another resource has this UUID"
         if resource.uuid not in {None, answer.uuid}:
