@@ -11,6 +11,7 @@ from vgpu_emu.peers.front.machine import FrontConfig
 from vgpu_emu.peers.front.source import DeviceSource
 from vgpu_emu.peers.parts.errors import PartsError
 from vgpu_emu.peers.parts.get import present
+from vgpu_emu.testing import check_device_async
 from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_wire.device import Feature
 
@@ -52,3 +53,11 @@ async def test_real_device_answers_as_its_profile_says(command: str, tmp_path: P
     # 7.2 has no EDIDs
     known = OF_ANY if Feature.EDID in found.hardware.features else OF_7_2
     assert {difference.condition for difference in likeness.differences} <= known
+
+
+@pytest.mark.parametrize("command", ["parts"], indirect=True)
+async def test_real_device_holds_all_rules_but_one(command: str, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError) as broken:
+        await check_device_async(DeviceSource(str(tmp_path / "gpu.sock"), command).open)
+    (line,) = str(broken.value).splitlines()
+    assert line.endswith("GET_EDID of scanout 16: RESP_OK_EDID")

@@ -13,7 +13,7 @@ from vgpu_emu.testing import DeviceAlone, check_device, check_device_async
 from vgpu_emu.testing.device_rules import RULES
 from vgpu_wire.control import CtrlFlag, CtrlHdr, CtrlType, HeaderOnly
 from vgpu_wire.device import CURSORQ
-from vgpu_wire.display import ResourceFlush, RespDisplayInfo, SetScanout
+from vgpu_wire.display import GetEdid, ResourceFlush, RespDisplayInfo, SetScanout
 from vgpu_wire.errors import WireError
 from vgpu_wire.messages import parse_message
 from vgpu_wire.resource import ResourceCreate2D, ResourceUnref, TransferToHost2D
@@ -109,6 +109,11 @@ class OneScanoutForAll(Broken):
         return self.really(request, capacity)
 
 
+class OneEdidForAll(Broken):
+    def spoil(self, request: CtrlHdr, capacity: int) -> bytes | None:
+        return self.really(GetEdid() if isinstance(request, GetEdid) else request, capacity)
+
+
 class Clips(Broken):
     def spoil(self, request: CtrlHdr, capacity: int) -> bytes | None:
         if isinstance(request, TransferToHost2D | ResourceFlush | SetScanout) and request.r.x == 60:
@@ -182,7 +187,8 @@ DEFECTS: dict[type[Broken], str] = {
     UnrefsAnything: "a resource that there is not",
     ReusesIds: "used once at a time",
     KeepsIds: "used once at a time",
-    OneScanoutForAll: "a scanout that there is not",
+    OneScanoutForAll: "a scanout that there is not is refused",
+    OneEdidForAll: "has no EDID",
     Clips: "sticks out",
     OffByOne: "one that fits",
     AnyFormat: "an unknown format",

@@ -137,6 +137,10 @@ def _ids_once() -> Conversation:
 def _unknown_scanout() -> Conversation:
     yield from _backed()
     yield from _refused(scanout(16), "SET_SCANOUT of scanout 16")
+
+
+def _unknown_edid() -> Conversation:
+    """A device without EDIDs refuses it, too."""
     yield from _refused(GetEdid(scanout=16), "GET_EDID of scanout 16")
 
 
@@ -213,6 +217,7 @@ RULES: list[Rule[Conversation]] = [
     Rule("a resource that there is not is refused", _COMMANDS, _unknown_resource),
     Rule("a resource id is used once at a time, and is not 0", _COMMANDS, _ids_once),
     Rule("a scanout that there is not is refused", _COMMANDS, _unknown_scanout),
+    Rule("a scanout that there is not has no EDID", _COMMANDS, _unknown_edid),
     Rule("a rectangle that sticks out of its image is refused", _COMMANDS, _outside),
     Rule("one that fits is not", _COMMANDS, _full_size),
     Rule("an unknown format is refused, and nothing made", _COMMANDS, _bad_format),

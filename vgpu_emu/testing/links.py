@@ -10,7 +10,7 @@ from vgpu_emu.ids import Fd
 from vgpu_emu.link.channel import Parcel
 from vgpu_emu.memory import PAGE_SIZE, Memory, PassedFd, let_go
 from vgpu_emu.shell import sole
-from vgpu_emu.testing.rules import Rule, fail, judged, unless
+from vgpu_emu.testing.rules import Rule, Trial, fail, unless
 
 #: seconds after which a message that was sent is not coming; of a test in virtual time they take none
 _PATIENCE = 5.0
@@ -42,18 +42,20 @@ class Link(NamedTuple):
 async def check_link(make: Callable[[], Awaitable[tuple[LinkPort, LinkPort]]]) -> None:
     """Check a link, inside of trio; `make` gives a new pair each time, and both ports are closed when it is done with.
 
-    In virtual time (a MockClock) a message that does not come costs no time. Raises AssertionError that names the rule
-    that does not hold, and its source.
+    In virtual time (a MockClock) a message that does not come costs no time. Raises AssertionError with a line for each
+    rule that does not hold: its source, and what was seen.
     """
+    trial = Trial("link")
     for rule in _RULES:
         for turned in (False, True):
             ports = await make()
-            await _judge(rule, Link(*reversed(ports)) if turned else Link(*ports))
+            await _judge(trial, rule, Link(*reversed(ports)) if turned else Link(*ports))
+    trial.end()
 
 
-async def _judge(rule: Rule[Awaitable[None]], link: Link) -> None:
+async def _judge(trial: Trial, rule: Rule[Awaitable[None]], link: Link) -> None:
     try:
-        with judged("link", rule):
+        with trial.of(rule):
             await _in_words(rule.holds(link))
     finally:
         for port in link:

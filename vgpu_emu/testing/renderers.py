@@ -6,7 +6,7 @@ from random import Random
 
 from vgpu_emu.host.interface import Host
 from vgpu_emu.memory import PAGE_SIZE, Memory
-from vgpu_emu.testing.rules import Rule, judged, unless
+from vgpu_emu.testing.rules import Rule, Trial, unless
 from vgpu_emu.testing.talking import SIZE, Streams, Talk
 from vgpu_wire.context_stream import ExporterKind, StreamAlloc, StreamWork
 from vgpu_wire.dmabuf import DMA_BUF_INFO_VM_PROT, DMA_BUF_IOCTL_INFO, DMA_BUF_IOCTL_SYNC, DmaBufInfo
@@ -37,15 +37,17 @@ def check_renderer(
 
     allocates: (blob_id, bytes) -> a command stream that makes that object. works: microseconds -> a stream that keeps
     a ring busy for so long; None: there is none, and pending fences are not looked at.
-    Raises AssertionError that names the rule that does not hold, and its source.
+    Raises AssertionError with a line for each rule that does not hold: its source, and what was seen.
     """
+    trial = Trial("renderer")
     for rule in _RULES if works is None else [*_RULES, *_PENDING]:
         talk = Talk(make(), Streams(allocates, works or our_work))
         try:
-            with judged("renderer", rule):
+            with trial.of(rule):
                 rule.holds(talk)
         finally:
             talk.close()
+    trial.end()
 
 
 # -- bytes

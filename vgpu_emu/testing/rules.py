@@ -15,18 +15,31 @@ class Rule(NamedTuple, Generic[T]):
     holds: Callable[..., T]
 
 
-@contextmanager
-def judged(subject: str, rule: Rule[T]) -> Iterator[None]:
-    """Whatever goes wrong inside breaks the rule: an AssertionError that names it.
+class Trial:
+    """The rules that were tried on a subject, and those that did not hold."""
 
-    ``renderer: a context id is used once [virgl_renderer_context_create_with_flags]: context 1 was made twice``
-    """
-    try:
-        yield
-    except AssertionError as seen:
-        raise AssertionError(f"{subject}: {rule.says} [{rule.source}]: {seen}") from seen
-    except Exception as error:
-        raise AssertionError(f"{subject}: {rule.says} [{rule.source}]: it raised {error!r}") from error
+    def __init__(self, subject: str) -> None:
+        self._subject = subject
+        self._broken: list[str] = []
+        self._first: Exception | None = None
+
+    @contextmanager
+    def of(self, rule: Rule[T]) -> Iterator[None]:
+        """Whatever goes wrong inside breaks the rule."""
+        try:
+            yield
+        except Exception as error:
+            seen = str(error) if isinstance(error, AssertionError) else f"it raised {error!r}"
+            self._broken.append(f"{self._subject}: {rule.says} [{rule.source}]: {seen}")
+            self._first = self._first or error
+
+    def end(self) -> None:
+        """Raises AssertionError with a line for each rule that does not hold.
+
+        ``renderer: a context id is used once [virgl_renderer_context_create_with_flags]: context 1 was made twice``
+        """
+        if self._broken:
+            raise AssertionError("\n".join(dict.fromkeys(self._broken))) from self._first
 
 
 def unless(holds: object, seen: str) -> None:
