@@ -45,7 +45,7 @@ class Told(Lockstep):
             name: plant(self.defects, name, getattr(self.parts, name)) for name in ("device", "renderer", "driver")
         }
         self.parts = replace(self.parts, **seams)
-        self.driver = self.parts.driver
+        self.driver, self.host = self.parts.driver, self.parts.renderer
         self.device = self.parts.device
         self.link = plant(self.defects, "link", Cable())
         self.answers: list[tuple[int, int]] = []
@@ -91,7 +91,7 @@ class Told(Lockstep):
         """The heads of the requests that are answered meanwhile, counted from the first that was sent."""
         self.now += seconds
         heads = []
-        for signal in self.parts.renderer.rings.due(self.now):
+        for signal in self.host.rings.due(self.now):
             used = self.parts.device.signal(timeline_of(signal), signal.fence_id)
             heads += [self._back(one).head - (1 << 20) for one in used]
         return heads

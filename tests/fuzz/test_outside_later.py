@@ -9,13 +9,13 @@ from outside_rig import Told, outcome
 from vgpu_emu.drive.requests import attach, create_2d, transfer, work
 from vgpu_emu.fuzz.defects import outside_later
 from vgpu_emu.fuzz.defects.outside_seams import Outside
-from vgpu_emu.guest.fences import Fence
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.vmm.state import Image
 from vgpu_wire.blob import BlobMem
-from vgpu_wire.context_stream import StreamFree
+from vgpu_wire.context_stream import StreamFree, StreamWork
 from vgpu_wire.control import CtrlType, HeaderOnly
 from vgpu_wire.render import CtxCreate
+from vgpu_wire.virtgpu_drm import ContextParam, ExecbufFlag
 
 
 def busy_context(machine: Told) -> None:
@@ -45,12 +45,17 @@ def ring_used_again_after_a_reset(machine: Told) -> Any:
     return machine.send(work(1, 0, ring_idx=1, fence_id=3)) is not None
 
 
-def driver_hears_of_the_second_of_two_timelines(machine: Told) -> Any:
-    fences = [Fence(context=2, ring_idx=0), Fence(context=3, ring_idx=1)]
-    for fence in fences:
-        machine.driver.fences.emit(fence, HeaderOnly())
-    machine.driver.fences.process(fences[1].fence_id)
-    return [fence.signaled for fence in fences]
+def sync_files_of_a_long_and_a_short_ring(machine: Told) -> Any:
+    """Which of them are signalled when the short one is done."""
+    file = DrmFile(machine.driver)
+    machine.run(file.context_init([(ContextParam.NUM_RINGS, 2)]))
+    flags = ExecbufFlag.FENCE_FD_OUT | ExecbufFlag.RING_IDX
+    files = [
+        machine.run(file.execbuffer(StreamWork(microseconds=us).build(), flags=flags, ring_idx=ring))
+        for ring, us in enumerate((9000, 1000))
+    ]
+    machine.advance(0.002)
+    return [one is not None and one.fence.signaled for one in files]
 
 
 def object_of_a_refused_stream_is_closed(machine: Told) -> Any:
@@ -96,7 +101,7 @@ STORIES: list[tuple[type[Outside], Callable[[Told], Any], Any, Any]] = [
     (outside_later.RingsShareProgress, answered_when_the_short_ring_is_done, [3], [3, 2]),
     (outside_later.GlobalFenceOfOneRing, global_fence_behind_a_long_and_a_short_ring, [], [3]),
     (outside_later.FencesOutliveReset, ring_used_again_after_a_reset, True, False),
-    (outside_later.OldFenceList, driver_hears_of_the_second_of_two_timelines, [False, True], [True, True]),
+    (outside_later.OldFenceList, sync_files_of_a_long_and_a_short_ring, [False, True], [True, True]),
     (outside_later.ErrorKeepsObjects, object_of_a_refused_stream_is_closed, 0, 1),
     (outside_later.NewestFenceIsKept, two_fences_of_a_ring_over_a_restart, [2, 3], [3]),
     (outside_later.BackingIsSorted, scattered_backing_over_a_restart, b"high", b"low!"),
