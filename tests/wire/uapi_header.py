@@ -1,17 +1,21 @@
 """The kernel's UAPI headers: their text, and what a C compiler makes of it.
 
 The system's headers, unless VGPU_EMU_UAPI_INCLUDE names a directory that holds others (``linux/virtio_gpu.h`` below
-it): that one is searched first.
+it), or `python -m peers get` has brought those of a newer Linux: they are searched first.
 """
 
 import os
 import re
 import shutil
 import subprocess
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from vgpu_emu.peers.parts.errors import PartsError
+from vgpu_emu.peers.parts.get import present
 
 VIRTIO_GPU, DMA_BUF, VIRTIO_RING = "linux/virtio_gpu.h", "linux/dma-buf.h", "linux/virtio_ring.h"
 HEADERS = (VIRTIO_GPU, DMA_BUF, VIRTIO_RING, "linux/virtio_ids.h", "linux/version.h")
@@ -24,11 +28,19 @@ INSTALL = "apt-get install gcc linux-libc-dev"
 def _gcc(*arguments: str, program: str) -> subprocess.CompletedProcess[str]:
     if shutil.which("gcc") is None:
         pytest.skip(f"no gcc: {INSTALL}")
-    directory = os.environ.get(VARIABLE)
+    directory = include_directory()
     search = ["-isystem", directory] if directory else []
     # freestanding: the kernel's headers are there, a C library's need not be
     command = ["gcc", *search, "-ffreestanding", "-x", "c", *arguments, "-"]
     return subprocess.run(command, input=program, text=True, capture_output=True, check=False)
+
+
+@cache
+def include_directory() -> str | None:
+    """Where to look before the system's own place."""
+    with suppress(PartsError):
+        return os.environ.get(VARIABLE) or str(present().headers)
+    return None
 
 
 @cache
@@ -37,7 +49,8 @@ def header_path(header: str) -> Path:
     found = _gcc("-E", program=f"#include <{header}>\n")
     if found.returncode != 0:
         # Debian's package before 13 leaves out the directory drm
-        pytest.skip(f"no {header}: {INSTALL}, or set {VARIABLE} to the headers of a newer linux-libc-dev")
+        newer = f"set {VARIABLE} to the headers of a newer linux-libc-dev, or python -m peers get"
+        pytest.skip(f"no {header}: {INSTALL}, or {newer}")
     path = Path(re.findall(rf'^# \d+ "(.*/{header})"', found.stdout, flags=re.MULTILINE)[0])
     directory = os.environ.get(VARIABLE)
     if directory and header == VIRTIO_GPU and not path.is_relative_to(directory):
