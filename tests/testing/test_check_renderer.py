@@ -13,7 +13,7 @@ from vgpu_emu.host.rings import Rings
 from vgpu_emu.ids import BlobId, ContextId, Fd, ResourceId
 from vgpu_emu.memory import Memory, PassedFd
 from vgpu_emu.testing import check_renderer
-from vgpu_emu.testing.renderers import _PENDING, _RULES
+from vgpu_emu.testing.renderer_rules import PENDING, RULES
 from vgpu_emu.vocabulary import Dialect
 from vgpu_wire.blob import MapCache
 from vgpu_wire.renderer_link import Answer, Op, Question, Signal, numbered, parse_question
@@ -312,7 +312,7 @@ def test_defect_breaks_its_rule(defect: Callable[[], Broken]) -> None:
 
 
 def test_every_rule_is_broken_by_a_defect() -> None:
-    for rule in (*_RULES, *_PENDING):
+    for rule in (*RULES, *PENDING):
         assert any(words in rule.says for words in DEFECTS.values()), rule.says
 
 
