@@ -1,4 +1,4 @@
-"""``vgpu-emu drive`` and ``replay --device``, with a device that a command starts, and what is wrong with a command."""
+"""``drive``, ``replay --device`` and ``run --device``: a device that a command starts, and mistakes about it."""
 
 import json
 import shlex
@@ -80,3 +80,36 @@ def test_capture_is_answered_by_the_device(capsys: pytest.CaptureFixture[str], d
     assert "2 commands, 1 answered as recorded, 1 difference" in said
     for wrong in (["--device", device, "--profile", "strict"], ["--command", "gpu {socket}"]):
         assert main(["replay", *wrong, str(capture)]) == 2
+
+
+def test_scenarios_are_carried_out_on_the_device(
+    capsys: pytest.CaptureFixture[str], device: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "one.vgpu.toml"
+    file.write_text('id = "one@one"\nwhy = "W."\n[[step]]\ndo = "create-dumb"\nwidth = 64\nheight = 64\n')
+    arguments = ["run", "--device", device, str(file)]
+    assert main([*arguments, "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["scenarios"]
+    assert (found["outcome"], found["steps"]) == ("passed", 1)
+    file.write_text('id = "one@one"\nwhy = "W."\n[[step]]\ndo = "check"\n')
+    assert main(arguments) == 77
+    assert "is about the insides of VMM or host" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--device", "vhost-user:/nowhere/x"], "nothing answers at the socket: /nowhere/x"),
+        (["--device", "vhost-user:/nowhere/x", "--jobs", "2"], "without --seed"),
+        (["--device", "vhost-user:/nowhere/x", "--patience", "0"], "a number of seconds"),
+        (["--device", "vhost-user:/nowhere/x", "--profile", "foo"], "foo"),
+        (["--command", "gpu {socket}"], "name it with --device"),
+    ],
+)
+def test_mistake_about_the_device_of_scenarios_is_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    assert main(["run", *arguments, "scenarios/profiles/flushes.vgpu.toml"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert says in said

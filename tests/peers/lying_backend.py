@@ -15,6 +15,7 @@ from vgpu_emu.link.device_queue import DeviceQueue
 from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.link.vring import Vring
 from vgpu_emu.lockstep import Lockstep
+from vgpu_emu.peers.front.errors import DeviceError, DeviceFault
 from vgpu_emu.peers.front.machine import DeviceMachine, FrontConfig
 from vgpu_emu.peers.front.opening import open_device
 from vgpu_emu.peers.stream import Fds, FdStream, PeerGoneError, StreamError
@@ -68,6 +69,7 @@ SEQUENCE = (
     R.SET_VRING_KICK,
     R.SET_VRING_ENABLE,
 )
+Carry = Callable[["Backend", DeviceQueue, list[Chain]], None]
 Lie = Callable[["Backend", Header], bytes | None]
 
 
@@ -90,7 +92,7 @@ class Backend:
         self.nursery = nursery
         self.kept = kept
         self.lies: dict[int, Lie] = {}
-        self.carry: Callable[[Backend, DeviceQueue, list[Chain]], None] = Backend.answer
+        self.carry: Carry = Backend.answer
         self.features = {*FEATURES}
         self.config = Config(num_scanouts=1, num_capsets=1)
         self.heard: list[FrontendRequest] = []
@@ -229,3 +231,27 @@ async def open_pair(config: FrontConfig | None = None) -> AsyncGenerator[tuple[B
 
 def heads(used: list[Used]) -> list[int]:
     return [each.head for each in used]
+
+
+class OurDevice:
+    """A source of devices that are ours. opened: how often; most: how often it can be."""
+
+    def __init__(
+        self, carry: Carry = Backend.answer, most: int = 100, features: Iterable[Feature] = tuple(Feature)
+    ) -> None:
+        self.carry = carry
+        self.features = {*features}
+        self.opened = 0
+        self.most = most
+
+    @asynccontextmanager
+    async def open(self, config: FrontConfig | None = None) -> AsyncGenerator[DeviceMachine, None]:
+        self.opened += 1
+        if self.opened > self.most:
+            raise DeviceError(DeviceFault.UNREACHABLE, "it is not there")
+        async with open_backend() as (backend, stream):
+            backend.carry = self.carry
+            backend.features = {*backend.features} - {*Feature} | self.features
+            backend.config = Config(num_scanouts=1, num_capsets=4, blob_alignment=4096)
+            async with open_device(stream, config) as machine:
+                yield machine

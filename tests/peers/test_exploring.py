@@ -1,49 +1,25 @@
 """A device explored: every condition asked about once, over crashes, hangs and connections that do not come back."""
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import pytest
 import trio
-from lying_backend import Backend, open_backend
+from lying_backend import Backend, Carry, OurDevice
 
 from vgpu_emu.drive.answer import Answer
 from vgpu_emu.drive.comparing import compare
 from vgpu_emu.drive.exploring import Findings, explore
 from vgpu_emu.link.chain import Chain
 from vgpu_emu.link.device_queue import DeviceQueue
-from vgpu_emu.peers.front.errors import DeviceError, DeviceFault
-from vgpu_emu.peers.front.machine import DeviceMachine, FrontConfig
-from vgpu_emu.peers.front.opening import open_device
+from vgpu_emu.peers.front.errors import DeviceError
+from vgpu_emu.peers.front.machine import FrontConfig
 from vgpu_emu.vmm.catalogue import PROFILES
-from vgpu_wire.device import Config, Feature
+from vgpu_wire.device import Feature
 from vgpu_wire.render import GetCapset
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
-Carry = Callable[[Backend, DeviceQueue, list[Chain]], None]
 #: the request of one condition, and of no other
 FATAL, UNKNOWN = "GET_CAPSET unknown", GetCapset(capset_id=60).build()
-
-
-class OurDevice:
-    """A source of devices that are ours. opened: how often; most: how often it can be."""
-
-    def __init__(self, carry: Carry = Backend.answer, most: int = 100) -> None:
-        self.carry = carry
-        self.opened = 0
-        self.most = most
-
-    @asynccontextmanager
-    async def open(self, config: FrontConfig | None = None) -> AsyncGenerator[DeviceMachine, None]:
-        self.opened += 1
-        if self.opened > self.most:
-            raise DeviceError(DeviceFault.UNREACHABLE, "it is not there")
-        async with open_backend() as (backend, stream):
-            backend.carry = self.carry
-            backend.features |= {*Feature}
-            backend.config = Config(num_scanouts=1, num_capsets=4, blob_alignment=4096)
-            async with open_device(stream, config) as machine:
-                yield machine
 
 
 async def explored(source: OurDevice) -> Findings:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from vgpu_emu.cli.device_jobs import DeviceJobs
 from vgpu_emu.cli.jobs import Job, outcomes
 from vgpu_emu.cli.output import write_file, write_html, write_log
 from vgpu_emu.cli.run_formats import as_json, as_junit, as_tap
@@ -29,6 +30,10 @@ def run(
     until: int | None = None,
     jobs: int = 1,
     isolation: Literal["process"] | None = None,
+    device: str | None = None,
+    command: str | None = None,
+    profile: str | None = None,
+    patience: float = 5.0,
     baseline: Path | None = None,
     update: Annotated[bool, Parameter(negative=())] = False,
     tap: Annotated[bool, Parameter(negative=())] = False,
@@ -56,6 +61,8 @@ def run(
 
         vgpu-emu run --subtest 'map-blob@*' 'scenarios/**/*.vgpu.toml'
 
+        vgpu-emu run --device vhost-user:/tmp/gpu.sock --command 'vhost-user-gpu -s {socket}' scenarios
+
     Parameters
     ----------
     path
@@ -74,6 +81,16 @@ def run(
         process: VMM, renderer and guest are each in an operating-system process of their own. What happens is the same,
         and so is trace_hash. Slower; a process that is killed or stopped is a failure of its scenario, and the next
         one runs.
+    device
+        vhost-user:PATH: a real device, instead of ours, for each scenario anew, and in the time that passes. What needs
+        a look into VMM or host, or features that it does not offer, is skipped. A device that dies or hangs is the
+        failure of the step that it had.
+    command
+        Starts that device, for each scenario anew; {socket} stands for the path.
+    profile
+        What that device is like; strict if nothing is said. What our model of this profile does not pass is skipped.
+    patience
+        Seconds that the device has for each answer, before it counts as hanging.
     baseline
         A file with the ids, or patterns of ids, of scenarios that are known to fail, one a line. Of these a success is
         an error.
@@ -96,9 +113,17 @@ def run(
     chosen = find_scenarios(path, subtest)
     is_golden = not update and seed == 0 and seeds == 1 and until is None
     tried = range(seed, seed + seeds)
-    work = [Job(str(found.path), found.scenario.id, tried, until, is_golden, isolation) for found in chosen]
+    if device is not None:
+        alone = (seed, seeds, jobs, isolation, update) == (0, 1, 1, None, False)
+        parts = _on_device(alone, device, command, profile, patience).outcomes(chosen, until)
+    elif command is not None or profile is not None:
+        raise UsageError("--command and --profile are about a real device: name it with --device vhost-user:PATH")
+    else:
+        parts = outcomes(
+            [Job(str(each.path), each.scenario.id, tried, until, is_golden, isolation) for each in chosen], jobs
+        )
     done: list[Judged] = []
-    for outcome in outcomes(work, jobs):
+    for outcome in parts:
         done.append(judge(outcome, expected))
         if not (json_ or tap):
             show(done[-1], ladder=until is not None)
@@ -117,6 +142,13 @@ def run(
     if log is not None:
         write_log(log, {each.outcome.id: each.outcome.events for each in done})
     return _exit_code(done)
+
+
+def _on_device(alone: bool, device: str, command: str | None, profile: str | None, patience: float) -> DeviceJobs:
+    """alone: none of the options is there that are about machines of our own. Raises UsageError."""
+    if not alone:
+        raise UsageError("--device: without --seed, --seeds, --jobs, --isolation and --update, for machines of our own")
+    return DeviceJobs(device, command, profile, patience)
 
 
 def _refuse(until: int | None, least: int, both: bool, update_of_parts: bool) -> None:

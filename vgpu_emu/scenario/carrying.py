@@ -4,8 +4,10 @@ from errno import errorcode
 
 import trio
 
+from vgpu_emu.machine import Machine
+from vgpu_emu.peers.front.errors import DeviceError
 from vgpu_emu.scenario.expect import Expect, Mismatch, mismatches
-from vgpu_emu.scenario.insides import device_state
+from vgpu_emu.scenario.insides import device_state, lost
 from vgpu_emu.scenario.outcome import Failed, Failure
 from vgpu_emu.scenario.seen import Given, Seen
 from vgpu_emu.scenario.steps import Step
@@ -41,7 +43,10 @@ async def carry_out(world: World, step: Step) -> None:
         hangs=running.hangs(),
         seconds=passed,
         device=device_state(world.machine),
+        knows_rules=isinstance(world.machine, Machine),
     )
+    if (reason := lost(world.machine)) is not None:
+        raise Failed(Failure(path, step.title, [Mismatch("device", "works", reason)]))
     if found := [*running.found, *mismatches(step.expect, seen)]:
         raise Failed(Failure(path, step.title, found))
 
@@ -69,6 +74,9 @@ class Running:
             self.given = await self.step.act(self.world)
         except OSError as refused:
             self.refused = refused
+        except DeviceError:
+            # what has become of the device is looked at after the step
+            pass
         except Failed as failed:
             self.failed = failed
         except StepError as senseless:

@@ -5,10 +5,13 @@ from errno import ENOENT
 from typing import Any
 
 from vgpu_emu.assembly import Conflict
+from vgpu_emu.faults.plan import Fault
 from vgpu_emu.host.exporters import EXPORTERS
 from vgpu_emu.ids import ResourceId
 from vgpu_emu.machine import Machine
 from vgpu_emu.memory import Memory
+from vgpu_emu.peers.front.machine import DeviceMachine
+from vgpu_emu.shell import DriverShell
 from vgpu_emu.trace.log import HOST, Event, Note
 from vgpu_emu.vmm.displays import Scanout
 from vgpu_emu.vmm.picture import Picture
@@ -18,16 +21,26 @@ from vgpu_wire.context_stream import ExporterKind
 from vgpu_wire.messages import type_name
 
 
-def device_state(machine: Machine) -> str:
+def device_state(machine: DriverShell) -> str:
+    if not isinstance(machine, Machine):
+        return "works" if lost(machine) is None else "dead"
     parts = machine.parts
     if parts.device.dead is not None:
         return "dead"
     return "needs-reset" if parts.device.needs_reset is not None else "works"
 
 
-def conflicts_in(machine: Machine, events: Iterable[Event]) -> list[str]:
+def lost(machine: DriverShell) -> str | None:
+    """Why a device that is not ours is of no use any more."""
+    error = machine.error if isinstance(machine, DeviceMachine) else None
+    return None if error is None else str(error)
+
+
+def conflicts_in(machine: DriverShell, events: Iterable[Event]) -> list[str]:
     """Mappings made in these events that contradict others of the same bytes: on a platform what its rules call
-    mismatched; without one, a guest's mapping that is not as the exporter's."""
+    mismatched; without one, a guest's mapping that is not as the exporter's. Of a real device nobody knows."""
+    if not isinstance(machine, Machine):
+        return []
     parts = machine.parts
     notes = [event for event in events if isinstance(event, Note)]
     if parts.aliases is not None:
@@ -44,9 +57,12 @@ def conflicts_in(machine: Machine, events: Iterable[Event]) -> list[str]:
     return found
 
 
-def held_for_the_guest(machine: Machine, raw_resources: set[int], raw_contexts: set[int]) -> list[str]:
+def held_for_the_guest(machine: DriverShell, raw_resources: set[int], raw_contexts: set[int]) -> list[str]:
     """What VMM and renderer still hold when the guest's programs are gone. What raw messages made is nobody's to give
-    back, and goes with the device. What a host that is lost could not be told goes with the device as well."""
+    back, and goes with the device. What a host that is lost could not be told goes with the device as well. What a real
+    device holds nobody knows."""
+    if not isinstance(machine, Machine):
+        return []
     held = _held_by_the_vmm(machine, raw_resources)
     if machine.vmm.lost is not None:
         return held
@@ -73,7 +89,19 @@ def _held_by_the_vmm(machine: Machine, raw_resources: set[int]) -> list[str]:
     return held + ([f"the VMM owes {fences} fences"] if fences else [])
 
 
-def held_by_the_guest(machine: Machine, free_bytes: int) -> list[str]:
+def leaks(machine: DriverShell) -> list[str]:
+    """What a machine that is closed has left behind."""
+    return machine.parts.leaks() if isinstance(machine, Machine) else []
+
+
+def pending_faults(machine: DriverShell) -> list[Fault]:
+    """Faults that have not happened, or not as often as they should."""
+    if not isinstance(machine, Machine) or machine.injector is None:
+        return []
+    return list(machine.injector.pending)
+
+
+def held_by_the_guest(machine: DriverShell, free_bytes: int) -> list[str]:
     """What the guest's kernel still holds when its programs are gone."""
     driver = machine.driver
     left = [f"the guest's kernel holds resource {gem.resource_id}" for gem in driver.mmap_offsets.values()]

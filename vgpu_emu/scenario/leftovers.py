@@ -3,10 +3,12 @@
 import gc
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 
 import trio
 
 from vgpu_emu.guest.waiting import Op
+from vgpu_emu.peers.front.errors import DeviceError
 from vgpu_emu.scenario.insides import device_state, held_by_the_guest, held_for_the_guest
 from vgpu_emu.scenario.steps import FOREVER
 from vgpu_emu.scenario.world import World
@@ -21,7 +23,7 @@ async def exit_programs(world: World) -> list[str]:
         return []
     machine = world.machine
     # what is not answered by then will be told
-    with trio.move_on_after(FOREVER):
+    with trio.move_on_after(FOREVER), suppress(DeviceError):
         await world.run(_exit(world))
         await machine.settle()
     await world.quiet()

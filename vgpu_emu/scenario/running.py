@@ -9,24 +9,27 @@ import trio
 
 from vgpu_emu.assembly import Config
 from vgpu_emu.faults.plan import Fault
-from vgpu_emu.machine import Machine, open_machine
+from vgpu_emu.machine import open_machine
 from vgpu_emu.processes.party import PartyLostError
 from vgpu_emu.scenario.carrying import carry_out
 from vgpu_emu.scenario.configuring import config_of
 from vgpu_emu.scenario.expect import Mismatch
-from vgpu_emu.scenario.insides import conflicts_in
+from vgpu_emu.scenario.insides import conflicts_in, leaks, lost, pending_faults
 from vgpu_emu.scenario.leftovers import Process, exit_programs, unexpected
 from vgpu_emu.scenario.outcome import Failed, Failure, Outcome, Result
 from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.scenario.steps import Step
 from vgpu_emu.scenario.world import World
+from vgpu_emu.shell import DriverShell
 from vgpu_emu.trace.log import Event
+
+_EXIT = "when the programs have exited"
 
 
 class Opener(Protocol):
     """Who makes the machine that a scenario asks for."""
 
-    def __call__(self, config: Config, *, faults: Iterable[Fault]) -> AbstractAsyncContextManager[Machine]: ...
+    def __call__(self, config: Config, /, *, faults: Iterable[Fault]) -> AbstractAsyncContextManager[DriverShell]: ...
 
 
 async def play(scenario: Scenario, *, opener: Opener = open_machine, until: int | None = None) -> Outcome:
@@ -51,7 +54,7 @@ async def play(scenario: Scenario, *, opener: Opener = open_machine, until: int 
     if player.failure is None:
         tasks = trio.lowlevel.current_statistics().tasks_living - before
         left = [f"{tasks} tasks"] if tasks else []
-        player.end([*left, *machine.parts.leaks(), *process.left()], [])
+        player.end([*left, *leaks(machine), *process.left()], [])
     return player.outcome(Result.FAIL if player.failure else Result.SUCCESS)
 
 
@@ -75,13 +78,13 @@ class _Player:
             detail=detail,
         )
 
-    async def play(self, machine: Machine) -> None:
+    async def play(self, machine: DriverShell) -> None:
         try:
             await self._play(machine)
         finally:
             self.events = self.events or list(machine.log.events)
 
-    async def _play(self, machine: Machine) -> None:
+    async def _play(self, machine: DriverShell) -> None:
         async with trio.open_nursery() as nursery:
             world = World(machine, self.scenario, nursery)
             world.carry_out = lambda step: carry_out(world, step)
@@ -91,7 +94,7 @@ class _Player:
                 self.events = list(machine.log.events)
                 if self.until is None:
                     await self._end(world)
-                    self._look_for_faults(machine)
+                    self._look_for_faults(world)
             except Failed as failed:
                 self.failure = failed.failure
             nursery.cancel_scope.cancel()
@@ -106,11 +109,14 @@ class _Player:
     async def _end(self, world: World) -> None:
         """The programs exit, unless one of them sleeps in the kernel for ever."""
         if not any(running.hangs() for running in world.pending.values()):
-            self.end(await exit_programs(world), self.scenario.end.left)
+            left = await exit_programs(world)
+            if (reason := lost(world.machine)) is not None:
+                raise Failed(Failure("end", _EXIT, [Mismatch("device", "works", reason)]))
+            self.end(left, self.scenario.end.left)
 
-    def _look_for_faults(self, machine: Machine) -> None:
+    def _look_for_faults(self, world: World) -> None:
         """A fault that has not happened shows nothing. Raises Failed."""
-        pending = [] if machine.injector is None or self.failure else machine.injector.pending
+        pending = [] if self.failure else pending_faults(world.machine)
         found = [Mismatch("fault", repr(fault), "it has not happened, or not so often") for fault in pending]
         if found:
             raise Failed(Failure("fault", "what should have gone wrong", found))
@@ -121,7 +127,7 @@ class _Player:
         found = [Mismatch("left", "nothing", thing) for thing in surplus]
         found += [Mismatch("left", thing, "nothing of the kind") for thing in missing]
         if found:
-            self.failure = Failure("end", "when the programs have exited", found)
+            self.failure = Failure("end", _EXIT, found)
 
 
 def _look_for_conflicts(world: World, step: Step, start: int) -> None:

@@ -43,6 +43,8 @@ class Seen(msgspec.Struct, kw_only=True):
     hangs: str | None = None
     seconds: float = 0.0
     device: str = "works"
+    #: whether it is known which rules the VMM saw broken
+    knows_rules: bool = True
 
     @property
     def value(self) -> Any:

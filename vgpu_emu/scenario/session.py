@@ -1,19 +1,24 @@
-"""One scenario in an event loop of its own, in virtual time, under a seed."""
+"""One scenario in an event loop of its own: in virtual time, under a seed, or on a real device."""
 
 import time
 import traceback
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+import trio
 from msgspec.structs import replace
 
 from vgpu_emu.assembly import Config
 from vgpu_emu.faults.plan import Fault
 from vgpu_emu.machine import Machine, open_machine
+from vgpu_emu.peers.front.errors import DeviceError
+from vgpu_emu.peers.front.machine import DeviceMachine
+from vgpu_emu.peers.front.source import CommandError
 from vgpu_emu.processes.party import PartyLostError
 from vgpu_emu.scenario.lines import line_of, lines_of
+from vgpu_emu.scenario.on_device import OnDevice
 from vgpu_emu.scenario.outcome import Failure, ImpossibleError, Outcome, Result
 from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.scenario.running import Opener, play
@@ -35,21 +40,54 @@ def run(
     inside of the emulator is an outcome too.
     """
     began = time.perf_counter()
+    outcome = _outcome(scenario, partial(Simulation(seed).run, partial(play, scenario, until=until, opener=opener)))
+    return _finished(outcome, file, seed, began)
+
+
+def run_on_device(scenario: Scenario, device: OnDevice, *, file: str = "", until: int | None = None) -> Outcome:
+    """The same on a device that is not ours, in the time that passes there. A device that fails is the failure of the
+    step that it had. What our model of the device's profile does not pass either is skipped: it is about another.
+
+    Raises DeviceError where the device cannot be set up at all; CommandError.
+    """
+    began = time.perf_counter()
+    if scenario.profile != device.profile and not _passes(replace(scenario, profile=device.profile)):
+        detail = f"it is not about {device.profile}: our model of that does not pass it either"
+        return _finished(Outcome(id=scenario.id, result=Result.SKIP, detail=detail), file, 0, began)
+
+    def opener(_config: Config, *, faults: Iterable[Fault]) -> AbstractAsyncContextManager[DeviceMachine]:
+        return device.open(scenario)
+
+    outcome = _outcome(scenario, partial(trio.run, partial(play, scenario, until=until, opener=opener)))
+    return _finished(outcome, file, 0, began)
+
+
+def _passes(scenario: Scenario) -> bool:
+    return run(scenario).result is Result.SUCCESS
+
+
+def _outcome(scenario: Scenario, carry_out: Callable[[], Outcome]) -> Outcome:
+    """Whatever goes wrong is an outcome. Raises DeviceError, CommandError."""
     try:
-        outcome = Simulation(seed).run(partial(play, scenario, until=until, opener=opener))
+        return carry_out()
     except ImpossibleError as reason:
-        outcome = Outcome(id=scenario.id, result=Result.SKIP, detail=str(reason))
+        return Outcome(id=scenario.id, result=Result.SKIP, detail=str(reason))
+    except (DeviceError, CommandError):
+        raise
     except PartyLostError as party:
-        outcome = Outcome(id=scenario.id, result=Result.FAIL, detail=str(party))
+        return Outcome(id=scenario.id, result=Result.FAIL, detail=str(party))
     except BaseExceptionGroup as group:
         # nurseries put Ctrl-C into a group, too
         if group.subgroup(KeyboardInterrupt) is not None:
             raise KeyboardInterrupt from None
         lost = _lost(group)
         detail = traceback.format_exc() if lost is None else str(lost)
-        outcome = Outcome(id=scenario.id, result=Result.CRASH if lost is None else Result.FAIL, detail=detail)
+        return Outcome(id=scenario.id, result=Result.CRASH if lost is None else Result.FAIL, detail=detail)
     except Exception:
-        outcome = Outcome(id=scenario.id, result=Result.CRASH, detail=traceback.format_exc())
+        return Outcome(id=scenario.id, result=Result.CRASH, detail=traceback.format_exc())
+
+
+def _finished(outcome: Outcome, file: str, seed: int, began: float) -> Outcome:
     return replace(
         outcome,
         file=file,

@@ -88,6 +88,10 @@ def _members(step: type[Step]) -> tuple[msgspec.structs.FieldInfo, ...]:
     return msgspec.structs.fields(step)
 
 
+class InsideStep(Step, frozen=True, kw_only=True):
+    """A look into VMM or host, or a change there: what no guest does. Of a real device neither is possible."""
+
+
 class GuestStep(Step, frozen=True, kw_only=True):
     """A call of the guest's kernel."""
 

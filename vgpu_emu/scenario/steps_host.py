@@ -6,13 +6,13 @@ from msgspec import Meta, field
 
 from vgpu_emu.scenario.insides import change_exporter, host_memory
 from vgpu_emu.scenario.seen import Given
-from vgpu_emu.scenario.steps import Name, Size, Step, check_stored, stored, wanted_length
+from vgpu_emu.scenario.steps import InsideStep, Name, Size, check_stored, stored, wanted_length
 from vgpu_emu.scenario.words import ExporterName, MapInfoName
 from vgpu_emu.scenario.world import World
 from vgpu_wire.blob import MapCache
 
 
-class HostRead(Step, frozen=True, kw_only=True, tag="host-read"):
+class HostRead(InsideStep, frozen=True, kw_only=True, tag="host-read"):
     """The renderer loads bytes of its buffer; without `length`, as many as are expected."""
 
     takes: ClassVar[dict[str, str]] = {"of": "object"}
@@ -22,11 +22,11 @@ class HostRead(Step, frozen=True, kw_only=True, tag="host-read"):
     length: Size | None = None
 
     async def act(self, world: World) -> Given:
-        memory = host_memory(world.machine, world.resource_id(self.of))
+        memory = host_memory(world.inside, world.resource_id(self.of))
         return Given(data=memory.read(self.at, wanted_length(self, self.length)))
 
 
-class HostWrite(Step, frozen=True, kw_only=True, tag="host-write"):
+class HostWrite(InsideStep, frozen=True, kw_only=True, tag="host-write"):
     """The renderer stores bytes into its buffer."""
 
     takes: ClassVar[dict[str, str]] = {"of": "object"}
@@ -40,12 +40,12 @@ class HostWrite(Step, frozen=True, kw_only=True, tag="host-write"):
         check_stored(self.text, self.bytes_)
 
     async def act(self, world: World) -> Given:
-        memory = host_memory(world.machine, world.resource_id(self.of))
+        memory = host_memory(world.inside, world.resource_id(self.of))
         memory.write(self.at, stored(self.text, self.bytes_))
         return Given()
 
 
-class HostChange(Step, frozen=True, kw_only=True, tag="host-change"):
+class HostChange(InsideStep, frozen=True, kw_only=True, tag="host-change"):
     """The host changes: `of` is from now on a buffer of this exporter, the renderer guesses another way, or its and the
     VMM's descriptors are limited."""
 
@@ -61,9 +61,9 @@ class HostChange(Step, frozen=True, kw_only=True, tag="host-change"):
             raise ValueError("of and exporter go together")
 
     async def act(self, world: World) -> Given:
-        parts = world.machine.parts
+        parts = world.inside.parts
         if self.of is not None and self.exporter is not None:
-            change_exporter(world.machine, world.resource_id(self.of), self.exporter)
+            change_exporter(world.inside, world.resource_id(self.of), self.exporter)
         if self.guess is not None:
             parts.renderer.guess = MapCache[self.guess.upper()]
         if self.max_fds is not None:

@@ -7,7 +7,7 @@ from msgspec import Meta, json
 from vgpu_emu.restarting import rebind, restart
 from vgpu_emu.scenario.insides import screen, snapshot, state
 from vgpu_emu.scenario.seen import Given
-from vgpu_emu.scenario.steps import Name, Size, Step
+from vgpu_emu.scenario.steps import InsideStep, Name, Size
 from vgpu_emu.scenario.things import StepError
 from vgpu_emu.scenario.world import World
 from vgpu_emu.vmm.displays import Displays
@@ -18,7 +18,7 @@ _Pixels = Annotated[int, Meta(ge=1, lt=1 << 32)]
 _Scanout = Annotated[int, Meta(ge=0, description="Which display, from 0 on.")]
 
 
-class Plug(Step, frozen=True, kw_only=True, tag="plug"):
+class Plug(InsideStep, frozen=True, kw_only=True, tag="plug"):
     """The VMM's user plugs in a display, or resizes one: the guest is interrupted, and asks."""
 
     commands: ClassVar[tuple[int, ...]] = (CtrlType.GET_DISPLAY_INFO.value,)
@@ -29,11 +29,11 @@ class Plug(Step, frozen=True, kw_only=True, tag="plug"):
 
     async def act(self, world: World) -> Given:
         _displays(world, self.scanout).plug(self.scanout, self.width, self.height)
-        world.machine.config_interrupt()
+        world.inside.config_interrupt()
         return Given()
 
 
-class Unplug(Step, frozen=True, kw_only=True, tag="unplug"):
+class Unplug(InsideStep, frozen=True, kw_only=True, tag="unplug"):
     """The VMM's user unplugs a display: the guest is interrupted, and asks."""
 
     commands: ClassVar[tuple[int, ...]] = (CtrlType.GET_DISPLAY_INFO.value,)
@@ -42,18 +42,18 @@ class Unplug(Step, frozen=True, kw_only=True, tag="unplug"):
 
     async def act(self, world: World) -> Given:
         _displays(world, self.scanout).unplug(self.scanout)
-        world.machine.config_interrupt()
+        world.inside.config_interrupt()
         return Given()
 
 
 def _displays(world: World, scanout: int) -> Displays:
-    displays = world.machine.parts.device.displays
+    displays = world.inside.parts.device.displays
     if scanout >= len(displays.scanouts):
         raise StepError("scanout", f"there is no scanout {scanout}")
     return displays
 
 
-class TakeSnapshot(Step, frozen=True, kw_only=True, tag="snapshot"):
+class TakeSnapshot(InsideStep, frozen=True, kw_only=True, tag="snapshot"):
     """The VMM's state as it is now, in numbers; `as` keeps it for restart-vmm.
 
     value: scanouts, images, blobs, contexts, fences.
@@ -62,11 +62,11 @@ class TakeSnapshot(Step, frozen=True, kw_only=True, tag="snapshot"):
     gives: ClassVar[str] = "snapshot"
 
     async def act(self, world: World) -> Given:
-        data = snapshot(world.machine)
+        data = snapshot(world.inside)
         return Given(named=data, value={name: len(part) for name, part in json.decode(data).items() if _counts(part)})
 
 
-class RestartVmm(Step, frozen=True, kw_only=True, tag="restart-vmm"):
+class RestartVmm(InsideStep, frozen=True, kw_only=True, tag="restart-vmm"):
     """The VMM ends, and another goes on from its last state, or from a snapshot. Guest and renderer live on."""
 
     takes: ClassVar[dict[str, str]] = {"of": "snapshot"}
@@ -75,18 +75,18 @@ class RestartVmm(Step, frozen=True, kw_only=True, tag="restart-vmm"):
 
     async def act(self, world: World) -> Given:
         try:
-            await restart(world.machine, None if self.of is None else world.find(self.of, bytes))
+            await restart(world.inside, None if self.of is None else world.find(self.of, bytes))
         except SnapshotError as refused:
             raise StepError("of", str(refused)) from None
         return Given()
 
 
-class Rebind(Step, frozen=True, kw_only=True, tag="rebind"):
+class Rebind(InsideStep, frozen=True, kw_only=True, tag="rebind"):
     """The driver is unbound and bound again: the device is reset, open files are of no use any more (ENODEV)."""
 
     async def act(self, world: World) -> Given:
         try:
-            await rebind(world.machine)
+            await rebind(world.inside)
         except ValueError as refused:
             raise StepError("do", str(refused)) from None
         return Given()
@@ -96,7 +96,7 @@ def _counts(part: object) -> bool:
     return isinstance(part, list)
 
 
-class Screen(Step, frozen=True, kw_only=True, tag="screen"):
+class Screen(InsideStep, frozen=True, kw_only=True, tag="screen"):
     """A look at a display: its size, and a pixel.
 
     value: width, height; 0 if nothing is shown. bytes: red, green, blue, alpha of the pixel at (x, y).
@@ -107,7 +107,7 @@ class Screen(Step, frozen=True, kw_only=True, tag="screen"):
     y: Size = 0
 
     async def act(self, world: World) -> Given:
-        picture = screen(world.machine, self.scanout)
+        picture = screen(world.inside, self.scanout)
         if picture is None:
             return Given(value={"width": 0, "height": 0})
         start = (self.y * picture.width + self.x) * 4
@@ -115,7 +115,7 @@ class Screen(Step, frozen=True, kw_only=True, tag="screen"):
         return Given(value=size, data=picture.rgba[start : start + 4])
 
 
-class Check(Step, frozen=True, kw_only=True, tag="check"):
+class Check(InsideStep, frozen=True, kw_only=True, tag="check"):
     """A look at everything: `trace` and `never` are about the whole run, `value` is the state of all three parties.
 
     value: guest (in_flight, outputs), vmm (resources, contexts, fences, mapped, scanouts: enabled, shows, updates, and
@@ -125,4 +125,4 @@ class Check(Step, frozen=True, kw_only=True, tag="check"):
     looks_back: ClassVar[bool] = True
 
     async def act(self, world: World) -> Given:
-        return Given(value=state(world.machine))
+        return Given(value=state(world.inside))

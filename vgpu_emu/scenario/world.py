@@ -16,7 +16,9 @@ from vgpu_emu.guest.probe import probe
 from vgpu_emu.guest.vma import Vma
 from vgpu_emu.guest.waiting import Op, Wait
 from vgpu_emu.machine import Machine
+from vgpu_emu.peers.front.errors import DeviceError
 from vgpu_emu.scenario.things import StepError, resource_of
+from vgpu_emu.shell import DriverShell
 
 if TYPE_CHECKING:
     from vgpu_emu.guest.prime import DmaBuf
@@ -36,7 +38,7 @@ class World:
     raw_resources, raw_contexts: ids that raw messages gave, which no program gives back.
     """
 
-    def __init__(self, machine: Machine, scenario: "Scenario", nursery: Nursery) -> None:
+    def __init__(self, machine: DriverShell, scenario: "Scenario", nursery: Nursery) -> None:
         self.machine = machine
         self.nursery = nursery
         self.scenario = scenario
@@ -70,6 +72,13 @@ class World:
             self._enter(inner, f"{path}.{inside}")
         #: by the task that sleeps: what it waits for
         self.waits: dict[Task, str] = {}
+
+    @property
+    def inside(self) -> Machine:
+        """The machine, for a look into VMM and host."""
+        if not isinstance(self.machine, Machine):
+            raise StepError("do", "a real device has no insides to look at")
+        return self.machine
 
     # -- names
 
@@ -154,9 +163,12 @@ class World:
             answer = yield wait
 
     async def quiet(self) -> None:
-        """Until nobody has anything to do at this time."""
+        """Until nobody has anything to do at this time. A real device has, until it has answered everything."""
         from trio.testing import wait_all_tasks_blocked
 
+        if not isinstance(self.machine, Machine):
+            with suppress(DeviceError):
+                await self.machine.settle()
         await wait_all_tasks_blocked()
 
     async def interrupts(self) -> None:
@@ -167,5 +179,9 @@ class World:
 
         while True:
             # the handler of an unbound driver ends, and the next driver has one of its own
-            with suppress(OSError):
-                await self.machine.run(never())
+            try:
+                with suppress(OSError):
+                    await self.machine.run(never())
+            except DeviceError:
+                # the step that waits for the device has it, too
+                return

@@ -49,6 +49,8 @@ class DevicePort:
         self._patience = patience
         #: (queue, head) -> the command that the device has
         self._given: dict[tuple[int, int], str] = {}
+        #: the wait for a call: the one that goes on, or the last
+        self._wait = trio.CancelScope()
         self.error: DeviceError | None = None
 
     def send(self, chains: list[Chain]) -> None:
@@ -59,6 +61,9 @@ class DevicePort:
         kicks = self._queues.add(chains)
         for chain in chains:
             self._given[chain.queue, chain.head] = type_name(int.from_bytes(chain.readable[:4], "little"))
+        if self._given and self._wait.deadline == inf:
+            # who receives has begun to wait before the device owed anything
+            self._wait.deadline = trio.current_time() + self._patience
         for queue in kicks:
             self.kick(queue)
 
@@ -90,9 +95,9 @@ class DevicePort:
 
     async def _called(self) -> None:
         """Wait for a call; no longer than the device has for an answer, if it owes one."""
-        with trio.move_on_after(self._patience if self._given else inf) as scope:
+        with trio.move_on_after(self._patience if self._given else inf) as self._wait:
             await trio.lowlevel.wait_readable(self._notifiers.call)
-        if scope.cancelled_caught:
+        if self._wait.cancelled_caught:
             forgotten = " and no call for one that is there" if self._queues.is_used else ""
             raise self.fail(DeviceError(DeviceFault.SILENT, f"no answer{forgotten} in {self._patience:g} s"))
         with suppress(BlockingIOError):

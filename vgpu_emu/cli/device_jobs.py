@@ -1,0 +1,43 @@
+"""Scenarios on a device that is not ours, one after the other."""
+
+from collections.abc import Iterator, Sequence
+
+from vgpu_emu.cli.devices import device_source, no_device
+from vgpu_emu.cli.profiles import named_profile
+from vgpu_emu.cli.progress import progress
+from vgpu_emu.cli.scenario_files import Found
+from vgpu_emu.cli.usage import UsageError
+from vgpu_emu.peers.front.errors import DeviceError
+from vgpu_emu.peers.front.source import CommandError, DeviceSource
+from vgpu_emu.scenario.on_device import OnDevice
+from vgpu_emu.scenario.outcome import Outcome, Result
+from vgpu_emu.scenario.session import run_on_device
+
+
+class DeviceJobs:
+    """device: vhost-user:PATH. command: starts it. profile: what it is like. patience: seconds for an answer.
+
+    Raises UsageError.
+    """
+
+    def __init__(self, device: str, command: str | None, profile: str | None, patience: float) -> None:
+        if not 0 < patience < float("inf"):
+            raise UsageError(f"--patience {patience}: a number of seconds, above 0")
+        name = named_profile(profile or "strict").name
+        self._source: DeviceSource = device_source(device, command)
+        self._device = OnDevice(self._source, name, patience)
+        self._is_known = False
+
+    def outcomes(self, work: Sequence[Found], until: int | None) -> Iterator[Outcome]:
+        """Of each scenario, as soon as it is there. Raises UsageError if the device was never there."""
+        yield from progress("run", len(work), (self._outcome(found, until) for found in work))
+
+    def _outcome(self, found: Found, until: int | None) -> Outcome:
+        try:
+            outcome = run_on_device(found.scenario, self._device, file=str(found.path), until=until)
+        except (DeviceError, CommandError) as error:
+            if not self._is_known:
+                raise no_device(error, self._source) from None
+            outcome = Outcome(id=found.scenario.id, file=str(found.path), result=Result.FAIL, detail=str(error))
+        self._is_known = self._is_known or outcome.result is not Result.SKIP
+        return outcome
