@@ -95,6 +95,7 @@ class Backend:
         self.carry: Carry = Backend.answer
         self.features = {*FEATURES}
         self.config = Config(num_scanouts=1, num_capsets=1)
+        self.region = REGION
         self.heard: list[FrontendRequest] = []
         self.memory = GuestMemory()
         self.queues: dict[int, DeviceQueue] = {}
@@ -136,7 +137,7 @@ class Backend:
                 answer = ConfigSpace(size=payload.size, region=self.config.build()[: payload.size])
             case R.GET_SHMEM_CONFIG, _:
                 sizes = [0] * 256
-                sizes[ShmId.HOST_VISIBLE] = REGION
+                sizes[ShmId.HOST_VISIBLE] = self.region
                 answer = ShmemConfig(nregions=1, memory_sizes=sizes)
             case R.GPU_SET_SOCKET, _:
                 self.gpu = self._take_socket(fds)
@@ -237,8 +238,13 @@ class OurDevice:
     """A source of devices that are ours. opened: how often; most: how often it can be."""
 
     def __init__(
-        self, carry: Carry = Backend.answer, most: int = 100, features: Iterable[Feature] = tuple(Feature)
+        self,
+        carry: Carry = Backend.answer,
+        most: int = 100,
+        features: Iterable[Feature] = tuple(Feature),
+        region: int = REGION,
     ) -> None:
+        self.region = region
         self.carry = carry
         self.features = {*features}
         self.opened = 0
@@ -251,6 +257,7 @@ class OurDevice:
             raise DeviceError(DeviceFault.UNREACHABLE, "it is not there")
         async with open_backend() as (backend, stream):
             backend.carry = self.carry
+            backend.region = self.region
             backend.features = {*backend.features} - {*Feature} | self.features
             backend.config = Config(num_scanouts=1, num_capsets=4, blob_alignment=4096)
             async with open_device(stream, config) as machine:

@@ -2,8 +2,9 @@
 
 import pytest
 import trio
+from lying_backend import OurDevice
 from msgspec.structs import replace
-from test_exploring import OurDevice, failing
+from test_exploring import failing
 
 from vgpu_emu.drive.requests import attach, create_2d, guest_blob
 from vgpu_emu.replaying_device import DeviceFailed, Relocation, replay_on_device

@@ -105,7 +105,7 @@ def test_displays_memory_and_features_are_as_the_scenario_says() -> None:
     head = 'features = ["edid"]\n[hardware]\nscanouts = [[320, 200], [640, 480]]\nguest_memory = 0x800000\n'
     config = OnDevice(OurDevice(), patience=2.0).config(scenario(DUMB, head))
     assert config.scanouts == ((320, 200), (640, 480))
-    assert (config.guest_memory, config.features, config.patience) == (0x800000, {Feature.EDID}, 2.0)
+    assert (config.guest_memory, config.features, config.patience) == (0x800000, frozenset({Feature.EDID}), 2.0)
 
 
 @pytest.mark.parametrize(
@@ -156,3 +156,10 @@ def test_scenario_about_another_vmm_is_skipped_before_the_device_is_asked() -> N
     outcome = run_on_device(scenario(steps, 'profile = "libkrun"\n'), OnDevice(source))
     assert (outcome.result, source.opened) == (Result.SKIP, 0)
     assert outcome.detail.startswith("it is not about strict")
+
+
+async def test_region_that_is_not_there_is_a_reason_to_skip(autojump_clock: trio.testing.MockClock) -> None:
+    told = scenario('[[step]]\ndo = "getparam"\nparam = "host_visible"\n')
+    assert (await on(OurDevice(), told)).result is Result.SUCCESS
+    with pytest.raises(ImpossibleError, match="the device has no host visible region"):
+        await on(OurDevice(region=0), told)

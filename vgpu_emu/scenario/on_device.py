@@ -11,10 +11,12 @@ from vgpu_emu.peers.front.source import Source
 from vgpu_emu.scenario.outcome import ImpossibleError
 from vgpu_emu.scenario.records import End, Hardware, Host, Limits, Scenario
 from vgpu_emu.scenario.steps import InsideStep, Step
+from vgpu_emu.scenario.steps_context import GetParam
 from vgpu_emu.scenario.steps_raw import Raw
 from vgpu_emu.trace.meanings import COMMANDS
 from vgpu_wire.control import CtrlType
 from vgpu_wire.device import FEATURE_NEEDS, Feature
+from vgpu_wire.virtgpu_drm import Param
 
 #: of what hardware says, the front-end has displays and memory as they should be; rings are always in memory
 _OURS = {"scanouts", "guest_memory", "virtqueues"}
@@ -85,6 +87,8 @@ def _lacks(scenario: Scenario, offer: Offer) -> Iterator[str]:
     missing = needed_features(scenario) - offer.gpu_features
     if missing:
         yield f"the device does not offer {', '.join(sorted(feature.name for feature in missing))}"
+    if not offer.host_visible and any(map(_needs_region, _steps(scenario.step))):
+        yield "the device has no host visible region"
 
 
 def needed_features(scenario: Scenario) -> frozenset[Feature]:
@@ -97,9 +101,19 @@ def needed_features(scenario: Scenario) -> frozenset[Feature]:
 
 def _needs(step: Step) -> frozenset[Feature]:
     """A step that has a choice of commands needs what all of them need."""
-    commands = [CtrlType[step.message].value] if isinstance(step, Raw) and isinstance(step.message, str) else []
-    needs = [COMMANDS[command].needs for command in (*commands, *step.commands)]
+    needs = [COMMANDS[command].needs for command in _commands(step)]
     return frozenset(feature for feature in needs if feature is not None and needs.count(feature) == len(needs))
+
+
+def _needs_region(step: Step) -> bool:
+    asks = isinstance(step, GetParam) and step.param in {"host_visible", Param.HOST_VISIBLE.value}
+    return asks or CtrlType.RESOURCE_MAP_BLOB.value in _commands(step)
+
+
+def _commands(step: Step) -> tuple[int, ...]:
+    if isinstance(step, Raw) and isinstance(step.message, str):
+        return (CtrlType[step.message].value,)
+    return step.commands
 
 
 def _features(names: Iterable[str]) -> frozenset[Feature]:
