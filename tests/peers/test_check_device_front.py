@@ -1,7 +1,7 @@
 """`check_device_async` on a device behind a vhost-user socket."""
 
 import trio.testing
-from test_exploring import OurDevice
+from lying_backend import OurDevice
 
 from vgpu_emu.testing import check_device_async
 
