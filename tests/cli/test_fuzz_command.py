@@ -10,7 +10,22 @@ from typing import Any
 import pytest
 
 from vgpu_emu.cli import main
+from vgpu_emu.fuzz.encoding import decode
 from vgpu_emu.fuzz.oracles import that_apply
+
+DEFECT = """
+from vgpu_emu.fuzz.defect import Wrapper
+
+
+class Deaf(Wrapper):
+    def handle(self, chain):
+        return self.inner.handle(chain) if int.from_bytes(chain.readable[:4], "little") != 0x207 else None
+
+
+class DeafToSubmit:
+    def device(self, device):
+        return Deaf(device)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +61,15 @@ def test_corpus_grows_and_is_started_from(capsys: pytest.CaptureFixture[str], tm
     assert "corpus/README is left out: its name is no SHA-1" in err
 
 
+def test_defect_of_a_file_is_found_and_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(DEFECT)
+    code, said, _ = fuzz(capsys, "--sequences 60 --defect mine.py:DeafToSubmit")
+    assert code == 1
+    finding = next(each for each in said["findings"] if each["oracle"] == "I19")
+    assert len(decode(bytes.fromhex(finding["minimised"])).steps) == finding["commands"] <= 3
+    assert Path(finding["file"]).exists()
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -53,6 +77,7 @@ def test_corpus_grows_and_is_started_from(capsys: pytest.CaptureFixture[str], tm
         ("--time soon", "--time soon: a time above 0, such as 90s, 10m or 2h"),
         ("--target moon", "no target 'moon'; there are core"),
         ("--profile moon", "no profile 'moon'"),
+        ("--defect gone.py:Bug", "--defect no Python file 'gone.py'"),
     ],
 )
 def test_mistakes_are_told_in_a_line(capsys: pytest.CaptureFixture[str], line: str, says: str) -> None:
@@ -83,3 +108,37 @@ def test_interrupt_loses_nothing(tmp_path: Path) -> None:
     assert said["sequences"] >= 200
     assert "what is in hand is finished" in err
     assert len(list((tmp_path / "corpus").iterdir())) > 50
+
+
+def test_finding_is_minimised_again(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(DEFECT)
+    _code, said, _ = fuzz(capsys, "--sequences 60 --defect mine.py:DeafToSubmit")
+    (tmp_path / "program").write_bytes(bytes.fromhex(said["findings"][0]["program"]))
+    assert main(["minimize", "--defect", "mine.py:DeafToSubmit", "program"]) == 0
+    out = capsys.readouterr().out
+    assert "SUBMIT_3D" in out
+    assert (tmp_path / "program.min").read_bytes() == bytes.fromhex(said["findings"][0]["minimised"])
+    assert main(["minimize", "program"]) == 2
+    assert "program shows no finding here" in capsys.readouterr().err
+
+
+def test_corpus_covers_and_tells_what_it_does_not(capsys: pytest.CaptureFixture[str]) -> None:
+    fuzz(capsys, "--sequences 100 --corpus corpus")
+    assert main(["cover", "--json", "corpus"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert {"RESOURCE_MAP_BLOB", "SET_SCANOUT"} <= {row["command"] for row in said["rows"]}
+    reached = {row["condition"] for row in said["rows"]}
+    assert said["unreached"]
+    assert not reached & set(said["unreached"])
+    assert main(["cover", "corpus"]) == 0
+    assert "Never reached" in capsys.readouterr().out
+
+
+def test_score_of_a_defect(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(DEFECT)
+    code, said, _ = fuzz(capsys, "--score --sequences 200 --defect mine.py:DeafToSubmit")
+    (row,) = said["scores"]
+    assert code == 0
+    assert (row["found"], row["seeds"]) == (20, 20)
+    assert row["oracles"] == {"I19": 20}
+    assert row["commands"] <= 3

@@ -1,6 +1,5 @@
 """What the commands around fuzzing have in common: what programs run on, and files of programs."""
 
-from importlib import import_module
 from pathlib import Path
 
 from vgpu_emu.cli.choices import known
@@ -26,12 +25,12 @@ def conditions_of(target: str, profile: str | None, defects: list[str]) -> Condi
 
 def named_defect(name: str) -> type:
     """A shipped defect, or one of a file: path/to/file.py:NAME. Raises UsageError."""
-    loading = import_module("vgpu_emu.fuzz.defects.loading")
+    from vgpu_emu.fuzz.defects.loading import DefectError, load
+
     try:
-        found: type = loading.load(name)
-    except ValueError as wrong:
+        return load(name)
+    except DefectError as wrong:
         raise UsageError(f"--defect {printable(str(wrong))}") from None
-    return found
 
 
 def read_corpus(directory: Path) -> list[bytes]:

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from importlib import import_module
 from itertools import groupby
 from time import monotonic
 from typing import Any, NamedTuple
@@ -65,14 +64,17 @@ def _tasks(base: Conditions, names: Sequence[str], limit: int) -> Iterator[Hunt]
     if names:
         yield from hunts([(name, named_defect(name)) for name in names], base, limit)
         return
-    shipped = import_module("vgpu_emu.fuzz.defects")
-    clean: list[tuple[str, Any]] = [("clean", type("Nothing", (), {})), *shipped.BENIGN.items()]
-    yield from hunts([item for item in shipped.ALL.items() if item[0] not in shipped.BENIGN], base, limit)
+    from vgpu_emu.fuzz.defects import ALL, BENIGN
+
+    clean: list[tuple[str, Any]] = [("clean", type("Nothing", (), {})), *BENIGN.items()]
+    yield from hunts([(name, defect) for name, defect in ALL.items() if name not in BENIGN], base, limit)
     yield from hunts(clean, base, min(CLEAN, limit))
 
 
 def _is_defect(name: str) -> bool:
-    return name != "clean" and name not in import_module("vgpu_emu.fuzz.defects").BENIGN
+    from vgpu_emu.fuzz.defects import BENIGN
+
+    return name != "clean" and name not in BENIGN
 
 
 def _as_json(row: Row) -> dict[str, object]:
