@@ -112,5 +112,5 @@ def test_help_has_examples_and_says_what_every_option_is_for(route: str, capsys:
     assert f"vgpu-emu serve {route} --socket /tmp/gpu.sock" in shown
     assert "Where QEMU connects" in shown
     options = [line for line in shown.splitlines() if "--" in line and line.startswith("│")]
-    assert len(options) == 10
+    assert len(options) == 12
     assert all(len(line.strip("│ *").split(maxsplit=2)) == 3 for line in options if "--trace" not in line)

@@ -1,5 +1,6 @@
 """What a server writes of its guests: the trace as it grows, and what becomes of a file that cannot be written."""
 
+from collections.abc import Mapping, Sequence
 from errno import EPIPE
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from backend_kit import CONFIG, Ears, Guest
 
 from vgpu_emu.peers.outlets import Outlets, open_backend
 from vgpu_emu.trace.ladder import Rung, rungs
+from vgpu_emu.trace.log import Event, Message
 from vgpu_emu.trace.logfile import read_log
 from vgpu_wire.control import CtrlType, HeaderOnly
 from vgpu_wire.render import CtxCreate
@@ -45,6 +47,59 @@ async def test_trace_is_the_ladder_of_the_log(tmp_path: Path) -> None:
         "RESP_ERR_UNSPEC",
     ] * 2
     assert said == []
+
+
+def texts(runs: Mapping[str, Sequence[Event]]) -> bytes:
+    """What a page of these runs says, here."""
+    return "".join(f"{name}: {len(events)}\n" for name, events in runs.items()).encode()
+
+
+async def test_page_has_every_guest_as_soon_as_it_has_gone(tmp_path: Path) -> None:
+    said: list[str] = []
+    log, page = tmp_path / "run.log", tmp_path / "page"
+    with Outlets(said.append, log=log, pages={"the page": (page, texts)}) as outlets:
+        assert page.read_bytes() == b""
+        await talk(outlets, said)
+        assert page.read_text(encoding="utf-8").startswith("guest 1: ")
+        await talk(outlets, said)
+    with log.open("rb") as stream:
+        assert page.read_bytes() == texts(read_log(stream, "run.log"))
+    assert said == []
+
+
+@pytest.mark.parametrize("surplus", [-1, 0, 1])
+@pytest.mark.parametrize("limit", ["MAX_EVENTS", "MAX_BYTES"])
+async def test_page_of_a_long_run_has_its_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, surplus: int
+) -> None:
+    said: list[str] = []
+    events: list[Event] = []
+
+    def keep(runs: Mapping[str, Sequence[Event]]) -> bytes:
+        events[:] = runs["guest 1"]
+        return texts(runs)
+
+    with Outlets(said.append, pages={"the page": (tmp_path / "page", keep)}) as outlets:
+        await talk(outlets, said)
+    whole = len(events)
+    size = whole if limit == "MAX_EVENTS" else sum(len(e.data) for e in events if isinstance(e, Message))
+    monkeypatch.setattr(f"vgpu_emu.peers.outlets.{limit}", size - surplus)
+    with Outlets(said.append, pages={"the page": (tmp_path / "page", keep)}) as outlets:
+        await talk(outlets, said)
+    if surplus <= 0:
+        assert (len(events), said) == (whole, [])
+    else:
+        assert len(events) < whole
+        left_out = f"{whole - len(events)} more are left out (--log has all, for vgpu-emu convert)"
+        assert said == [f"page has the first {len(events)} events, {left_out}"]
+
+
+async def test_page_that_cannot_be_written_costs_no_guest() -> None:
+    said: list[str] = []
+    with Outlets(said.append, pages={"the page": (Path("/dev/full"), texts)}) as outlets:
+        assert await talk(outlets, said) == 3
+        assert await talk(outlets, said) == 3
+    assert said == ["cannot write the page any more: No space left on device"]
 
 
 @pytest.mark.parametrize("name", ["log", "capture"])

@@ -1,6 +1,7 @@
 """What a command writes beside its data: pages, traces, pictures."""
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from vgpu_emu.cli.style import printable
@@ -35,15 +36,23 @@ def write_file(file: Path, data: bytes) -> None:
         raise UsageError(f"cannot write {printable(str(file))}: {error.strerror}") from None
 
 
+def need_report() -> None:
+    """For a command that writes a page when it is too late to ask for a package. Raises UsageError."""
+    if find_spec("jinja2") is None:
+        raise _no_package("jinja2", "report")
+
+
 def _write(file: Path, extra: str, content: Callable[[], bytes]) -> None:
     try:
         data = content()
     except ModuleNotFoundError as missing:
         package = (missing.name or "").partition(".")[0]
-        raise UsageError(
-            f"no package {package}, which --{_OPTION[extra]} needs: pip install 'vgpu-emu[{extra}]'"
-        ) from None
+        raise _no_package(package, extra) from None
     write_file(file, data)
+
+
+def _no_package(package: str, extra: str) -> UsageError:
+    return UsageError(f"no package {package}, which --{_OPTION[extra]} needs: pip install 'vgpu-emu[{extra}]'")
 
 
 #: extra -> the option that needs it

@@ -1,7 +1,9 @@
 """What both kinds of ``vgpu-emu serve`` let one choose, and what it makes of that."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,13 +11,18 @@ from cyclopts import Parameter
 
 from vgpu_emu.assembly import Config
 from vgpu_emu.cli.choices import named_features, named_map_info
+from vgpu_emu.cli.output import need_report
 from vgpu_emu.cli.profiles import named_profile
+from vgpu_emu.cli.stories import log_story
 from vgpu_emu.cli.style import painter, printable
 from vgpu_emu.cli.usage import UsageError, complain
 from vgpu_emu.host.renderer import RendererLimits
 from vgpu_emu.memory import PAGE_SIZE
-from vgpu_emu.peers.outlets import Outlets
+from vgpu_emu.peers.outlets import Outlets, Render
+from vgpu_emu.report.page import html
 from vgpu_emu.trace.ladder import Rung
+from vgpu_emu.trace.log import Event
+from vgpu_emu.trace.pcapng import pcapng
 from vgpu_emu.vmm.state import DeviceLimits
 from vgpu_wire.device import FEATURE_NEEDS, MAX_SCANOUTS, Feature
 
@@ -54,6 +61,10 @@ class ServeOptions:
     capture
         Record the requests and answers to this file, for vgpu-emu replay. After a reset of the device they go to
         another one: run.jsonl, run.2.jsonl ...
+    html
+        Write a page to this file, for any browser, whenever a guest has gone: messages and the host visible region.
+    pcapng
+        The same for Wireshark; see: vgpu-emu dissector. Of a long run both have the beginning, and the log has all.
     screenshot_dir
         Write what each screen shows to this directory, as scanout-0.png and so on.
     """
@@ -66,6 +77,8 @@ class ServeOptions:
     trace: Annotated[bool, Parameter(negative=())] = False
     log: Path | None = None
     capture: Path | None = None
+    html: Path | None = None
+    pcapng: Path | None = None
     screenshot_dir: Path | None = None
 
     def config(self) -> Config:
@@ -96,9 +109,24 @@ class ServeOptions:
                 log=self.log,
                 capture=self.capture,
                 screenshots=self.screenshot_dir,
+                pages=self._pages(),
             )
         except OSError as error:
             raise UsageError(f"cannot write {printable(str(error.filename))}: {error.strerror}") from None
+
+    def _pages(self) -> dict[str, tuple[Path, Render]]:
+        """Raises UsageError."""
+        found: dict[str, tuple[Path, Render]] = {}
+        if self.html is not None:
+            need_report()
+            found["the page"] = (self.html, partial(_html, self.html.name))
+        if self.pcapng is not None:
+            found["the pcapng file"] = (self.pcapng, lambda runs: b"".join(pcapng(runs)))
+        return found
+
+
+def _html(name: str, runs: Mapping[str, Sequence[Event]]) -> bytes:
+    return html(log_story(name, runs)).encode()
 
 
 DEFAULTS = ServeOptions()

@@ -1,9 +1,10 @@
 """What a server writes about its guests while they run: the trace, captures, screenshots. What fails is given up."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 import trio
@@ -31,6 +32,10 @@ _FATAL = {
 }
 
 Say = Callable[[str], None]
+#: the runs of a server, a guest each, as the bytes of a file
+Render = Callable[[Mapping[str, Sequence[Event]]], bytes]
+#: what is kept for a file that is written as a whole: events, and bytes of messages
+MAX_EVENTS, MAX_BYTES = 50_000, 1 << 26
 
 
 class Captures:
@@ -95,10 +100,57 @@ class EventLog:
         self._file.close()
 
 
+class Pages:
+    """A sink for a format that is written as a whole: anew whenever a guest has gone, and at the end.
+
+    It keeps the first MAX_EVENTS events and MAX_BYTES bytes of messages, and says what is left out.
+    """
+
+    def __init__(self, path: Path, render: Render, say: Say) -> None:
+        """Raises OSError if it cannot be written."""
+        path.open("wb").close()
+        self._path = path
+        self._render = render
+        self._say = say
+        self._runs: dict[str, list[Event]] = {}
+        self._run: list[Event] = []
+        self._events = self._bytes = self._left_out = 0
+        self._is_written = True
+
+    def __call__(self, event: Event) -> None:
+        """Raises OSError."""
+        if isinstance(event, Note) and event.name == ASSEMBLED:
+            self._run = self._runs[f"guest {len(self._runs) + 1}"] = []
+        self._keep(event)
+        if isinstance(event, Note) and event.name == GONE:
+            self.finish()
+
+    def _keep(self, event: Event) -> None:
+        size = len(event.data) if isinstance(event, Message) else 0
+        self._is_written = False
+        if self._left_out or self._events >= MAX_EVENTS or self._bytes + size > MAX_BYTES:
+            self._left_out += 1
+            return
+        self._events += 1
+        self._bytes += size
+        self._run.append(event)
+
+    def finish(self) -> None:
+        """Raises OSError."""
+        if self._is_written:
+            return
+        self._is_written = True
+        self._path.write_bytes(self._render(self._runs))
+        if self._left_out:
+            left_out = f"{self._left_out} more are left out (--log has all, for vgpu-emu convert)"
+            self._say(f"{self._path.name} has the first {self._events} events, {left_out}")
+
+
 class Outlets:
     """For all guests of a server. A context manager: files are complete at its end.
 
-    say: a line for the user. trace: takes the ladder's rungs. screenshots: a directory that exists.
+    say: a line for the user. trace: takes the ladder's rungs. screenshots: a directory that exists. pages: what a
+    file is called for the user -> where it goes, and what is written there.
     """
 
     def __init__(
@@ -109,12 +161,15 @@ class Outlets:
         log: Path | None = None,
         capture: Path | None = None,
         screenshots: Path | None = None,
+        pages: Mapping[str, tuple[Path, Render]] = MappingProxyType({}),
     ) -> None:
-        """Raises OSError if the log or the capture cannot be written."""
+        """Raises OSError if one of the files cannot be written."""
         self.say = say
         self.screenshots = screenshots
         self.log = LiveLog(trio.current_time)
-        self._files: dict[str, EventLog | Captures] = {}
+        self._files: dict[str, EventLog | Captures | Pages] = {
+            name: Pages(path, render, say) for name, (path, render) in pages.items()
+        }
         if trace is not None:
             self._add("the trace", ladder(trace))
         if log is not None:
