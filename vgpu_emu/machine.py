@@ -93,6 +93,7 @@ async def open_machine(
     faults: "Iterable[Fault]" = (),
     isolation: "Isolation | None" = None,
     host: Callable[[], Host] | None = None,
+    change: Callable[[Parts], Parts] | None = None,
 ) -> AsyncGenerator[Machine, None]:
     """Three parties in one nursery; whatever happens inside, no task, descriptor or mapping is left behind, and what is
     raised inside comes out as itself.
@@ -105,6 +106,7 @@ async def open_machine(
     such as faults, which reach into the host.
     host: makes what answers the VMM in the place of our renderer, which then has nothing to do. Raises ValueError with
     faults or isolation.
+    change: makes of the parties others, before they meet: wrapped ones that watch them, or do worse.
     """
     plan = list(faults)
     if plan and isolation is not None:
@@ -114,7 +116,7 @@ async def open_machine(
     if host is not None and (plan or isolation is not None):
         raise ValueError("faults and isolation are for our own renderer: they reach into it")
     log = Log(trio.lowlevel.current_clock().current_time)
-    parts, watches = _parts(config or Config(), log, isolation)
+    parts, watches = _parts(config or Config(), log, isolation, change or (lambda parts: parts))
     renderer = parts.renderer if host is None else host()
     queues = _queue_ends(parts)
     renderer_link = open_link(tuple, tuple)
@@ -184,16 +186,16 @@ def _injector(parts: Parts, plan: "list[Fault]") -> "Injector | None":
 
 
 def _parts(
-    config: Config, log: Log, isolation: "Isolation | None"
+    config: Config, log: Log, isolation: "Isolation | None", change: Callable[[Parts], Parts]
 ) -> tuple[Parts, list[Callable[..., Coroutine[Any, Any, None]]]]:
     """The parties, and the tasks that see whether their processes live."""
     if isolation is None:
-        return assemble(config, log), []
+        return change(assemble(config, log)), []
     from vgpu_emu.processes.joining import Processes, join
     from vgpu_emu.processes.watching import watch
 
     parts = join(config, log, Processes() if isolation == "process" else isolation)
-    return parts, [partial(watch, parts.vmm), partial(watch, parts.host)]
+    return change(parts), [partial(watch, parts.vmm), partial(watch, parts.host)]
 
 
 class _Queues(NamedTuple):

@@ -85,7 +85,7 @@ def fired(machine: Machine) -> list[Fault]:
 
 def plan_of(seed: int) -> list[Fault]:
     random = Simulation(seed).random("faults")
-    return draw(random, random.choice((0, 1, 2, 3, 5, 8)))
+    return [*draw(random, random.choice((0, 1, 2, 3, 5, 8)))]
 
 
 async def busy(seed: int) -> tuple[str, Machine]:

@@ -1,12 +1,14 @@
 """Plans from a seed: random faults, which may or may not find their message."""
 
+from collections.abc import Sequence
 from random import Random
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from vgpu_emu.faults.plan import (
     FAULTS,
     MESSAGES,
     AnswerFault,
+    AnyFault,
     Call,
     Errno,
     Exporter,
@@ -34,12 +36,12 @@ _VALUES: dict[str, tuple[Any, ...]] = {
 }
 
 
-def draw(random: Random, number: int) -> list[Fault]:
+def draw(random: Random, number: int, kinds: Sequence[type[Fault]] = FAULTS) -> list[AnyFault]:
     """So many faults. Their reprs are a plan that does the same without the seed."""
-    return [_fault(random, random.choice(FAULTS)) for _ in range(number)]
+    return [_fault(random, random.choice(kinds)) for _ in range(number)]
 
 
-def _fault(random: Random, kind: type[Fault]) -> Fault:
+def _fault(random: Random, kind: type[Fault]) -> AnyFault:
     link = _link(random, kind)
     members: dict[str, Any] = {
         "link": link,
@@ -51,7 +53,8 @@ def _fault(random: Random, kind: type[Fault]) -> Fault:
     members |= {name: random.choice(_VALUES[name]) for name in kind.__struct_fields__ if name in _VALUES}
     if kind is SplitWrites:
         members["size"] = random.choice((1, 3, 8, 20))
-    return kind(**members)
+    fault = kind(**members)
+    return cast(AnyFault, fault)
 
 
 def _link(random: Random, kind: type[Fault]) -> LinkName:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from vgpu_emu.faults.plan import AnyFault
 from vgpu_emu.fuzz.model.world import Setup
 from vgpu_wire.device import CONTROLQ
 
@@ -64,7 +65,20 @@ class Call(Action, frozen=True, tag="call"):
     numbers: tuple[int, ...] = ()
 
 
-Step = Send | Poke | Elapse | Plug | Restart | Reset | Fail | Call
+class Break(Action, frozen=True, tag="break"):
+    """A link or a party of the trio machine goes wrong when the fault's message crosses, counted from the start of the
+    program, wherever the step stands. Other targets have no links."""
+
+    fault: AnyFault
+
+
+class Schedule(Action, frozen=True, tag="schedule"):
+    """The seed of the order in which the trio machine's tasks run; the first of a program decides."""
+
+    seed: int
+
+
+Step = Send | Poke | Elapse | Plug | Restart | Reset | Fail | Call | Break | Schedule
 
 
 class Program(msgspec.Struct, frozen=True):

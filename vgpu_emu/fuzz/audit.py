@@ -129,3 +129,11 @@ def audit(parts: Parts, judge: Judge) -> None:
         judge.evaluated[oracle] += 1
         for wrong in look(parts, judge.world):
             raise Finding(oracle, wrong)
+
+
+def leftovers(parts: Parts, judge: Judge) -> None:
+    """Raises Finding: a device that was reset still has something."""
+    for oracle, look in LOOKS[:4]:
+        judge.evaluated[oracle] += 1
+        for wrong in look(parts, judge.world):
+            raise Finding(oracle, f"after a reset, {wrong}")

@@ -74,3 +74,7 @@ class Chooser(Protocol):
     """Who makes a program up, step by step, knowing what became of the ones before."""
 
     def step(self, bench: Bench) -> Step: ...
+
+    def weather(self) -> list[Step]:
+        """The first steps on a target that has links and tasks: how these are."""
+        ...

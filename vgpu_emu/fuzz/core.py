@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from msgspec.structs import replace
 
 from vgpu_emu.assembly import Config, assemble, size_only
-from vgpu_emu.fuzz.actions import Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Send, Step
+from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Schedule, Send, Step
 from vgpu_emu.fuzz.audit import audit
 from vgpu_emu.fuzz.bench import Bench, Chooser
 from vgpu_emu.fuzz.census import NEWBORN, Census
@@ -207,13 +207,22 @@ class Core(Bench):
     # -- the rest
 
     def elapse(self, step: Elapse) -> None:
+        """Whatever is due meanwhile happens when it is due."""
         self.idle()
-        self.world.now += step.microseconds / 1e6
-        for signal in self.renderer.rings.due(self.world.now):
+        until = self.world.now + step.microseconds / 1e6
+        while (due := self.renderer.rings.next_due) is not None and self.world.now < due < until:
+            self._advance(due)
+        self._advance(until)
+
+    def _advance(self, now: float) -> None:
+        self.world.now = now
+        for signal in self.renderer.rings.due(now):
             for used in self.device.signal(timeline_of(signal), signal.fence_id):
                 self._used(used)
         self.idle()
         self.judge.advanced()
+        # what the driver's workers do about the answers
+        self.lockstep.kick()
 
     def restart(self, _step: Restart) -> None:
         """Another VMM goes on from the snapshot of this one; what that said of itself must be true of it."""
@@ -258,6 +267,10 @@ class Core(Bench):
             raise Finding("I30", "after a reset the device refuses features that it took before")
 
 
+def nothing(_core: Core, _step: Step) -> None:
+    """Of links and tasks, which there are none of here."""
+
+
 _DO: dict[type[Step], Callable[[Core, Any], None]] = {
     Send: Core.send,
     Poke: lambda core, step: core.poke(step.address, step.data),
@@ -267,4 +280,6 @@ _DO: dict[type[Step], Callable[[Core, Any], None]] = {
     Call: lambda core, step: core.lockstep.call(step),
     Restart: Core.restart,
     Reset: Core.restart_driver,
+    Break: nothing,
+    Schedule: nothing,
 }

@@ -5,11 +5,15 @@ numbers take a byte. Any bytes are a program: what is missing at the end reads a
 """
 
 from collections.abc import Callable, Iterator
+from random import Random
 from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import fields, replace
 
-from vgpu_emu.fuzz.actions import Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Send, Step
+from vgpu_emu.faults.drawing import draw
+from vgpu_emu.faults.plan import AnyFault
+from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Schedule, Send, Step
 from vgpu_emu.fuzz.boundary import FIELDS
 from vgpu_emu.fuzz.guest import CALLS
 from vgpu_emu.fuzz.model.commands import COMMANDS
@@ -125,7 +129,7 @@ def _read_request(index: int, reader: Reader) -> bytes:
 # -- steps: first byte -> the kind; commands come first
 
 _KINDS = len(_COMMANDS)
-_RAW, _POKE, _ELAPSE, _PLUG, _RESTART, _RESET, _FAIL, _CALL = range(_KINDS, _KINDS + 8)
+_RAW, _POKE, _ELAPSE, _PLUG, _RESTART, _RESET, _FAIL, _CALL, _BREAK, _SCHEDULE = range(_KINDS, _KINDS + 10)
 
 
 def _write(step: Step) -> bytes:
@@ -149,10 +153,14 @@ def _write(step: Step) -> bytes:
             return bytes([_FAIL]) + number(errno) + number(skip) + bytes([extra << 1 | lose])
         case Call(name=name, numbers=numbers):
             return bytes([_CALL, _CALLS.index(name), len(numbers)]) + b"".join(number(value) for value in numbers)
+        case Break(fault=fault):
+            return bytes([_BREAK]) + block(msgspec.json.encode(fault))
+        case Schedule(seed=seed):
+            return bytes([_SCHEDULE]) + number(seed)
 
 
 def _read(reader: Reader) -> Step:
-    kind = reader.byte() % (_CALL + 1)
+    kind = reader.byte() % (_SCHEDULE + 1)
     if kind < _KINDS:
         capacity = reader.number() ^ _CAPACITY
         return Send(_read_request(kind, reader), COMMANDS[_COMMANDS[kind]].queue, capacity)
@@ -169,6 +177,15 @@ def _read_fail(reader: Reader) -> Step:
     return Fail(errno, skip, rest >> 1 & 3, bool(rest & 1))
 
 
+def _read_break(reader: Reader) -> Step:
+    """A fault in JSON; bytes that are none choose one."""
+    data = reader.block()
+    try:
+        return Break(msgspec.json.decode(data, type=AnyFault))
+    except (msgspec.DecodeError, ValueError):
+        return Break(draw(Random(data), 1)[0])
+
+
 _READ: dict[int, Callable[[Reader], Step]] = {
     _RAW: _read_raw,
     _POKE: lambda reader: Poke(reader.number(), reader.block()),
@@ -180,6 +197,8 @@ _READ: dict[int, Callable[[Reader], Step]] = {
     _CALL: lambda reader: Call(
         _CALLS[reader.byte() % len(_CALLS)], tuple(reader.number() % 256 for _ in range(reader.byte() % 7))
     ),
+    _BREAK: _read_break,
+    _SCHEDULE: lambda reader: Schedule(reader.number()),
 }
 
 # -- setups: members that are not the default

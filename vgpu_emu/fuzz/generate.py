@@ -6,8 +6,10 @@ something is bent: programs that do little of everything find little.
 
 from random import Random
 
+from vgpu_emu.faults.drawing import draw
+from vgpu_emu.faults.plan import FAULTS, DeviceResets, VmmRestarts
 from vgpu_emu.fuzz import requests
-from vgpu_emu.fuzz.actions import Call, Elapse, Fail, Plug, Poke, Reset, Restart, Send, Step
+from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Reset, Restart, Schedule, Send, Step
 from vgpu_emu.fuzz.bench import Bench
 from vgpu_emu.fuzz.boundary import bent
 from vgpu_emu.fuzz.guest import CALLS, NEEDS, Guest
@@ -20,6 +22,8 @@ _FENCED, _RING = CtrlFlag.FENCE.value, int(CtrlFlag.FENCE | CtrlFlag.INFO_RING_I
 _ERRNOS = (5, 12, 24, 22, 25, 4, 14)
 #: combinations that a driver can negotiate, the whole one most often
 _FEATURES = (0x3F,) * 12 + (0x1F, 0x0F, 0x2F, 0x1B, 0x0E, 0x08, 0x02, 0x00)
+#: faults that a program does not do itself, in steps of its own
+_WEATHER = [kind for kind in FAULTS if kind not in (VmmRestarts, DeviceResets)]
 
 
 def setup(rng: Random, *, real: bool) -> Setup:
@@ -52,6 +56,12 @@ class Swarm:
         self._others = rng.choice((0.0, 0.05, 0.2))
         names = [name for name in CALLS if rng.random() < 0.7]
         self._names = ["open", "blob", "mmap", *(name for name in names for _ in range(rng.choice((1, 1, 3))))]
+
+    def weather(self) -> list[Step]:
+        """For targets that have links and tasks: in which order these run, and what goes wrong on the way."""
+        rng = self.rng
+        number = rng.choice((0, 0, 0, 1, 1, 2, 3))
+        return [Schedule(rng.randrange(1 << 16)), *map(Break, draw(rng, number, _WEATHER))]
 
     def step(self, bench: Bench) -> Step:
         """What to do next, in the state that `bench` is in."""

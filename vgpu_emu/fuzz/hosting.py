@@ -1,19 +1,18 @@
-"""The renderer's side of the core target: it answers, and fails where a program says so."""
+"""The renderer's side of a target: it answers, and fails where a program says so."""
 
 from errno import ENOTTY
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
+from vgpu_emu.assembly import Parts
 from vgpu_emu.fuzz.actions import Fail
 from vgpu_emu.fuzz.model.expectation import Verdict
-from vgpu_emu.fuzz.model.judge import Case
-from vgpu_emu.host.renderer import Reply
+from vgpu_emu.fuzz.model.judge import Case, Judge
+from vgpu_emu.fuzz.model.world import World
+from vgpu_emu.host.renderer import Renderer
 from vgpu_emu.memory import PassedFd, let_go
-from vgpu_emu.vmm.asking import Steps, parse_reply
+from vgpu_emu.vmm.asking import Reply, Steps, parse_reply
 from vgpu_wire.control import CtrlType
 from vgpu_wire.renderer_link import Answer, Op, numbered
-
-if TYPE_CHECKING:
-    from vgpu_emu.fuzz.core import Core
 
 T = TypeVar("T")
 #: questions that a host can fail at, as no side of it has done anything then; what must not succeed after it
@@ -29,11 +28,21 @@ _CAN_FAIL = {
 }
 
 
+class HostBench(Protocol):
+    """What a host needs to know of the target that it is in."""
+
+    parts: Parts
+    judge: Judge
+    world: World
+    renderer: Renderer
+    meddled: bool
+
+
 class Host:
     """failed: the host has failed at a question of the request that is carried out."""
 
-    def __init__(self, core: "Core") -> None:
-        self._core = core
+    def __init__(self, bench: "HostBench") -> None:
+        self._bench = bench
         self._armed: Fail | None = None
         self._left = 0
         self._serial = 0
@@ -47,7 +56,7 @@ class Host:
 
     def forgive(self, data: bytes) -> None:
         """The request is over that the host failed at; a blob that was not exported cannot be mapped for sure."""
-        judge = self._core.judge
+        judge = self._bench.judge
         if data[:4] in _EXPORTS:
             resource_id = int.from_bytes(data[24:28], "little")
             if resource_id in judge.world.resources:
@@ -56,55 +65,73 @@ class Host:
 
     def carry(self, steps: Steps[T]) -> T:
         """Let the renderer answer every question of the VMM."""
-        core = self._core
+        bench = self._bench
+        steps = steps if self._armed is None else self.failing(steps)
         try:
             question = next(steps)
             while True:
                 self._serial += 1
                 data = numbered(question.build(), self._serial)
-                reply = self._fail(data) if self._armed is not None and question.op in _CAN_FAIL else None
-                question = steps.send(parse_reply(*(reply or core.renderer.handle(data, core.world.now))))
+                question = steps.send(parse_reply(*bench.renderer.handle(data, bench.world.now)))
         except StopIteration as done:
             value: T = done.value
             return value
 
-    def _fail(self, data: bytes) -> Reply | None:
-        """The answer of a host that fails; None: it does not yet."""
-        fail, op = self._armed, int.from_bytes(data[:4], "little")
-        self._left -= 1
-        if fail is None or self._left >= 0:
+    def failing(self, steps: Steps[T]) -> Steps[T]:
+        """The same questions but those at which the host fails, whoever answers them."""
+        try:
+            question = next(steps)
+            while True:
+                fail = self._strikes(question.op)
+                reply = Reply(Answer(errno=fail.errno)) if fail is not None and fail.errno else (yield question)
+                question = steps.send(reply if fail is None else self._spoilt(fail, reply))
+        except StopIteration as done:
+            value: T = done.value
+            return value
+
+    def _strikes(self, op: int) -> Fail | None:
+        """How the host fails at this question; None: it does not."""
+        fail, case = self._armed, self._bench.judge.case
+        if fail is None or op not in _CAN_FAIL:
             return None
-        self._armed, case = None, self._core.judge.case
+        self._left -= 1
+        if self._left >= 0:
+            return None
+        self._armed = None
         if case is None:
             return None
         self.failed = case.lenient = True
+        if fail.errno and op == Op.IOCTL and fail.errno == ENOTTY:
+            self._old_kernel(case)
+        elif fail.errno:
+            case.broken = _CAN_FAIL[op]
+        return fail
+
+    def _spoilt(self, fail: Fail, reply: Reply) -> Reply:
+        """The answer with descriptors too many, or without those that it should have."""
         if fail.errno:
-            if op == Op.IOCTL and fail.errno == ENOTTY:
-                self._old_kernel(case)
-            else:
-                case.broken = _CAN_FAIL[op]
-            return numbered(Answer(errno=fail.errno).build(), self._serial), ()
-        answer, fds = self._core.renderer.handle(data, self._core.world.now)
-        return (answer, self._without(fds)) if fail.lose else (answer, (*fds, *self._more(fds, fail.extra)))
+            return reply
+        fds = self._without(reply.fds) if fail.lose else (*reply.fds, *self._more(reply.fds, fail.extra))
+        return Reply(reply.answer, fds)
 
     def _old_kernel(self, case: Case) -> None:
         """It does not know the ioctl: the renderer may say, and maps what this kernel would not have mapped."""
         if case.expected.verdict is Verdict.REFUSE:
             # nor can what a guest program sees be compared, until its call is over
-            self._core.meddled = True
+            self._bench.meddled = True
             case.expected = case.expected._replace(verdict=Verdict.OPEN)
-            self._core.judge.unsure = True
+            self._bench.judge.unsure = True
 
     def _without(self, fds: tuple[PassedFd, ...]) -> tuple[PassedFd, ...]:
         """They get lost on the way, as a full descriptor table does it: the kernel closes them."""
         let_go(fds)
         for passed in fds:
-            self._core.parts.renderer.vmm.close(passed.fd)
+            self._bench.parts.renderer.vmm.close(passed.fd)
         return ()
 
     def _more(self, fds: tuple[PassedFd, ...], count: int) -> list[PassedFd]:
         """As many copies of what is passed."""
-        vmm = self._core.parts.renderer.vmm
+        vmm = self._bench.parts.renderer.vmm
         return [PassedFd(vmm.install(vmm.file(fds[0].fd)), fds[0].memory.hold()) for _ in range(count if fds else 0)]
 
 

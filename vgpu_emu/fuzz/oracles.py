@@ -194,8 +194,8 @@ _TABLE = (
         "I33",
         "schedules",
         "The same program ends in the same state under every schedule.",
-        _SCHEDULED,
-        _NO_TASKS,
+        (MACHINE,),
+        "the core has one thread, and a process takes half a second to start",
     ),
     Oracle(
         "I34",

@@ -9,7 +9,11 @@ from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.fuzz.trial import Conditions, Result
 
 #: name -> the module with its `run` and `explore`
-TARGETS = {"core": "vgpu_emu.fuzz.trial"}
+TARGETS = {
+    "core": "vgpu_emu.fuzz.trial",
+    "machine": "vgpu_emu.fuzz.machine_trial",
+    "process": "vgpu_emu.fuzz.machine_trial",
+}
 
 
 class Target(Protocol):

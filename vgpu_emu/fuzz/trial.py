@@ -61,17 +61,17 @@ def carry_out(conditions: Conditions, setup: Setup, drive: Callable[[Core], obje
         found = Found(finding.oracle, finding.detail, core.index)
         _close(core, found)
     except Exception as error:
-        found = Found("I28", _where(error), core.index)
+        found = Found("I28", where(error), core.index)
         _close(core, found)
     else:
         found = _close(core, None)
     judge = core.judge
-    judge.evaluated.update(_OF_EVERY_PROGRAM)
+    judge.evaluated.update(OF_EVERY_PROGRAM)
     return Result(core.program, found, core.commands, judge.evaluated, judge.covered, judge.digest)
 
 
 #: what is looked at in every program
-_OF_EVERY_PROGRAM = ("I11", "I12", "I28", "I29")
+OF_EVERY_PROGRAM = ("I11", "I12", "I28", "I29")
 
 
 def _close(core: Core, found: Found | None) -> Found | None:
@@ -79,12 +79,13 @@ def _close(core: Core, found: Found | None) -> Found | None:
     try:
         core.close()
     except Exception as error:
-        return found or Found("I12", _where(error), core.index)
+        return found or Found("I12", where(error), core.index)
     left = core.parts.leaks()
     return Found("I11", left[0], core.index) if left else None
 
 
-def _where(error: Exception) -> str:
+def where(error: BaseException) -> str:
+    """What happened, and where."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} in {place.name}"
 

@@ -4,13 +4,14 @@ A `Judge` looks at what crosses the queues, and follows the device where the pro
 """
 
 from collections import Counter
+from math import inf
 from typing import Any
 from zlib import crc32
 
 import msgspec
 
 from vgpu_emu.fuzz.model.commands import COMMANDS
-from vgpu_emu.fuzz.model.expectation import Expected, Verdict, expected, refuse
+from vgpu_emu.fuzz.model.expectation import Expected, Verdict, expected, leave_open, refuse
 from vgpu_emu.fuzz.model.world import GLOBAL, Pending, World
 from vgpu_wire.control import FIRST_ERROR, RING_COUNT, CtrlFlag, CtrlHdr, CtrlType
 from vgpu_wire.errors import WireError
@@ -69,8 +70,8 @@ class Judge:
         self.evaluated: Counter[str] = Counter()
         #: (request, why it is not plainly right, answer): what has been seen
         self.covered: set[Covered] = set()
-        self.unsure = False
-        #: of all answers, in their order
+        self.unsure = self.lost = False
+        #: of all answers; what happens at the same time may happen in any order
         self.digest = 0
         self.case: Case | None = None
         self._open: dict[tuple[int, int], Case] = {}
@@ -80,7 +81,7 @@ class Judge:
     def request(self, head: int, queue: int, data: bytes, capacity: int) -> Case:
         """Before the device has it."""
         number = int.from_bytes(data[:4], "little")
-        case = Case(head, queue, capacity, number, expected(self._expected, queue, number, data))
+        case = Case(head, queue, capacity, number, expected(self._expected, queue, number, data), lenient=self.lost)
         if len(data) >= _HEADER:
             header = CtrlHdr.parse(data[:_HEADER])
             if header.flags & _FENCE:
@@ -90,6 +91,7 @@ class Judge:
         return case
 
     def _expected(self, queue: int, number: int, data: bytes) -> Expected:
+        leave_open(self.lost, "nobody knows what the device has")
         command = COMMANDS.get(number)
         refuse(len(data) < _HEADER, "less than a header")
         if command is None or command.queue != queue:
@@ -114,7 +116,21 @@ class Judge:
     def forget(self) -> None:
         """The device was reset: nothing that was due is answered."""
         self._open.clear()
-        self.unsure = False
+        self.unsure = self.lost = False
+
+    def lose_track(self) -> None:
+        """Something went wrong that the reference has no model of. Until the device is reset, what is held against it
+        is that it answers, each request once, in the form that every answer has."""
+        self.unsure = self.lost = True
+        for case in self._open.values():
+            case.expected, case.lenient = Expected(Verdict.OPEN), True
+        for pending in self.world.pending:
+            pending.due, pending.firm = inf, False
+
+    @property
+    def unanswered_cases(self) -> list[Case]:
+        """What the device has and has not answered, oldest first."""
+        return list(self._open.values())
 
     # -- answers
 
@@ -125,8 +141,8 @@ class Judge:
         if verdict is Verdict.MUST:
             case.expected.success(None)
         self.unsure = self.unsure or verdict is Verdict.OPEN
-        due = self.world.due(case.timeline) if case.fence_id is not None else 0.0
-        if case.fence_id is None or (due <= self.world.now and not case.lenient):
+        due = inf if self.lost else self.world.due(case.timeline) if case.fence_id is not None else 0.0
+        if (case.fence_id is None and not self.lost) or (due <= self.world.now and not case.lenient):
             raise Finding("I19", f"{case} was not answered")
         firm = all(other.firm for other in self.world.pending if other.timeline == case.timeline)
         self.world.pending.append(Pending(case.head, case.queue, case.timeline, due, firm))
@@ -137,7 +153,7 @@ class Judge:
         if case is None:
             raise Finding("I19", f"chain {head} was answered, and is not with the device")
         self.evaluated.update(_OF_EVERY_ANSWER)
-        self.digest = crc32(written, self.digest ^ head)
+        self.digest = (self.digest + crc32(written, head)) % (1 << 32)
         if len(written) > case.capacity:
             raise Finding("I17", f"{case}: {len(written)} bytes for {case.capacity}")
         pending = self._taken_back(case)

@@ -1,0 +1,179 @@
+"""The trio machine as a target: clean programs have no finding, whatever fails; each seam reaches it."""
+
+from collections import Counter
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+
+from vgpu_emu.faults.plan import Drop, Duplicate, Fault, HostDies
+from vgpu_emu.fuzz import machine_trial, trial
+from vgpu_emu.fuzz.actions import Break, Call, Elapse, Program, Reset, Restart, Schedule, Send
+from vgpu_emu.fuzz.comparing import under
+from vgpu_emu.fuzz.defect import Wrapper
+from vgpu_emu.fuzz.generate import Swarm
+from vgpu_emu.fuzz.machine import faults_of
+from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.targets import target
+from vgpu_emu.fuzz.trial import Conditions, Result
+from vgpu_emu.link.chain import Chain, Used
+from vgpu_wire.blob import MapCache
+from vgpu_wire.control import CtrlType
+from vgpu_wire.render import CtxCreate
+
+MACHINE, PROCESS = Conditions(target="machine"), Conditions(target="process")
+#: a guest program that maps a blob and works with it
+USE = (
+    Call("open"),
+    Call("blob"),
+    Call("mmap"),
+    Call("store", (0, 1, 2)),
+    Call("execbuffer", (0, 0, 500)),
+    Call("load", (0, 1)),
+)
+BLOB = Program(Setup(real=True), USE)
+
+
+def explored(seed: int) -> Result:
+    swarm = Swarm(Random(seed))
+    return machine_trial.explore(swarm, swarm.setup, 20, MACHINE)
+
+
+def test_clean_machine_has_no_finding_whatever_its_links_do() -> None:
+    results = [explored(seed) for seed in range(12)]
+    assert [result.found for result in results] == [None] * len(results)
+    assert any(faults_of(result.program.steps) for result in results)
+    assert sum((result.evaluated for result in results), Counter[str]())["I10"] > 12
+
+
+def test_same_program_has_the_same_answers_in_one_thread_and_under_another_schedule() -> None:
+    result = machine_trial.run(BLOB, MACHINE)
+    assert result.found is None
+    assert result.evaluated["I32"] == result.evaluated["I33"] == 1
+    digests = {machine_trial.once(under(BLOB, seed), MACHINE).digest for seed in range(20)}
+    assert digests == {trial.run(BLOB).digest}
+
+
+@pytest.mark.parametrize("middle", [Restart(), Elapse(1000), Break(Drop(message="RESOURCE_MAP_BLOB"))])
+def test_life_goes_on(middle: Any) -> None:
+    result = machine_trial.run(Program(BLOB.setup, (*USE, middle, *USE)), MACHINE)
+    assert result.found is None
+    assert result.commands > 10
+
+
+def test_device_is_reset_under_raw_requests() -> None:
+    context = Send(CtxCreate(ctx_id=1).build())
+    result = machine_trial.run(Program(Setup(), (context, Reset(), context)), MACHINE)
+    assert result.found is None
+    assert result.commands == 2
+
+
+@pytest.mark.parametrize(
+    "fault", [HostDies(message="EXPORT_BLOB"), Drop(link="fences"), Duplicate(link="renderer", message="FENCE")]
+)
+def test_after_a_fault_the_reference_asks_for_answers_and_no_more(fault: Fault) -> None:
+    result = machine_trial.run(Program(BLOB.setup, (Break(fault), *USE)), MACHINE)  # type: ignore[arg-type]
+    assert result.found is None
+
+
+def test_processes_answer_as_tasks_do() -> None:
+    result = target("process").run(Program(Setup(), USE), PROCESS)
+    assert result.found is None
+    assert result.evaluated["I32"] == 1
+
+
+# -- a defect for each seam
+
+
+class LosesAnswers(Wrapper):
+    """The link."""
+
+    def used(self, used: Used) -> list[Used]:
+        return [] if used.head == 3 else [used]
+
+
+class SaysTwice(Wrapper):
+    def available(self, chain: Chain) -> list[Chain]:
+        return [chain, chain]
+
+
+class Linked:
+    def link(self, link: Any) -> Any:
+        return LosesAnswers(link)
+
+
+class Unwilling:
+    """A renderer that signals nothing."""
+
+    def renderer(self, renderer: Any) -> Any:
+        due = renderer.rings.due
+        renderer.rings.due = lambda now: due(now)[:0]
+        return renderer
+
+
+class Unkept:
+    """A VMM that forgets its displays' sizes when it is stopped."""
+
+    def snapshot(self, data: bytes) -> bytes:
+        state = msgspec.json.decode(data)
+        for scanout in state["scanouts"]:
+            scanout["width"] = 1
+        return msgspec.json.encode(state)
+
+
+class Doubled:
+    def link(self, link: Any) -> Any:
+        return SaysTwice(link)
+
+
+class Uncached:
+    """A driver that takes no attribute for another."""
+
+    def driver(self, driver: Any) -> Any:
+        complete = driver.complete
+
+        def completes(used: Used) -> None:
+            if used.written[:4] == CtrlType.RESP_OK_MAP_INFO.to_bytes(4, "little"):
+                used = Used(
+                    used.head, used.queue, used.written[:24] + bytes([MapCache.UNCACHED.value]) + used.written[25:]
+                )
+            complete(used)
+
+        driver.complete = completes
+        return driver
+
+
+class Silent:
+    """A device that hears no signal."""
+
+    def device(self, device: Any) -> Any:
+        class Dumb(Wrapper):
+            def signal(self, _timeline: Any, _fence_id: int) -> list[Used]:
+                return []
+
+        return Dumb(device)
+
+
+@pytest.mark.parametrize(
+    ("defect", "oracle"),
+    [
+        (Linked, "I19"),
+        (Doubled, "I19"),
+        (Uncached, "I2"),
+        (Silent, "I19"),
+        (Unwilling, "I19"),
+        (Unkept, "I30"),
+    ],
+)
+def test_each_seam_reaches_the_machine(defect: type, oracle: str) -> None:
+    found = machine_trial.run(
+        Program(BLOB.setup, (*USE, Restart())), Conditions(target="machine", defects=(defect,))
+    ).found
+    assert found is not None
+    assert found.oracle == oracle
+
+
+def test_order_of_tasks_is_the_program_s() -> None:
+    result = machine_trial.explore(Swarm(Random(4)), Setup(), 3, MACHINE)
+    assert isinstance(result.program.steps[0], Schedule)

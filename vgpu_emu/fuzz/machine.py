@@ -1,0 +1,284 @@
+"""The trio machine as a target: three parties as tasks or processes, links that fail, a schedule from a seed."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from itertools import count
+from math import isfinite
+from typing import Any
+
+import trio
+from msgspec.structs import replace
+
+from vgpu_emu.assembly import Parts
+from vgpu_emu.faults.plan import CorruptBit, Drop, Fault, HostHangs, LieSize, Reorder, ShortenCapacity, Truncate
+from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Reset, Restart, Schedule, Send, Step
+from vgpu_emu.fuzz.audit import audit, leftovers
+from vgpu_emu.fuzz.bench import Bench, Chooser
+from vgpu_emu.fuzz.core import FIRST_RAW, config_of
+from vgpu_emu.fuzz.defect import plant
+from vgpu_emu.fuzz.differing import Differences
+from vgpu_emu.fuzz.hosting import Host
+from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.passage import Passage, Wire
+from vgpu_emu.fuzz.watching import GuestPort, VmmPort, WatchedDevice
+from vgpu_emu.guest.waiting import Op, Wait
+from vgpu_emu.host.renderer import Renderer
+from vgpu_emu.link.chain import Chain
+from vgpu_emu.machine import Machine
+from vgpu_emu.restarting import rebind, restart
+from vgpu_emu.vmm.profiles import Profile
+
+#: seconds after which a call that has not returned never will; after which nobody is late any more
+FOREVER, LONG = 600.0, 120.0
+#: faults after which something was never heard, or heard otherwise than it was said
+LOSSES = (Drop, Reorder, CorruptBit, Truncate, ShortenCapacity, HostHangs, LieSize)
+
+
+class MachineBench(Bench):
+    """A machine of tasks. inside: its parties are in this process, so that an audit can look into them. look: it does
+    so after every step."""
+
+    machine: Machine
+    renderer: Renderer
+    device: WatchedDevice
+
+    def __init__(
+        self,
+        setup: Setup,
+        *,
+        profile: Profile | None = None,
+        defects: Sequence[Any] = (),
+        inside: bool = True,
+        look: bool = False,
+    ) -> None:
+        self.differences = None if profile is None else Differences(profile)
+        super().__init__(setup if self.differences is None else self.differences.setup(setup), defects)
+        self.config = config_of(self.world.setup)
+        if self.differences is not None:
+            self.config = replace(self.config, profile=self.differences.profile)
+        self.wire = plant(self.defects, "link", Wire())
+        self.passage = Passage()
+        self.host = Host(self)
+        self.inside = inside
+        self.each = look
+        self._heads = count(FIRST_RAW)
+        #: faults that have happened and were heard of
+        self._known = 0
+        self._astray = False
+
+    def change(self, parts: Parts) -> Parts:
+        """The parties as a machine is to have them: with the defects, and watched."""
+        self.parts = parts
+        self.device = WatchedDevice(plant(self.defects, "device", parts.device), self)
+        self.renderer = plant(self.defects, "renderer", parts.renderer)
+        self.driver = plant(self.defects, "driver", parts.driver)
+        self.world.uncached = getattr(self.renderer, "write_combining_is_uncached", False)
+        device: Any = self.device
+        return replace(parts, device=device, renderer=self.renderer, driver=self.driver)
+
+    async def live(self, machine: Machine, drive: Callable[[], Awaitable[None]]) -> None:
+        """Drive the machine, and end what was begun. Raises Finding."""
+        self.machine = machine
+        machine.vmm.guest = self.vmm_port = VmmPort(machine.vmm.guest, self, lambda: self.device)
+        machine.port = GuestPort(machine.port, self)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._interrupts)
+            await drive()
+            nursery.cancel_scope.cancel()
+
+    async def _interrupts(self) -> None:
+        """The guest's interrupt handler: takes every answer as it comes."""
+
+        def never() -> Op[None]:
+            yield Wait(lambda: False, "interrupts")
+
+        while True:
+            # the handler of an unbound driver ends, and the next driver has one of its own
+            with suppress(OSError):
+                await self.machine.run(never())
+
+    # -- programs
+
+    async def run(self, steps: Iterable[Step]) -> None:
+        for self.index, step in enumerate(steps):
+            if not await self._do(step):
+                return
+        await self.end()
+
+    async def explore(self, choose: Chooser, weather: Sequence[Step], length: int) -> None:
+        self.steps += weather
+        for self.index in range(len(weather), len(weather) + length):
+            if not await self._do(choose.step(self)):
+                return
+        await self.end()
+
+    async def _do(self, step: Step) -> bool:
+        """False: from here on nobody can say what is right."""
+        if self._gives_up():
+            return False
+        self.steps.append(step)
+        await _DO[type(step)](self, step)
+        await self.quiet()
+        if self.each:
+            self.audit()
+        return True
+
+    def _gives_up(self) -> bool:
+        return self.judge.unsure and not self.judge.lost
+
+    async def quiet(self) -> None:
+        """Until nobody has anything to do at this time."""
+        from trio.testing import wait_all_tasks_blocked
+
+        await wait_all_tasks_blocked()
+        while held := self.wire.idle():
+            self.vmm_port.deliver(held)
+            await wait_all_tasks_blocked()
+        self.look()
+
+    def look(self) -> None:
+        """What time it is, and what has gone wrong on the links: a fault there is in no model."""
+        self.world.now = trio.current_time()
+        fired = [] if self.machine.injector is None else self.machine.injector.fired
+        for fault in fired[self._known :]:
+            self.meddled = True
+            if fault.link in ("renderer", "fences"):
+                self._astray = True
+                self.judge.lose_track()
+        self._known = len(fired)
+
+    def audit(self) -> None:
+        if self.inside and not self.judge.unsure:
+            audit(self.parts, self.judge)
+
+    async def end(self) -> None:
+        """All work is done, all is answered; then the device is reset, and nothing may be left. Raises Finding."""
+        if self._gives_up():
+            return
+        await self._carry(self.guest.end(), "the end of the program")
+        if self.machine.injector is not None:
+            self.machine.injector.stop()
+            await trio.sleep(LONG)
+        last = [due for due in (*self.world.busy.values(), *(p.due for p in self.world.pending)) if isfinite(due)]
+        await self.elapse(Elapse(round(max([0.0, *(due - self.world.now for due in last)]) * 1e6) + 1))
+        self.audit()
+        self._all_answered()
+        await self.reset()
+        if self._astray and self.inside and self.machine.vmm.lost is None:
+            leftovers(self.parts, self.judge)
+        self.audit()
+
+    def _all_answered(self) -> None:
+        """Or the failure is declared, or an answer of the host to a question about a fence was lost."""
+        self.judge.evaluated["I19"] += 1
+        self.passage.arrived()
+        if self._excused():
+            return
+        for case in self.judge.unanswered_cases:
+            raise Finding("I19", f"{case} has not been answered, and nobody is at it")
+        if not self.meddled and self.driver.in_flight:
+            raise Finding("I19", f"the driver waits for {self.driver.in_flight} answers that were given")
+
+    def _excused(self) -> bool:
+        fired: Sequence[Fault] = () if self.machine.injector is None else self.machine.injector.fired
+        return self.machine.vmm.device.silent or any(isinstance(fault, LOSSES) for fault in fired)
+
+    # -- steps
+
+    async def send(self, step: Send) -> None:
+        self.meddled = True
+        self.machine.port.send([Chain(next(self._heads), step.queue, step.data, step.capacity)])
+
+    async def elapse(self, step: Elapse) -> None:
+        await trio.sleep(step.microseconds / 1e6)
+        await self.quiet()
+        self.judge.advanced()
+
+    async def call(self, step: Call) -> None:
+        """Raises Finding. What the kernel refuses, and what Linux waits for without end, is no finding by itself."""
+        try:
+            await self._carry(self.guest.call(step), step.name)
+        except OSError:
+            self.judge.evaluated["I28"] += 1
+        await self.quiet()
+        self.guest.signals()
+
+    async def _carry(self, op: Op[None], name: str) -> None:
+        with trio.move_on_after(FOREVER) as scope:
+            await self.machine.run(op)
+        if scope.cancelled_caught and not self._excused() and not self._may_hang():
+            raise Finding("I19", f"{name} never returns: {'; '.join(self.machine.waits())}")
+
+    def _may_hang(self) -> bool:
+        """Linux waits for ever, and cannot be interrupted, where a deferred map found no room."""
+        return any(True for _ in self.parts.log.notes("deferred_map_failed"))
+
+    async def restart(self, _step: Restart) -> None:
+        """Another VMM goes on from the snapshot of this one; what that said of itself must be true of it."""
+        self.host.disarm()
+        state, pending = self.machine.parts.snapshot(), len(self.judge.unanswered_cases)
+        await restart(self.machine, plant(self.defects, "snapshot", state))
+        self.parts = replace(self.parts, device=self.machine.parts.device)
+        self.device = WatchedDevice(plant(self.defects, "device", self.machine.parts.device), self)
+        device: Any = self.device
+        self.machine.vmm.device = device
+        self.judge.evaluated["I30"] += 1
+        if len(self.judge.unanswered_cases) == pending and self.machine.parts.snapshot() != state:
+            raise Finding("I30", "the restored device says other things of itself than the one before")
+        self.audit()
+
+    async def restart_driver(self, _step: Reset) -> None:
+        """A driver that programs use is not unbound."""
+        if not self.guest.files:
+            await self.reset()
+
+    async def reset(self) -> None:
+        self.host.disarm()
+        self.passage.clear()
+        try:
+            await rebind(self.machine)
+        except ValueError as refused:
+            raise Finding("I30", str(refused)) from None
+        self.driver = self.machine.driver = plant(self.defects, "driver", self.machine.driver)
+        self.forget()
+        if self._astray:
+            self.judge.lose_track()
+
+
+async def _poke(bench: MachineBench, step: Poke) -> None:
+    bench.poke(step.address, step.data)
+
+
+async def _plug(bench: MachineBench, step: Plug) -> None:
+    bench.plug(step.scanout_id, step.width, step.height)
+
+
+async def _fail(bench: MachineBench, step: Fail) -> None:
+    bench.host.arm(step)
+
+
+async def _nothing(_bench: MachineBench, _step: Step) -> None:
+    """It was there from the start."""
+
+
+_DO: dict[type[Step], Callable[[MachineBench, Any], Awaitable[None]]] = {
+    Send: MachineBench.send,
+    Poke: _poke,
+    Elapse: MachineBench.elapse,
+    Plug: _plug,
+    Fail: _fail,
+    Call: MachineBench.call,
+    Restart: MachineBench.restart,
+    Reset: MachineBench.restart_driver,
+    Break: _nothing,
+    Schedule: _nothing,
+}
+
+
+def faults_of(steps: Iterable[Step]) -> list[Fault]:
+    return [step.fault for step in steps if isinstance(step, Break)]
+
+
+def seed_of(steps: Iterable[Step]) -> int:
+    return next((step.seed for step in steps if isinstance(step, Schedule)), 0)

@@ -1,0 +1,116 @@
+"""One program on one trio machine: what came of it. `process`: the same with VMM and host as processes."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from vgpu_emu.faults.plan import Fault
+from vgpu_emu.fuzz.actions import Program, Step
+from vgpu_emu.fuzz.bench import Chooser
+from vgpu_emu.fuzz.comparing import in_one_thread, is_calm, under
+from vgpu_emu.fuzz.differing import Differs
+from vgpu_emu.fuzz.machine import MachineBench, faults_of, seed_of
+from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.trial import OF_EVERY_PROGRAM, Conditions, Found, Result, where
+from vgpu_emu.machine import Isolation, open_machine
+from vgpu_emu.simulation import HangError, Simulation
+
+Drive = Callable[[MachineBench], Awaitable[None]]
+
+
+#: the schedule that every program is tried under, beside its own
+_OTHER = 1
+
+
+def run(program: Program, conditions: Conditions = Conditions(), *, look: bool = False) -> Result:  # noqa: B008
+    """Carry out a program. look: audit after every step, so that the finding's step is the first that violates.
+
+    One without faults must have the same answers in one thread (I32) and, where tasks are cheap, under another schedule
+    (I33).
+    """
+    result = once(program, conditions, look=look)
+    if result.found is None and is_calm(program):
+        result.evaluated["I32"] += 1
+        result.found = in_one_thread(result, conditions)
+    if result.found is None and is_calm(program) and _isolation(conditions) is None:
+        result.evaluated["I33"] += 1
+        result.found = _otherwise_scheduled(result, conditions)
+    return result
+
+
+def once(program: Program, conditions: Conditions = Conditions(), *, look: bool = False) -> Result:  # noqa: B008
+    """As `run`, with nothing to compare with."""
+    bench = _bench(program.setup, conditions, look=look)
+    return _carry_out(bench, conditions, program.steps, lambda: bench.run(program.steps))
+
+
+def _otherwise_scheduled(result: Result, conditions: Conditions) -> Found | None:
+    other = once(under(result.program, seed_of(result.program.steps) + _OTHER), conditions)
+    if other.digest == result.digest and other.found is None:
+        return None
+    return Found("I33", f"another schedule has other answers: {other.found or 'nothing is wrong there'}", 0)
+
+
+def explore(choose: Chooser, setup: Setup, length: int, conditions: Conditions) -> Result:
+    """Carry out what is chosen, step by step."""
+    bench, weather = _bench(setup, conditions), choose.weather()
+    return _carry_out(bench, conditions, weather, lambda: bench.explore(choose, weather, length))
+
+
+def _bench(setup: Setup, conditions: Conditions, *, look: bool = False) -> MachineBench:
+    inside = _isolation(conditions) is None
+    return MachineBench(setup, profile=conditions.profile, defects=conditions.defects, inside=inside, look=look)
+
+
+def _isolation(conditions: Conditions) -> Isolation | None:
+    return "process" if conditions.target == "process" else None
+
+
+def _carry_out(
+    bench: MachineBench, conditions: Conditions, weather: Sequence[Step], drive: Callable[[], Awaitable[None]]
+) -> Result:
+    isolation = _isolation(conditions)
+    faults: list[Fault] = [] if isolation else faults_of(weather)
+
+    async def main() -> None:
+        async with open_machine(bench.config, faults=faults, isolation=isolation, change=bench.change) as machine:
+            await bench.live(machine, drive)
+
+    found = _found(bench, lambda: Simulation(seed_of(weather)).run(main))
+    judge = bench.judge
+    judge.evaluated.update(OF_EVERY_PROGRAM)
+    return Result(bench.program, found, bench.commands, judge.evaluated, judge.covered, judge.digest)
+
+
+def _found(bench: MachineBench, live: Callable[[], Any]) -> Found | None:
+    """What goes wrong; when all was well, nothing may be left of the machine (I11)."""
+    try:
+        live()
+    except BaseExceptionGroup as group:
+        return _of_group(bench, group)
+    except Differs:
+        return None
+    except Exception as error:
+        return _of(bench, error)
+    left = bench.machine.parts.leaks()
+    return Found("I11", left[0], bench.index) if left else None
+
+
+def _of(bench: MachineBench, error: BaseException) -> Found:
+    if isinstance(error, Finding):
+        return Found(error.oracle, error.detail, bench.index)
+    if isinstance(error, HangError):
+        return Found("I19", str(error), bench.index)
+    return Found("I28", where(error), bench.index)
+
+
+def _of_group(bench: MachineBench, group: BaseExceptionGroup[BaseException]) -> Found | None:
+    """The finding, if there is one among what happened; None: the VMM differs, as it is known to do."""
+    if (stopped := group.subgroup(KeyboardInterrupt)) is not None:
+        raise KeyboardInterrupt from stopped
+    if group.subgroup(Differs) is not None:
+        return None
+    first: BaseException = group.subgroup(Finding) or group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return _of(bench, first)

@@ -1,0 +1,135 @@
+"""The reference at the VMM's side of a machine's queues: it sees what arrives there, and what is said there."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from vgpu_emu.fuzz.defect import Wrapper
+from vgpu_emu.fuzz.differing import Differences, Differs
+from vgpu_emu.fuzz.hosting import Host
+from vgpu_emu.fuzz.model.judge import Case, Judge
+from vgpu_emu.fuzz.model.world import World
+from vgpu_emu.fuzz.passage import Passage, Wire
+from vgpu_emu.link.chain import Chain, Used
+from vgpu_emu.link.channel import Port
+from vgpu_emu.vmm.asking import Steps
+
+
+class Watcher(Protocol):
+    """Who watches. wire: the link's seam. passage: what is on its way through it."""
+
+    judge: Judge
+    world: World
+    host: Host
+    wire: Wire
+    passage: Passage
+    differences: Differences | None
+    commands: int
+
+    def look(self) -> None:
+        """What time it is, and what has gone wrong meanwhile; before anything is judged."""
+
+
+class WatchedDevice(Wrapper):
+    """A device whose requests are judged when it takes them, and their answers when it has them."""
+
+    def __init__(self, inner: Any, watcher: Watcher) -> None:
+        super().__init__(inner)
+        self.watcher = watcher
+        #: answers that are judged, and that the VMM has not sent yet
+        self.given: list[Used] = []
+
+    def handle(self, chain: Chain) -> Used | Steps[Used | None] | None:
+        """Raises Differs, Finding."""
+        watcher = self.watcher
+        watcher.look()
+        watcher.commands += 1
+        case = watcher.judge.request(chain.head, chain.queue, bytes(chain.readable), chain.capacity)
+        differences = watcher.differences
+        if differences is not None and (watcher.judge.unsure or differences.asked(watcher.world, case, chain)):
+            self._differs()
+        used = self.inner.handle(chain)
+        if used is None or isinstance(used, Used):
+            return self._handled(case, chain, used)
+        return self._carried(case, chain, used)
+
+    def _carried(self, case: Case, chain: Chain, steps: Steps[Used | None]) -> Steps[Used | None]:
+        used = yield from self.watcher.host.failing(steps)
+        return self._handled(case, chain, used)
+
+    def _handled(self, case: Case, chain: Chain, used: Used | None) -> Used | None:
+        watcher = self.watcher
+        watcher.look()
+        if watcher.differences is not None and watcher.differences.happened(self.inner):
+            self._differs()
+        if used is None:
+            watcher.judge.unanswered(case)
+        else:
+            self._judge(used)
+            self.given.append(used)
+        if watcher.host.failed:
+            watcher.host.forgive(bytes(chain.readable))
+        return used
+
+    def _differs(self) -> None:
+        self.watcher.judge.unsure = True
+        raise Differs
+
+    def _judge(self, used: Used) -> None:
+        self.watcher.judge.answer(used.head, used.queue, bytes(used.written))
+
+    def sent(self, used: Used) -> None:
+        """The VMM gives a chain back; an answer that did not come at once is judged now."""
+        for index, given in enumerate(self.given):
+            if given is used:
+                del self.given[index]
+                return
+        self.watcher.look()
+        self._judge(used)
+
+
+class VmmPort:
+    """The VMM's end of the queues. device: what it has now."""
+
+    def __init__(
+        self, port: Port[list[Used], list[Chain]], watcher: Watcher, device: Callable[[], WatchedDevice]
+    ) -> None:
+        self._port = port
+        self._watcher = watcher
+        self._device = device
+        self.receive = port.receive
+        self.close = port.close
+
+    def send(self, completed: list[Used]) -> None:
+        watcher, arrives = self._watcher, list[Used]()
+        for used in completed:
+            self._device().sent(used)
+            watcher.passage.answers(used)
+            arrives += watcher.wire.used(used)
+        self.deliver(arrives)
+
+    def deliver(self, arrives: list[Used]) -> None:
+        """What the link lets through."""
+        for back in arrives:
+            self._watcher.passage.returns(back)
+        if arrives:
+            self._port.send(arrives)
+
+
+class GuestPort:
+    """The guest's end of the queues, and the seam of what it sends."""
+
+    def __init__(self, port: Port[list[Chain], list[Used]], watcher: Watcher) -> None:
+        self._port = port
+        self._watcher = watcher
+        self.receive = port.receive
+        self.close = port.close
+
+    def send(self, chains: list[Chain]) -> None:
+        arrives = list[Chain]()
+        for chain in chains:
+            self._watcher.passage.sends(chain)
+            arrives += self._watcher.wire.available(chain)
+        for arrived in arrives:
+            self._watcher.passage.arrives(arrived)
+        if arrives:
+            self._port.send(arrives)
