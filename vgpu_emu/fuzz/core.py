@@ -229,6 +229,7 @@ class Core(Bench):
         self.idle()
         device = self.parts.device
         state = take(device)
+        self.world.restarted()
         self._kill(device)
         complete = self.host.carry(restore(device, plant(self.defects, "snapshot", state)))
         for used in complete:

@@ -50,4 +50,6 @@ def _named(tree: ast.AST) -> Iterator[str]:
 
 def unreached(covered: Iterable[Covered]) -> list[str]:
     """Conditions that no program met."""
-    return sorted(conditions() - {condition for _number, condition, _state, _outcome in covered})
+    # what the renderer said of a command stream is told behind other words
+    met = "\n".join({condition for _number, condition, _state, _outcome in covered})
+    return sorted(words for words in conditions() if words not in met)

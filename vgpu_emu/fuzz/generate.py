@@ -13,11 +13,13 @@ from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Reset, 
 from vgpu_emu.fuzz.bench import Bench
 from vgpu_emu.fuzz.boundary import bent
 from vgpu_emu.fuzz.guest import CALLS, NEEDS, Guest
+from vgpu_emu.fuzz.model.commands import COMMANDS
 from vgpu_emu.fuzz.model.world import Asks, Setup, World
 from vgpu_wire.control import CtrlFlag
-from vgpu_wire.device import CURSORQ
+from vgpu_wire.device import CONTROLQ, CURSORQ
 
 _FENCED, _RING = CtrlFlag.FENCE.value, int(CtrlFlag.FENCE | CtrlFlag.INFO_RING_IDX)
+_COMMANDS = tuple(COMMANDS)
 #: errnos of a host that fails: EIO, ENOMEM, EMFILE, EINVAL, ENOTTY, EINTR, EFAULT
 _ERRNOS = (5, 12, 24, 22, 25, 4, 14)
 #: combinations that a driver can negotiate, the whole one most often
@@ -80,7 +82,17 @@ class Swarm:
             capacity = rng.choice((0, 1, 23, 24, 25, 31, 32, 40, 408))
         if rng.random() < self.bend / 8:
             data = data[: rng.randrange(len(data) + 1)] if rng.random() < 0.7 else data + rng.randbytes(8)
+        if rng.random() < self.bend / 8:
+            data, queue = self._misdirected(data, queue)
         return Send(data, queue, capacity)
+
+    def _misdirected(self, data: bytes, queue: int) -> tuple[bytes, int]:
+        """Another command's request, no command's, or one on the queue where it is none."""
+        choice = self.rng.random()
+        if choice < 0.4:
+            return data, CONTROLQ if queue == CURSORQ else CURSORQ
+        number = self.rng.choice(_COMMANDS) if choice < 0.8 else self.rng.getrandbits(16)
+        return number.to_bytes(4, "little") + data[4:], queue
 
     def _call(self, guest: Guest) -> Call:
         """One that the program can do something with, if there is one among a few."""

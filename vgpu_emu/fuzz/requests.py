@@ -76,10 +76,14 @@ def _entries(rng: Random, world: World, size: int) -> list[MemEntry]:
     """Guest memory of at least so many bytes, in a few pieces."""
     found: list[MemEntry] = []
     left = max(size, 1)
+    if rng.random() < 0.01:
+        return [MemEntry(addr=place, length=left) for place in range(world.setup.entries + _any(rng, (0, 1)))]
     while left > 0:
         length = left if len(found) == 3 or rng.random() < 0.5 else 1 + int(rng.random() * left)
         addr = int(rng.random() * max(world.setup.memory - length, 1))
-        found.append(MemEntry(addr=addr, length=length % (1 << 32)))
+        if rng.random() < 0.02:
+            addr = world.setup.memory - length + _any(rng, (0, 1))
+        found.append(MemEntry(addr=max(addr, 0), length=length % (1 << 32)))
         left -= length
     return found
 
@@ -215,7 +219,9 @@ def _capset(rng: Random, world: World, _ids: int) -> Record:
 
 def _ctx_create(rng: Random, world: World, _ids: int) -> Record:
     init = _any(rng, (0, 0, 4, 6, 3)) if world.setup.features & 16 else 0
-    return CtxCreate(ctx_id=int(1 + rng.random() * 4), nlen=4, debug_name=b"fuzz".ljust(64, b"\0"), context_init=init)
+    # now and then more than there is room for
+    ctx_id = int(1 + rng.random() * _any(rng, (4, 4, 4, 12)))
+    return CtxCreate(ctx_id=ctx_id, nlen=4, debug_name=b"fuzz".ljust(64, b"\0"), context_init=init)
 
 
 def _ctx_destroy(rng: Random, world: World, _ids: int) -> Record:
@@ -229,7 +235,7 @@ def _ctx_resource(rng: Random, world: World, ids: int) -> Record:
 
 def _submit(rng: Random, world: World, _ids: int) -> Record:
     commands = b""
-    for _ in range(int(1 + rng.random() * 3)):
+    for _ in range(60 if rng.random() < 0.01 else int(1 + rng.random() * 3)):
         blob_id, choice = int(1 + rng.random() * 6), rng.random()
         if choice < 0.65:
             size = _any(rng, (1, 4096, 4096, 8192, 16384))

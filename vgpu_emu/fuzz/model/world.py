@@ -213,11 +213,21 @@ class World:
     def work(self, ring: tuple[int, int], seconds: float) -> None:
         self.busy[ring] = max(self.now, self.busy.get(ring, 0.0)) + seconds
 
+    def _work(self, timeline: tuple[int, int]) -> float:
+        """When the work of a timeline is done."""
+        return max(self.busy.values(), default=0.0) if timeline == GLOBAL else self.busy.get(timeline, 0.0)
+
     def due(self, timeline: tuple[int, int]) -> float:
         """When a fence that is made now is complete: behind the work, and the fences before it, of its timeline."""
-        work = max(self.busy.values(), default=0.0) if timeline == GLOBAL else self.busy.get(timeline, 0.0)
         before = [pending.due for pending in self.pending if pending.timeline == timeline]
-        return max([work, *before])
+        return max([self._work(timeline), *before])
+
+    def restarted(self) -> None:
+        """A VMM that goes on asks about every fence anew: it may come as late as all work that is there by now."""
+        for pending in self.pending:
+            work = self._work(pending.timeline)
+            if work > pending.due:
+                pending.due, pending.firm = work, False
 
 
 #: the timeline of fences without INFO_RING_IDX
