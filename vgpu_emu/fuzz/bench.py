@@ -1,14 +1,18 @@
 """What every target has in common: the reference, the guest program, and what was done so far."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Protocol
 
 from vgpu_emu.assembly import Parts
 from vgpu_emu.fuzz.actions import Program, Step
+from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.guest import Guest
 from vgpu_emu.fuzz.model.judge import Judge
 from vgpu_emu.fuzz.model.world import Setup, World
 from vgpu_emu.guest.driver import Driver
+from vgpu_emu.link.guest_memory import GuestMemory
+from vgpu_wire.device import ConfigEvent
 
 
 class Bench:
@@ -29,6 +33,8 @@ class Bench:
         #: there were requests that no driver sent, so that the driver cannot know what the device has
         self.meddled = False
         self.steps: list[Step] = []
+        #: what the driver has sent since the guest program's last call began
+        self.sent: list[bytes] = []
         self.guest = Guest(self)
         #: resource -> what its host buffer holds, of a setup with real memory
         self._contents: dict[int, bytearray] = {}
@@ -45,6 +51,15 @@ class Bench:
             return None
         return self._contents.setdefault(resource_id, bytearray(blob.buffer))
 
+    def fill_memory(self) -> None:
+        """Guest memory that tells its place, so that what is taken from a wrong one shows: what a driver uses of it."""
+        size = min(self.world.setup.memory, _FILLED)
+        place = self.world.setup.memory - size
+        self.world.memory[place:] = pattern(size)
+        self.parts.memory.write(place, pattern(size))
+        self.guest.free_bytes = self.parts.driver.pages.free_bytes
+        self.parts.driver.pages.memory = _GuestMemory(self.parts.memory, self.world.memory)  # type: ignore[assignment]
+
     def poke(self, address: int, data: bytes) -> None:
         """The guest writes to its own memory, as far as there is some."""
         data = data[: max(self.world.setup.memory - address, 0)]
@@ -57,6 +72,7 @@ class Bench:
         index = scanout_id % len(self.world.scanouts)
         display, displays = self.world.scanouts[index], self.parts.device.displays
         display.enabled = bool(width and height)
+        self.world.events |= ConfigEvent.DISPLAY.value
         if display.enabled:
             display.width, display.height = width, height
             displays.plug(index, width, height)
@@ -68,6 +84,35 @@ class Bench:
         self._contents.clear()
         self.world.forget_all()
         self.judge.forget()
+
+
+#: bytes at the end of guest memory; what is before them reads as zero, and is hardly used
+_FILLED = 1 << 17
+
+
+class _GuestMemory(Wrapper):
+    """Guest memory, as the driver and its programs write to it: the reference hears of it."""
+
+    def __init__(self, inner: GuestMemory, known: bytearray) -> None:
+        super().__init__(inner)
+        object.__setattr__(self, "known", known)
+
+    def write(self, address: int, data: bytes) -> None:
+        self.inner.write(address, data)
+        self.known[address : address + len(data)] = data
+
+    def views(self, address: int, length: int, *, writable: bool = False) -> list[memoryview]:
+        """Who asks for writable ones is the page allocator, and makes them zero."""
+        found: list[memoryview] = self.inner.views(address, length, writable=writable)
+        if writable:
+            self.known[address : address + length] = bytes(length)
+        return found
+
+
+@cache
+def pattern(size: int) -> bytes:
+    """No word of it is another one."""
+    return b"".join((place * 0x9E3779B1 % (1 << 32)).to_bytes(4, "little") for place in range(-(-size // 4)))[:size]
 
 
 class Chooser(Protocol):

@@ -15,6 +15,7 @@ from vgpu_emu.fuzz.bench import Bench, Chooser
 from vgpu_emu.fuzz.census import NEWBORN, Census
 from vgpu_emu.fuzz.defect import plant
 from vgpu_emu.fuzz.differing import Differences, Differs
+from vgpu_emu.fuzz.driver_audit import asks, audit_unused_driver
 from vgpu_emu.fuzz.hosting import Host
 from vgpu_emu.fuzz.lockstep import Lockstep
 from vgpu_emu.fuzz.model.contexts import capset_data
@@ -92,6 +93,7 @@ class Core(Bench):
         self.renderer = plant(self.defects, "renderer", self.parts.renderer)
         self.driver = plant(self.defects, "driver", self.parts.driver)
         self.wire = plant(self.defects, "link", Wire())
+        self.fill_memory()
         self.passage = Passage()
         self.census = Census()
         self.world.uncached = getattr(self.renderer, "write_combining_is_uncached", False)
@@ -137,13 +139,22 @@ class Core(Bench):
             return
         self.lockstep.run(self.guest.end())
         self.lockstep.kick()
-        last = max([self.world.now, *self.world.busy.values(), *(pending.due for pending in self.world.pending)])
-        self.elapse(Elapse(ceil((last - self.world.now) * 1e6) + 1))
+        self._finish()
+        while self.idle() or self.driver.available:
+            self.lockstep.kick()
+            self._finish()
         self.judge.evaluated["I19"] += 1
         self.passage.arrived()
+        if not self.lockstep.hangs:
+            audit_unused_driver(self)
         self.audit()
         self.reset()
         self.audit()
+
+    def _finish(self) -> None:
+        """Time passes until all work is done."""
+        last = max([self.world.now, *self.world.busy.values(), *(pending.due for pending in self.world.pending)])
+        self.elapse(Elapse(ceil((last - self.world.now) * 1e6) + 1))
 
     # -- the guest's requests
 
@@ -165,6 +176,9 @@ class Core(Bench):
         differences = self._differences
         if differences is not None and (judge.unsure or differences.asked(self.world, case, chain)):
             self._differs()
+        if chain.head < FIRST_RAW and not (self.meddled or self.host.has_failed or judge.unsure):
+            self.sent.append(chain.readable)
+            asks(case)
         used = self.device.handle(chain)
         if used is not None and not isinstance(used, Used):
             used = self.host.carry(used)
@@ -178,8 +192,8 @@ class Core(Bench):
             self.host.forgive(chain.readable)
         if chain.readable[:4] in NEWBORN:
             self.census.register(self.parts.device, chain.readable)
-        if case.expected.verdict is Verdict.OPEN:
-            self.audit()
+        if case.expected.verdict is Verdict.OPEN and not judge.unsure:
+            audit(self.parts, judge, bytes_too=False)
 
     def _differs(self) -> NoReturn:
         """What the VMM has is not what the reference has, from here on. Raises Differs."""

@@ -27,6 +27,9 @@ _FEATURES = (0x3F,) * 12 + (0x1F, 0x0F, 0x2F, 0x1B, 0x0E, 0x08, 0x02, 0x00)
 #: faults that a program does not do itself, in steps of its own
 _WEATHER = [kind for kind in FAULTS if kind not in (VmmRestarts, DeviceResets)]
 
+#: bytes of guest memory for a driver: its firmware's, and 32 pages
+_RAM = (1 << 20) + (1 << 17)
+
 
 def setup(rng: Random, *, real: bool) -> Setup:
     asks = rng.choice((Asks.RFC1, Asks.RFC3, Asks.GUESS))
@@ -37,6 +40,8 @@ def setup(rng: Random, *, real: bool) -> Setup:
         host_visible=rng.choice((1 << 20, 1 << 16, 1 << 16, 1 << 15)),
         blob_alignment=rng.choice((4096, 4096, 4096, 4096, 16384, 65536, 0)),
         real=real,
+        # what is below the first megabyte, a driver does not use
+        memory=_RAM if real else 1 << 16,
     )
 
 
@@ -49,6 +54,8 @@ class Swarm:
         self.calls = rng.random() < 0.25
         self.setup = setup(rng, real=self.calls)
         self.ids = rng.choice((2, 4, 8, 24))
+        #: how often what is missing is made first
+        self.purpose = rng.choice((0.0, 0.7, 0.95))
         self.bend = rng.choice((0.0, 0.02, 0.1, 0.3))
         self.fence = rng.choice((0.0, 0.2, 0.6))
         self.small = rng.choice((0.0, 0.0, 0.1))
@@ -72,7 +79,10 @@ class Swarm:
             return self._other(world)
         if self.calls:
             return self._call(bench.guest)
-        data, queue = requests.make(self._makers[int(rng.random() * len(self._makers))], rng, world, self.ids)
+        maker = self._makers[int(rng.random() * len(self._makers))]
+        if rng.random() < self.purpose:
+            maker = requests.towards(maker, world)
+        data, queue = requests.make(maker, rng, world, self.ids)
         capacity = 0 if queue == CURSORQ and rng.random() < 0.5 else 2048
         if rng.random() < self.fence:
             data = self._fenced(data)

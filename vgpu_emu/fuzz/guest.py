@@ -8,8 +8,10 @@ from errno import EINVAL
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vgpu_emu.fuzz.actions import Call
+from vgpu_emu.fuzz.driver_audit import Promise
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.guest.file import DrmFile
+from vgpu_emu.guest.ioctls_resource import Transfer
 from vgpu_emu.guest.submit import SyncFile
 from vgpu_emu.guest.vma import Vma
 from vgpu_emu.guest.waiting import Op
@@ -17,6 +19,9 @@ from vgpu_emu.ids import GemHandle
 from vgpu_emu.memory import PAGE_SIZE
 from vgpu_wire.blob import BlobMem
 from vgpu_wire.context_stream import StreamAlloc, StreamWork
+from vgpu_wire.control import CtrlFlag, CtrlType
+from vgpu_wire.device import Feature
+from vgpu_wire.render import Box
 from vgpu_wire.virtgpu_drm import BLOB_FLAG_HINT_DEFER_MAPPING, ContextParam, ExecbufFlag
 
 if TYPE_CHECKING:
@@ -36,6 +41,10 @@ class Guest:
         self.objects: list[tuple[DrmFile, GemHandle]] = []
         self.vmas: list[Vma] = []
         self.fences: list[SyncFile] = []
+        #: what the driver must send for the call that is being carried out
+        self.promise: Promise | None = None
+        #: bytes of guest memory that nobody has at the start
+        self.free_bytes = 0
         self._blob_ids = 0
 
     def call(self, step: Call) -> Op[None]:
@@ -73,10 +82,13 @@ class Guest:
         length = (1 + pages % 4) * PAGE_SIZE
         cmd = StreamAlloc(exporter=1 + exporter % 5, blob_id=self._blob_ids, size=length - (size % 2) * 100).build()
         owner = self._file(file)
+        blob_flags = (1, 1, 1, 3, 7, 0)[flags % 6]
+        members = {"blob_id": self._blob_ids, "size": length, "blob_flags": blob_flags, "ctx_id": owner.ctx_id}
+        self.promise = Promise(CtrlType.RESOURCE_CREATE_BLOB, blob_mem=BlobMem.HOST3D.value, **members)
         op = owner.resource_create_blob(
             size=length,
             blob_id=self._blob_ids,
-            blob_flags=(1, 1, 1, 3, 7, 0)[flags % 6],
+            blob_flags=blob_flags,
             cmd=cmd,
             blob_hints=BLOB_FLAG_HINT_DEFER_MAPPING if hints % 4 == 1 else 0,
         )
@@ -89,8 +101,30 @@ class Guest:
 
     def dumb(self, file: int, width: int, height: int, *_numbers: int) -> Op[None]:
         owner = self._file(file)
-        created: Any = yield from owner.create_dumb(16 + width % 17, 16 + height % 17, 32)
+        width, height = 16 + width % 17, 16 + height % 17
+        created: Any = yield from owner.create_dumb(width, height, 32)
         self.objects.append((owner, created.handle))
+        if created.pitch < width * 4 or created.size < created.pitch * height:
+            raise Finding("I6", f"{width}x{height} pixels are {created.size} bytes, {created.pitch} a line")
+
+    def image(self, file: int, width: int, height: int, *_numbers: int) -> Op[None]:
+        """A resource of a driver for 3D, with pages that hold its pixels."""
+        owner = self._file(file)
+        size = {"width": 1 + width % 32, "height": 1 + height % 32}
+        if owner.driver.has(Feature.VIRGL):
+            self.promise = Promise(CtrlType.RESOURCE_CREATE_3D, flags=CtrlFlag.FENCE.value, bind=2, **size)
+        self.objects.append((owner, (yield from owner.resource_create(**size, bind=2, size=PAGE_SIZE))))
+
+    def transfer(self, number: int, x: int, y: int, width: int, height: int, to_host: int) -> Op[None]:
+        """A box of an object, one way or the other."""
+        owner, handle = _of(self.objects, number)
+        box = Box(x=x % 16, y=y % 16, w=1 + width % 16, h=1 + height % 16, d=1)
+        way = owner.transfer_to_host if to_host % 3 else owner.transfer_from_host
+        resource_id = owner.object(handle).resource_id
+        if owner.driver.has(Feature.VIRGL):
+            kind = CtrlType.TRANSFER_TO_HOST_3D if to_host % 3 else CtrlType.TRANSFER_FROM_HOST_3D
+            self.promise = Promise(kind, resource_id=resource_id, box=box, flags=CtrlFlag.FENCE.value)
+        yield from way(handle, Transfer(box=box))
 
     def mmap(self, number: int, pages: int, pgoff: int, *_numbers: int) -> Op[None]:
         owner, handle = _of(self.objects, number)
@@ -146,6 +180,11 @@ class Guest:
         self.bench.judge.evaluated["I24"] += 1
         if self.bench.meddled:
             return
+        there = self.bench.world.resources.get(int(vma.vram.resource_id))
+        if there is not None and there.stretches is not None:
+            wanted = self.bench.world.gather(there, vma.pgoff + at, 8)
+            if data != wanted:
+                raise Finding("I24", f"resource {there.resource_id} has {wanted!r}, and the program sees {data!r}")
         if contents is not None and data != contents[vma.pgoff + at : vma.pgoff + at + 8]:
             raise Finding("I24", f"resource {vma.vram.resource_id}: nobody stored {data!r} at {vma.pgoff + at:#x}")
 
@@ -169,10 +208,15 @@ class Guest:
         owner = self._file(file)
         handles = [handle for of, handle in self.objects if of is owner][: objects % 3]
         on_ring = ExecbufFlag.RING_IDX if owner.num_rings and ring % 3 else 0
+        command = StreamWork(microseconds=1 + microseconds % 1000).build()
+        ring_idx = ring % owner.num_rings if on_ring else 0
+        flags = CtrlFlag.FENCE | (CtrlFlag.INFO_RING_IDX if on_ring else 0)
+        members = {"ctx_id": owner.ctx_id, "commands": command, "flags": int(flags), "ring_idx": ring_idx}
+        self.promise = Promise(CtrlType.SUBMIT_3D, **members)
         sync = yield from owner.execbuffer(
-            StreamWork(microseconds=1 + microseconds % 1000).build(),
+            command,
             flags=int(ExecbufFlag.FENCE_FD_OUT | on_ring),
-            ring_idx=ring % owner.num_rings if on_ring else 0,
+            ring_idx=ring_idx,
             bo_handles=handles,
         )
         if sync is not None:
@@ -211,10 +255,12 @@ CALLS: dict[str, Callable[..., Op[None] | None]] = {
     "close_file": Guest.close_file,
     "execbuffer": Guest.execbuffer,
     "wait": Guest.wait,
+    "image": Guest.image,
+    "transfer": Guest.transfer,
 }
 #: what a call needs at least one of
 NEEDS: dict[str, str] = {
-    **dict.fromkeys(("context_init", "blob", "guest_blob", "dumb", "execbuffer", "close_file"), "files"),
-    **dict.fromkeys(("mmap", "close_handle", "wait"), "objects"),
+    **dict.fromkeys(("context_init", "blob", "guest_blob", "dumb", "image", "execbuffer", "close_file"), "files"),
+    **dict.fromkeys(("mmap", "close_handle", "wait", "transfer"), "objects"),
     **dict.fromkeys(("store", "load", "munmap"), "vmas"),
 }

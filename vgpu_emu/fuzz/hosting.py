@@ -39,7 +39,7 @@ class HostBench(Protocol):
 
 
 class Host:
-    """failed: the host has failed at a question of the request that is carried out."""
+    """failed: the host has failed at a question of the request that is carried out. has_failed: of any so far."""
 
     def __init__(self, bench: "HostBench") -> None:
         self._bench = bench
@@ -47,6 +47,7 @@ class Host:
         self._left = 0
         self._serial = 0
         self.failed = False
+        self.has_failed = False
 
     def arm(self, step: Fail) -> None:
         self._armed, self._left = step, step.skip
@@ -100,7 +101,7 @@ class Host:
         self._armed = None
         if case is None:
             return None
-        self.failed = case.lenient = True
+        self.failed = self.has_failed = case.lenient = True
         if fail.errno and op == Op.IOCTL and fail.errno == ENOTTY:
             self._old_kernel(case)
         elif fail.errno:

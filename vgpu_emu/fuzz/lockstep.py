@@ -4,6 +4,7 @@ from math import inf
 from typing import TYPE_CHECKING, TypeVar
 
 from vgpu_emu.fuzz.actions import Call, Elapse
+from vgpu_emu.fuzz.driver_audit import audit_driver
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.guest.waiting import Op, Wait
 
@@ -20,16 +21,30 @@ class HangError(Exception):
 class Lockstep:
     def __init__(self, core: "Core") -> None:
         self._core = core
+        #: a call did not come back, and keeps what it has
+        self.hangs = False
 
     def call(self, step: Call) -> None:
         """Raises Finding. What the kernel refuses, and what Linux waits for without end, is no finding by itself."""
+        core = self._core
+        core.sent.clear()
+        core.guest.promise = None
         try:
-            self.run(self._core.guest.call(step))
+            self.run(core.guest.call(step))
         except (OSError, HangError):
-            self._core.judge.evaluated["I28"] += 1
+            core.judge.evaluated["I28"] += 1
+            core.guest.promise = None
         finally:
             self.kick()
-        self._core.guest.signals()
+        while core.idle():
+            self.kick()
+        if core.judge.unsure:
+            return
+        core.guest.signals()
+        if core.guest.promise is not None and not core.meddled and not core.host.has_failed:
+            core.guest.promise.check(core.sent)
+        if not self.hangs:
+            audit_driver(core)
 
     def run(self, op: Op[T]) -> T:
         try:
@@ -60,6 +75,7 @@ class Lockstep:
     def _hangs(self, wait: Wait) -> None:
         """Linux waits for ever, and cannot be interrupted, where a deferred map found no room."""
         if any(True for _ in self._core.parts.log.notes("deferred_map_failed")):
+            self.hangs = True
             raise HangError(wait.why)
         raise Finding("I19", f"the guest waits for {wait.why}, and nobody is at it")
 

@@ -48,8 +48,11 @@ def _any(rng: Random, items: Sequence[T]) -> T:
 
 
 def _live(rng: Random, world: World, ids: int, wanted: Callable[[Resource], object] = bool) -> int:
-    """A resource that is wanted; now and then, or if there is none, any id."""
+    """A resource that is wanted, often the youngest, to which then much happens; now and then, or if there is none, any
+    id."""
     found = [r.resource_id for r in world.resources.values() if wanted(r)]
+    if found and rng.random() < 0.3:
+        return found[-1]
     return _any(rng, found) if found and rng.random() < 0.95 else int(rng.random() * (ids + 1))
 
 
@@ -349,6 +352,38 @@ NEEDS: dict[Maker, tuple[Maker, ...]] = {
     _uuid: (_create_2d,),
     _cursor: (_create_2d,),
 }
+
+#: what there must be for a maker to be of use, in this order: who makes it, and how to know
+WANTS: dict[Maker, tuple[tuple[Maker, Callable[[World], object]], ...]] = {
+    _submit: ((_ctx_create, lambda w: w.contexts),),
+    _create_blob: ((_submit, lambda w: any(context.objects for context in w.contexts.values())),),
+    _map_blob: ((_create_blob, lambda w: any(_mappable(r) for r in w.resources.values())),),
+    _unmap_blob: ((_map_blob, lambda w: w.mapped),),
+    _set_scanout_blob: ((_create_blob, lambda w: any(r.kind == "blob" for r in w.resources.values())),),
+    _attach: ((_create_2d, lambda w: any(r.stretches is None and not r.on_host for r in w.resources.values())),),
+    _detach: ((_attach, lambda w: any(r.stretches is not None for r in w.resources.values())),),
+    _transfer_2d: ((_attach, lambda w: any(r.stretches and r.kind == "2D" for r in w.resources.values())),),
+    _transfer_3d: (
+        (_create_3d, lambda w: any(r.kind == "3D" for r in w.resources.values())),
+        (_attach, lambda w: any(r.stretches and r.kind == "3D" for r in w.resources.values())),
+    ),
+    _ctx_resource: ((_ctx_create, lambda w: w.contexts), (_create_2d, lambda w: w.resources)),
+    _set_scanout: ((_create_2d, lambda w: any(r.kind != "blob" for r in w.resources.values())),),
+    _flush: ((_set_scanout, lambda w: any(scanout.shown for scanout in w.scanouts)),),
+    _unref: ((_create_2d, lambda w: w.resources),),
+}
+
+
+def _mappable(resource: Resource) -> bool:
+    return bool(resource.blob_mem == 2 and resource.blob_flags & 1 and resource.offset is None)
+
+
+def towards(maker: Maker, world: World) -> Maker:
+    """The maker or, where that has nothing to work on, the first that is of use on the way to it."""
+    for needed, is_there in WANTS.get(maker, ()):
+        if not is_there(world):
+            return towards(needed, world)
+    return maker
 
 
 def make(maker: Maker, rng: Random, world: World, ids: int) -> tuple[bytes, int]:

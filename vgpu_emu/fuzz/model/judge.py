@@ -137,21 +137,25 @@ class Judge:
     def unanswered(self, case: Case) -> None:
         """The device has taken the request and says nothing yet."""
         self.evaluated["I19"] += 1
+        if self.unsure:
+            return
         verdict = Verdict.REFUSE if case.broken else Verdict.OPEN if case.lenient else case.expected.verdict
         if verdict is Verdict.MUST:
             case.expected.success(None)
-        self.unsure = self.unsure or verdict is Verdict.OPEN
+        self.unsure = verdict is Verdict.OPEN
         due = inf if self.lost else self.world.due(case.timeline) if case.fence_id is not None else 0.0
         if (case.fence_id is None and not self.lost) or (due <= self.world.now and not case.lenient):
             raise Finding("I19", f"{case} was not answered")
         firm = all(other.firm for other in self.world.pending if other.timeline == case.timeline)
-        self.world.pending.append(Pending(case.head, case.queue, case.timeline, due, firm))
+        self.world.pending.append(Pending(case.head, case.queue, case.timeline, due, firm, case.fence_id or 0))
 
     def answer(self, head: int, queue: int, written: bytes) -> None:
         """A chain comes back. Raises Finding."""
         case = self._open.pop((queue, head), None)
         if case is None:
             raise Finding("I19", f"chain {head} was answered, and is not with the device")
+        if self.unsure:
+            return
         self.evaluated.update(_OF_EVERY_ANSWER)
         self.digest = (self.digest + crc32(written, head)) % (1 << 32)
         if len(written) > case.capacity:

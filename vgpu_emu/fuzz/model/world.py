@@ -116,6 +116,7 @@ class Pending(msgspec.Struct):
     timeline: tuple[int, int]
     due: float
     firm: bool = True
+    fence_id: int = 0
 
 
 class World:
@@ -129,6 +130,8 @@ class World:
         self.scanouts = [Scanout(width, height) for width, height in setup.scanouts]
         #: the host maps uncached what exporters call write-combined, so that a guest may, too
         self.uncached = False
+        #: config.events_read: what the user changed since the driver cleared it
+        self.events = 0
         self.forget_all()
 
     def forget_all(self) -> None:

@@ -1,0 +1,121 @@
+"""Oracles on the guest's driver: what it holds, what it sends and which fences it takes for signalled."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from vgpu_emu.fuzz.model.expectation import Verdict
+from vgpu_emu.fuzz.model.judge import Case, Finding
+from vgpu_emu.guest.driver import CURSORQ_SIZE, QUEUE_SIZE
+from vgpu_emu.guest.gem import GemObject
+from vgpu_emu.guest.vram import VramObject
+from vgpu_wire.control import CtrlType
+from vgpu_wire.device import CONTROLQ, CURSORQ
+from vgpu_wire.messages import MESSAGES, type_name
+
+if TYPE_CHECKING:
+    from vgpu_emu.fuzz.bench import Bench
+
+#: what no right driver asks for, whatever the device has answered before: the reason -> oracle
+_NEVER = {
+    "the resource exists": "I8",
+    "resource_id 0": "I8",
+    "another blob is mapped there": "I14",
+    "it is mapped": "I12",
+    "it has a backing": "I9",
+    "it does not fit into the region": "I15",
+    "the request is cut short": "I17",
+    "ring_idx is not 0..63": "I22",
+}
+#: an oracle and what is wrong
+Wrongs = Iterator[tuple[str, str]]
+
+
+def asks(case: Case) -> None:
+    """A request of the driver. Raises Finding."""
+    oracle = _NEVER.get(case.expected.why)
+    if oracle is not None and case.expected.verdict is not Verdict.MUST:
+        raise Finding(oracle, f"the driver sends {case}, and {case.expected.why}")
+
+
+class Promise:
+    """What a call must make the driver send: the members of the last request of a type."""
+
+    def __init__(self, number: CtrlType, **members: Any) -> None:
+        self.number = number
+        self.members = members
+
+    def check(self, sent: list[bytes]) -> None:
+        """sent: the requests since the call began. Raises Finding."""
+        found = [data for data in sent if int.from_bytes(data[:4], "little") == self.number]
+        if not found:
+            raise Finding("I6", f"the driver did not send {type_name(self.number)}")
+        request = MESSAGES[self.number].parse(found[-1])
+        for name, wanted in self.members.items():
+            actual = getattr(request, name)
+            if actual != wanted:
+                raise Finding("I6", f"{type_name(self.number)}: {name} is {actual!r}, not {wanted!r}")
+
+
+def audit_driver(bench: "Bench") -> None:
+    """After a call. Raises Finding."""
+    bench.judge.evaluated.update(("I8", "I10", "I12", "I14", "I21"))
+    for oracle, wrong in (*_references(bench), *_places(bench), *_fences(bench)):
+        raise Finding(oracle, wrong)
+
+
+def _holders(bench: "Bench") -> Counter[GemObject]:
+    """Handles, mappings and requests in flight: how many of them have an object."""
+    holders = Counter(gem for file in bench.guest.files for gem in file.handles.values())
+    holders.update(vma.vram for vma in bench.guest.vmas)
+    for pending in bench.driver._pending.values():
+        holders.update(pending.objects)
+    return holders
+
+
+def _references(bench: "Bench") -> Wrongs:
+    holders = _holders(bench)
+    for gem, count in holders.items():
+        if gem.refs != count:
+            yield "I12", f"object {gem.resource_id} counts {gem.refs} references, and {count} hold it"
+    for gem in bench.driver.mmap_offsets.values():
+        if gem not in holders:
+            yield "I10", f"object {gem.resource_id} lives, and nobody holds it"
+    ids = Counter(gem.resource_id for gem in holders)
+    yield from (("I8", f"{count} objects are resource {number}") for number, count in ids.items() if count > 1)
+
+
+def _places(bench: "Bench") -> Wrongs:
+    """Where objects are in the region is what the allocator has given out."""
+    objects = [gem for gem in _holders(bench) if isinstance(gem, VramObject) and gem.node is not None]
+    wanted = {gem.node: gem.size for gem in objects}
+    actual = dict(bench.driver.mm.nodes)
+    if actual != wanted:
+        yield "I14", f"places given out in the region: {actual}, not {wanted}"
+
+
+def _fences(bench: "Bench") -> Wrongs:
+    if bench.meddled:
+        return
+    waiting = {pending.fence_id for pending in bench.world.pending}
+    for sync in bench.guest.fences:
+        if sync.fence.signaled and sync.fence.fence_id in waiting:
+            yield "I21", f"fence {sync.fence.fence_id} is signalled, and its request is not answered"
+
+
+def audit_unused_driver(bench: "Bench") -> None:
+    """Every file is closed, every mapping gone, every request answered. Raises Finding."""
+    driver = bench.driver
+    left = {
+        "objects": len(driver.mmap_offsets),
+        "places in the region": len(driver.mm.nodes),
+        "requests in flight": driver.in_flight,
+        "fences": 0 if bench.meddled else len(driver.fences),
+        "open files": driver.open_count,
+        "descriptors in use of the controlq": QUEUE_SIZE - driver.free_descriptors[CONTROLQ],
+        "descriptors in use of the cursorq": CURSORQ_SIZE - driver.free_descriptors[CURSORQ],
+        "bytes of guest memory": bench.guest.free_bytes - driver.pages.free_bytes,
+    }
+    for name, count in left.items():
+        if count:
+            raise Finding("I10", f"no file is open, and the driver has {count} {name}")
