@@ -11,6 +11,7 @@ from vgpu_emu.ids import ResourceId
 from vgpu_emu.vmm.state import Blob, Image
 from vgpu_emu.vmm.state import Resource as DeviceResource
 from vgpu_wire.context_stream import ExporterKind
+from vgpu_wire.device import Feature
 
 #: what is wrong, in words
 Wrongs = Iterator[str]
@@ -84,7 +85,8 @@ def configuration(parts: Parts, world: World) -> Wrongs:
     config, setup = parts.device.config, world.setup
     yield from _same("events_read", config.events_read, world.events)
     yield from _same("num_scanouts", config.num_scanouts, len(setup.scanouts))
-    yield from _same("num_capsets", config.num_capsets, len(setup.capsets))
+    offered = len(setup.capsets) if Feature.VIRGL in parts.config.profile.offers else 0
+    yield from _same("num_capsets", config.num_capsets, offered)
     yield from _same("death of the device", parts.device.dead or parts.device.needs_reset, None)
 
 
