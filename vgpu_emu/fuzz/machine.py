@@ -73,6 +73,8 @@ class MachineBench(Bench):
         self.device = WatchedDevice(plant(self.defects, "device", parts.device), self)
         self.renderer = plant(self.defects, "renderer", parts.renderer)
         self.driver = plant(self.defects, "driver", parts.driver)
+        if self.inside:
+            self.fill_memory()
         self.world.uncached = getattr(self.renderer, "write_combining_is_uncached", False)
         device: Any = self.device
         return replace(parts, device=device, renderer=self.renderer, driver=self.driver)
