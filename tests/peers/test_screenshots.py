@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 import trio.testing
-from backend_kit import RAM, Guest, backend_with_guest
+from backend_kit import CONFIG, RAM, Guest, backend_with_guest
+from msgspec.structs import replace
 
 from vgpu_emu.peers import screenshots
 from vgpu_wire.blob import BlobMem, ResourceCreateBlob
@@ -58,6 +59,18 @@ async def test_last_picture_is_there_when_the_guest_is_gone(tmp_path: Path) -> N
         await show(guest)
         await flip(guest, b"\x55")
     assert os.listdir(tmp_path) == ["scanout-0.png"]
+
+
+async def test_guest_that_goes_while_one_picture_is_written_has_all_its_last_ones(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    config = replace(CONFIG, scanouts=((32, 16), (32, 16), (32, 16)))
+    async with backend_with_guest(config, screenshots=tmp_path) as (_, guest):
+        await show(guest)
+        others = [SetScanout(scanout_id=number, resource_id=1, r=SCREEN) for number in (1, 2)]
+        await guest.say(*others)
+        await trio.sleep(1.5 * screenshots.PAUSE)
+    assert sorted(os.listdir(tmp_path)) == ["scanout-0.png", "scanout-1.png", "scanout-2.png"]
 
 
 async def test_screen_whose_memory_is_gone_has_no_picture(tmp_path: Path) -> None:

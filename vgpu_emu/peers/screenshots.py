@@ -1,7 +1,7 @@
 """What a guest shows, as PNG files: ``scanout-0.png`` and so on, each always the newest picture of its scanout."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -39,24 +39,26 @@ class Screenshots:
         while True:
             await trio.sleep(PAUSE)
             for shot in self._new():
-                await trio.to_thread.run_sync(self._write, *shot)
+                # what was looked at is not looked at again
+                with trio.CancelScope(shield=True):
+                    await trio.to_thread.run_sync(self._write, *shot)
 
     def flush(self) -> None:
         """Write what is new at once: it will soon be gone."""
         for shot in self._new():
             self._write(*shot)
 
-    def _new(self) -> list[tuple[Path, int, Picture]]:
-        found = []
-        for number, scanout in enumerate(self._device.displays.scanouts):
+    def _new(self) -> Iterator[tuple[Path, int, Picture]]:
+        """One at a time: what has not been asked for yet stays new."""
+        for number in range(len(self._device.displays.scanouts)):
+            scanout = self._device.displays.scanouts[number]
             state = (scanout.updates, scanout.shown)
             if scanout.shown is None or self._seen.get(number) == state:
                 continue
             self._seen[number] = state
             picture = self._picture(number, scanout.shown.rect)
             if picture is not None:
-                found.append((self._directory / f"scanout-{number}.png", next(self._order), picture))
-        return found
+                yield self._directory / f"scanout-{number}.png", next(self._order), picture
 
     def _picture(self, number: int, rect: Rect) -> Picture | None:
         """None: there is nothing to see, or too much, or its memory is gone."""
