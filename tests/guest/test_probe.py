@@ -7,7 +7,7 @@ from guest_kit import MODES, PAGE, PLAIN, UNSPEC, Guest, errno_of, refusal
 from support import Call
 
 from vgpu_emu.guest.file import DrmFile
-from vgpu_emu.guest.probe import VERSION_1, accept_features, config_interrupt, probe, remove
+from vgpu_emu.guest.probe import MAX_CAPSETS, VERSION_1, accept_features, config_interrupt, probe, remove
 from vgpu_emu.vmm.edid import edid_block
 from vgpu_wire.control import CtrlType
 from vgpu_wire.device import Config, ConfigEvent, Feature
@@ -176,6 +176,21 @@ def test_capset_that_is_refused_is_waited_for_for_5_seconds_and_costs_all(answer
     call.time_out()
     assert guest.driver.capsets.known == []
     assert guest.errors()[-1] == "timed out waiting for cap set 0"
+    assert guest.names() == ["GET_EDID", "GET_DISPLAY_INFO"]
+
+
+def test_as_many_capsets_as_there_is_memory_for() -> None:
+    guest = Guest(capsets=MAX_CAPSETS)
+    Call(probe(guest.driver))
+    assert guest.sent() == [GetCapsetInfo(capset_index=0)]
+
+
+@pytest.mark.parametrize("capsets", [MAX_CAPSETS + 1, 0xFFFFFFFF])
+def test_more_capsets_than_there_is_memory_for_are_none(capsets: int) -> None:
+    guest = Guest(capsets=capsets)
+    Call(probe(guest.driver))
+    assert guest.driver.capsets.known == []
+    assert guest.errors() == ["failed to allocate cap sets"]
     assert guest.names() == ["GET_EDID", "GET_DISPLAY_INFO"]
 
 

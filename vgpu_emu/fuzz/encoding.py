@@ -186,6 +186,12 @@ def _read_break(reader: Reader) -> Step:
         return Break(draw(Random(data), 1)[0])
 
 
+def read_call(reader: Reader) -> Call:
+    """What `encode` makes of a Call, without the byte that says that it is one."""
+    name = _CALLS[reader.byte() % len(_CALLS)]
+    return Call(name, tuple(reader.number() % 256 for _ in range(reader.byte() % 7)))
+
+
 _READ: dict[int, Callable[[Reader], Step]] = {
     _RAW: _read_raw,
     _POKE: lambda reader: Poke(reader.number(), reader.block()),
@@ -194,9 +200,7 @@ _READ: dict[int, Callable[[Reader], Step]] = {
     _RESTART: lambda _reader: Restart(),
     _RESET: lambda _reader: Reset(),
     _FAIL: _read_fail,
-    _CALL: lambda reader: Call(
-        _CALLS[reader.byte() % len(_CALLS)], tuple(reader.number() % 256 for _ in range(reader.byte() % 7))
-    ),
+    _CALL: read_call,
     _BREAK: _read_break,
     _SCHEDULE: lambda reader: Schedule(reader.number()),
 }

@@ -16,6 +16,8 @@ from vgpu_wire.render import GetCapsetInfo, RespCapsetInfo
 VERSION_1 = 32
 #: how long the probe waits for each capset, and for the display info, in seconds
 PROBE_SECONDS = 5.0
+#: capsets that kcalloc has memory for: 4 MiB (KMALLOC_MAX_SIZE on x86) of struct virtio_gpu_drv_capset, 12 bytes each
+MAX_CAPSETS = (4 << 20) // 12
 _DISPLAY = ConfigEvent.DISPLAY.value
 
 
@@ -46,8 +48,11 @@ def _get_capsets(driver: Driver, number: int) -> Op[None]:
     """virtio_gpu_get_capsets: an answer that does not come, or has no valid id, leaves the driver without any capset.
 
     An error has the id 0, so it is waited for like an answer that is still to come. The mask keeps the ids that were
-    seen until then.
+    seen until then. For more than MAX_CAPSETS there is no memory.
     """
+    if number > MAX_CAPSETS:
+        driver.log.note(GUEST, "drm_error", text="failed to allocate cap sets")
+        return
     capsets = [Capset() for _ in range(number)]
     for index, capset in enumerate(capsets):
         request = GetCapsetInfo(capset_index=index)

@@ -1,0 +1,194 @@
+"""The engines' targets without an engine: seeds have no finding, and what is wrong is found."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from vgpu_emu.fuzz.actions import Program
+from vgpu_emu.fuzz.encoding import decode, encode
+from vgpu_emu.fuzz.engines import program, seeds
+from vgpu_emu.fuzz.engines.driver import DRIVER
+from vgpu_emu.fuzz.engines.messages import answered
+from vgpu_emu.fuzz.engines.program import PROGRAM, cross
+from vgpu_emu.fuzz.engines.seeds import corpus, dictionary, made_up, recorded
+from vgpu_emu.fuzz.engines.sockets import SOCKETS
+from vgpu_emu.fuzz.engines.target import Target
+from vgpu_emu.fuzz.engines.vring import VRING
+from vgpu_emu.fuzz.engines.wire import WIRE
+from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.guest import vram
+from vgpu_emu.link.device_queue import DeviceQueue
+from vgpu_emu.link.driver_queue import DriverQueue
+from vgpu_emu.peers.stream import Fds
+from vgpu_emu.vocabulary import Pgprot
+from vgpu_wire.blob import RespMapInfo
+from vgpu_wire.control import CtrlType
+
+ROOT = Path(__file__).parents[2]
+TARGETS = {target.name: target for target in (DRIVER, PROGRAM, SOCKETS, VRING, WIRE)}
+
+
+@pytest.fixture(scope="module")
+def seed_of() -> Callable[[str], list[bytes]]:
+    """The seeds of a target, made once; of programs not those of scenarios, which take seconds."""
+    made = {"program": [b"".join(seed) for seed in (*made_up(16), *recorded(ROOT))]}
+
+    def of(name: str) -> list[bytes]:
+        if name not in made:
+            made[name] = corpus(name, ROOT)
+        return made[name]
+
+    return of
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=lambda target: target.name)
+def test_seeds_have_no_finding(target: Target, seed_of: Callable[[str], list[bytes]]) -> None:
+    found = seed_of(target.name)
+    assert found
+    for data in found[:60]:
+        target.run(data)
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=lambda target: target.name)
+def test_any_bytes_have_no_finding(target: Target, seed_of: Callable[[str], list[bytes]]) -> None:
+    rng = Random(7)
+    found = seed_of(target.name)
+    target.run(b"")
+    for _ in range(20):
+        data = bytearray(rng.choice(found))
+        for _ in range(rng.randrange(1, 6)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        target.run(bytes(data[:400]))
+
+
+def _finds(target: Target, inputs: list[bytes]) -> str:
+    """The oracle that one of the inputs brings up."""
+    for data in inputs:
+        try:
+            target.run(data)
+        except Finding as finding:
+            return finding.oracle
+    return "none"
+
+
+Damage = Callable[[pytest.MonkeyPatch], None]
+
+
+def _cached_for_all(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(vram, "pgprot_from_map_info", lambda _number: Pgprot.CACHED)
+
+
+def _writes_elsewhere(patch: pytest.MonkeyPatch) -> None:
+    good = DeviceQueue.push
+
+    def push(queue: DeviceQueue, used: Any) -> bool:
+        queue.memory.write(0x17000, b"!")
+        return good(queue, used)
+
+    patch.setattr(DeviceQueue, "push", push)
+
+
+def _keeps_descriptors(patch: pytest.MonkeyPatch) -> None:
+    good = DriverQueue._finish
+
+    def finish(queue: DriverQueue, head: int, length: int) -> Any:
+        used = good(queue, head, length)
+        queue._free.pop()
+        return used
+
+    patch.setattr(DriverQueue, "_finish", finish)
+
+
+def _forgets_padding(patch: pytest.MonkeyPatch) -> None:
+    good = RespMapInfo.build
+    patch.setattr(RespMapInfo, "build", lambda record: good(record)[:-4] + bytes(4))
+
+
+@pytest.mark.parametrize(
+    ("target", "damage", "oracle"),
+    [
+        (DRIVER, _cached_for_all, "I2"),
+        (VRING, _writes_elsewhere, "I31"),
+        (VRING, _keeps_descriptors, "I10"),
+        (WIRE, _forgets_padding, "I5"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None) or getattr(value, "name", value),
+)
+def test_what_is_wrong_is_found(
+    target: Target,
+    damage: Damage,
+    oracle: str,
+    seed_of: Callable[[str], list[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inputs = seed_of(target.name)
+    if target is WIRE:
+        inputs = [b"\0" + RespMapInfo(padding=1).build()]
+    assert _finds(target, inputs) == "none"
+    damage(monkeypatch)
+    assert _finds(target, inputs) == oracle
+
+
+def test_descriptors_that_stay_open_are_found(
+    seed_of: Callable[[str], list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+    monkeypatch.setattr(Fds, "close", lambda fds: kept.extend(fds._left))
+    session = next(data for data in seed_of("sockets") if data[0] == 0)
+    try:
+        # eventfds with a message that takes none
+        with pytest.raises(Finding, match="I11"):
+            SOCKETS.run(session[:1] + bytes([1, 0, 0, 0x12]))
+    finally:
+        for fileno in kept:
+            os.close(fileno)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"), [(0, bytes(12)), (0, b"\1\0\0\0\5\0\0\0\4\0\0\0"), (1, bytes(16)), (1, b"x")]
+)
+def test_answers_that_are_not_whole_are_found(kind: int, data: bytes) -> None:
+    with pytest.raises(Finding):
+        answered(data, kind)
+
+
+# -- mutation
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_program_grows_by_steps_that_make_sense(seed: int, seed_of: Callable[[str], list[bytes]]) -> None:
+    start = decode(seed_of("program")[seed])
+    start = Program(start.setup, start.steps[:3])
+    grown = program._grown(start, Random(seed))
+    assert grown.steps[: len(start.steps)] == start.steps
+    assert len(grown.steps) > len(start.steps)
+    assert grown == program._grown(start, Random(seed))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_crossing_keeps_steps_whole_and_fits(seed: int, seed_of: Callable[[str], list[bytes]]) -> None:
+    one, other = seed_of("program")[seed], seed_of("program")[seed + 1]
+    crossed = cross(one, other, 200, seed)
+    assert len(crossed) <= 200
+    assert encode(decode(crossed)) == crossed
+    assert crossed == cross(one, other, 200, seed)
+
+
+# -- seeds
+
+
+def test_what_a_scenario_sends_is_a_seed() -> None:
+    sends = seeds._scenario(min((ROOT / "scenarios" / "map-blob").glob("*.vgpu.toml")))
+    sent = {int.from_bytes(send.data[:4], "little") for send in sends}
+    assert {CtrlType.RESOURCE_CREATE_BLOB, CtrlType.RESOURCE_MAP_BLOB} <= sent
+
+
+@pytest.mark.parametrize("name", ["vring", "wire"])
+def test_dictionary_has_a_word_a_line(name: str) -> None:
+    lines = dictionary(name, ROOT).splitlines()
+    assert lines
+    assert all(line.startswith('"\\x') and line.endswith('"') for line in lines)

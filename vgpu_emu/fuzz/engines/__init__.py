@@ -1,0 +1,1 @@
+"""Targets for coverage-guided engines: each a function of bytes that raises where an oracle does not hold."""
