@@ -97,7 +97,8 @@ def _places(bench: "Bench") -> Wrongs:
 def _fences(bench: "Bench") -> Wrongs:
     if bench.meddled:
         return
-    waiting = {pending.fence_id for pending in bench.world.pending}
+    signalled = bench.judge.signalled
+    waiting = {p.fence_id for p in bench.world.pending if p.fence_id > signalled.get(p.timeline, 0)}
     for sync in bench.guest.fences:
         if sync.fence.signaled and sync.fence.fence_id in waiting:
             yield "I21", f"fence {sync.fence.fence_id} is signalled, and its request is not answered"

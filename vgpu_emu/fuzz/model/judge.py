@@ -75,6 +75,8 @@ class Judge:
         self.digest = 0
         self.case: Case | None = None
         self._open: dict[tuple[int, int], Case] = {}
+        #: timeline -> the highest fence of it that was in an answer: to Linux, all up to it are signalled
+        self.signalled: dict[tuple[int, int], int] = {}
 
     # -- requests
 
@@ -116,6 +118,7 @@ class Judge:
     def forget(self) -> None:
         """The device was reset: nothing that was due is answered."""
         self._open.clear()
+        self.signalled.clear()
         self.unsure = self.lost = False
 
     def lose_track(self) -> None:
@@ -170,6 +173,8 @@ class Judge:
         self.evaluated[case.expected.oracle] += 1
         self._typed(case, header)
         self._fenced(case, header)
+        if case.fence_id is not None:
+            self.signalled[case.timeline] = max(case.fence_id, self.signalled.get(case.timeline, 0))
         answer = self._whole(case, header, written)
         if header.type < FIRST_ERROR:
             self._succeeded(case, answer, pending)
