@@ -61,6 +61,8 @@ class Swarm:
         self.small = rng.choice((0.0, 0.0, 0.1))
         makers = list(requests.MAKERS) if rng.random() < 0.3 else rng.sample(list(requests.MAKERS), rng.randint(4, 14))
         makers += [maker for need in makers for maker in requests.NEEDS.get(need, ())]
+        if rng.random() < 0.35:
+            makers, self.purpose = [*requests.MAPPING, *rng.sample(makers, 3)], 0.9
         self._makers = [maker for maker in makers for _ in range(rng.choice((1, 1, 2, 4)))]
         self._others = rng.choice((0.0, 0.05, 0.2))
         names = [name for name in CALLS if rng.random() < 0.7]

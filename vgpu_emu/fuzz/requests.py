@@ -63,6 +63,12 @@ def _free(rng: Random, world: World, ids: int) -> int:
     return next(number for number in range(1, len(world.resources) + 2) if number not in world.resources)
 
 
+def _with_objects(rng: Random, world: World) -> int:
+    """A context that a blob can be made in, if there is one."""
+    found = [ctx_id for ctx_id, context in world.contexts.items() if context.objects]
+    return _any(rng, found) if found and rng.random() < 0.95 else _context(rng, world)
+
+
 def _context(rng: Random, world: World) -> int:
     found = list(world.contexts)
     return _any(rng, found) if found and rng.random() < 0.97 else int(rng.random() * 4)
@@ -241,8 +247,9 @@ def _submit(rng: Random, world: World, _ids: int) -> Record:
     for _ in range(60 if rng.random() < 0.01 else int(1 + rng.random() * 3)):
         blob_id, choice = int(1 + rng.random() * 6), rng.random()
         if choice < 0.65:
-            size = _any(rng, (1, 4096, 4096, 8192, 16384))
-            commands += StreamAlloc(exporter=int(1 + rng.random() * 5.02), blob_id=blob_id, size=size).build()
+            size = _any(rng, (1, 4096, 8192, 16384)) if rng.random() < 0.3 else max(world.setup.blob_alignment, 4096)
+            exporter = int(1 + rng.random() * 5.02) if rng.random() < 0.5 else int(1 + rng.random() * 3)
+            commands += StreamAlloc(exporter=exporter, blob_id=blob_id, size=size).build()
         elif choice < 0.9:
             commands += StreamWork(microseconds=_any(rng, (1, 10, 100, 1000))).build()
         else:
@@ -251,7 +258,7 @@ def _submit(rng: Random, world: World, _ids: int) -> Record:
 
 
 def _create_blob(rng: Random, world: World, ids: int) -> Record:
-    ctx_id, resource_id = _context(rng, world), _free(rng, world, ids)
+    ctx_id, resource_id = _with_objects(rng, world), _free(rng, world, ids)
     flags = _any(rng, (1, 1, 1, 3, 7, 2, 0))
     objects = (
         [(blob_id, size) for blob_id, (_e, size) in world.contexts[ctx_id].objects.items()]
@@ -334,6 +341,8 @@ MAKERS: dict[Maker, int] = {
     _unmap_blob: CONTROLQ,
     _cursor: CURSORQ,
 }
+#: the life of a blob that is mapped: nothing else needs so many steps that all succeed
+MAPPING: tuple[Maker, ...] = (_submit, _create_blob, _create_blob, _map_blob, _map_blob, _map_blob, _unmap_blob, _unref)
 #: what a maker is of no use without
 NEEDS: dict[Maker, tuple[Maker, ...]] = {
     _create_blob: (_ctx_create, _submit),
