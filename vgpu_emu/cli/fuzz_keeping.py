@@ -10,6 +10,9 @@ from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import UsageError
 from vgpu_emu.fuzz.campaign import Finding, Summary
 from vgpu_emu.fuzz.corpus import name_of, save, write_whole
+from vgpu_emu.fuzz.encoding import decode
+from vgpu_emu.fuzz.scenarios import scenario_of
+from vgpu_emu.scenario.loading import SUFFIX
 
 
 class Keeper:
@@ -33,10 +36,14 @@ class Keeper:
             raise UsageError(f"cannot write {printable(str(error.filename))}: {error.strerror}") from None
 
     def _write(self, finding: Finding) -> Path:
-        """A file that is named by oracle and content."""
+        """A file that is named by oracle and content; and beside it the scenario, if a clean machine can tell what it
+        should have been."""
         path = self._output / f"{finding.found.oracle}-{name_of(finding.minimised)[:16]}"
         self._output.mkdir(parents=True, exist_ok=True)
         write_whole(path, finding.minimised)
+        text = scenario_of(decode(finding.minimised), f"fuzz@{path.name.lower()}", finding.found.detail)
+        if text is not None:
+            write_whole(path.with_name(f"{path.name}{SUFFIX}"), text.encode())
         return path
 
 

@@ -21,6 +21,7 @@ from vgpu_emu.scenario.golden import compared, golden_file
 from vgpu_emu.scenario.loading import load
 from vgpu_emu.scenario.outcome import Outcome, Result
 from vgpu_emu.scenario.records import Scenario
+from vgpu_emu.scenario.running import Opener
 from vgpu_emu.scenario.session import open_processes, run
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Job(NamedTuple):
     until: int | None = None
     is_golden: bool = True
     isolation: str | None = None
+    defects: tuple[str, ...] = ()
 
     def blocks(self) -> "Iterator[Job]":
         """The same work in pieces."""
@@ -51,7 +53,7 @@ def carry_out(job: Job) -> Outcome:
     """Run it here: the first outcome that is no success, or the last. If it is golden, its ladder is compared with the
     one beside the file, if that is there."""
     scenario = next(each for each in _load(job.file) if each.id == job.id)
-    opener = open_machine if job.isolation is None else open_processes
+    opener = _opener(job)
     began = perf_counter()
     outcome = run(scenario, file=job.file, seed=job.seeds[0], until=job.until, opener=opener)
     for seed in job.seeds[1:]:
@@ -61,6 +63,16 @@ def carry_out(job: Job) -> Outcome:
     if job.is_golden:
         outcome = compared(outcome, golden_file(Path(job.file)))
     return replace(outcome, seeds=job.seeds.index(outcome.seed) + 1, seconds=perf_counter() - began)
+
+
+def _opener(job: Job) -> Opener:
+    """Who makes its machine: with the defects that are planted, if there are some."""
+    if not job.defects:
+        return open_machine if job.isolation is None else open_processes
+    from vgpu_emu.fuzz.defects.loading import load as load_defect
+    from vgpu_emu.fuzz.planting import planted
+
+    return planted([load_defect(name) for name in job.defects])
 
 
 def _supervised(job: Job) -> Outcome:

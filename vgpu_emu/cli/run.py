@@ -30,6 +30,7 @@ def run(
     until: int | None = None,
     jobs: int = 1,
     isolation: Literal["process"] | None = None,
+    defect: Annotated[list[str] | None, Parameter(negative=())] = None,
     device: str | None = None,
     command: str | None = None,
     profile: str | None = None,
@@ -81,6 +82,9 @@ def run(
         process: VMM, renderer and guest are each in an operating-system process of their own. What happens is the same,
         and so is trace_hash. Slower; a process that is killed or stopped is a failure of its scenario, and the next
         one runs.
+    defect
+        Plant a defect into the machine, to see that a scenario finds it: a name of vgpu-emu fuzz, or
+        path/to/file.py:NAME. docs/fuzzing.md shows how one is written.
     device
         vhost-user:PATH: a real device, instead of ours, for each scenario anew, and in the time that passes. What needs
         a look into VMM or host, or features that it does not offer, is skipped. A device that dies or hangs is the
@@ -114,14 +118,14 @@ def run(
     is_golden = not update and seed == 0 and seeds == 1 and until is None
     tried = range(seed, seed + seeds)
     if device is not None:
-        alone = (seed, seeds, jobs, isolation, update) == (0, 1, 1, None, False)
+        alone = (seed, seeds, jobs, isolation, update, defect) == (0, 1, 1, None, False, None)
         parts = _on_device(alone, device, command, profile, patience).outcomes(chosen, until)
     elif command is not None or profile is not None:
         raise UsageError("--command and --profile are about a real device: name it with --device vhost-user:PATH")
     else:
-        parts = outcomes(
-            [Job(str(each.path), each.scenario.id, tried, until, is_golden, isolation) for each in chosen], jobs
-        )
+        planted = _defects(defect or [], isolation)
+        work = [Job(str(each.path), each.scenario.id, tried, until, is_golden, isolation, planted) for each in chosen]
+        parts = outcomes(work, jobs)
     done: list[Judged] = []
     for outcome in parts:
         done.append(judge(outcome, expected))
@@ -147,8 +151,22 @@ def run(
 def _on_device(alone: bool, device: str, command: str | None, profile: str | None, patience: float) -> DeviceJobs:
     """alone: none of the options is there that are about machines of our own. Raises UsageError."""
     if not alone:
-        raise UsageError("--device: without --seed, --seeds, --jobs, --isolation and --update, for machines of our own")
+        raise UsageError(
+            "--device: without --seed, --seeds, --jobs, --isolation, --update and --defect, for machines of our own"
+        )
     return DeviceJobs(device, command, profile, patience)
+
+
+def _defects(names: list[str], isolation: str | None) -> tuple[str, ...]:
+    """Raises UsageError for what is no defect, and where there is no place for one."""
+    if names:
+        from vgpu_emu.cli.fuzz_options import named_defect
+
+        if isolation is not None:
+            raise UsageError("--defect changes parties of this process: without --isolation")
+        for name in names:
+            named_defect(name)
+    return tuple(names)
 
 
 def _refuse(until: int | None, least: int, both: bool, update_of_parts: bool) -> None:

@@ -111,7 +111,7 @@ class Core(Bench):
             if self.judge.unsure:
                 return
             self.steps.append(step)
-            _DO[type(step)](self, step)
+            self.do(step)
             if self.look:
                 self.audit()
         self.end()
@@ -123,10 +123,14 @@ class Core(Bench):
                 break
             step = choose.step(self)
             self.steps.append(step)
-            _DO[type(step)](self, step)
+            self.do(step)
         else:
             self.end()
         return self.program
+
+    def do(self, step: Step) -> None:
+        """Raises Finding."""
+        _DO[type(step)](self, step)
 
     def audit(self) -> None:
         if not self.judge.unsure:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from vgpu_emu.fuzz.bench import Bench
 
 T = TypeVar("T")
+#: what a blob is for
+BLOB_FLAGS = (1, 1, 1, 3, 7, 0)
 #: map_info -> the page protection that Linux makes of it (virtgpu_vram.c, virtio_gpu_vram_mmap); cached otherwise
 PGPROT = {3: "writecombine", 2: "noncached"}
 
@@ -82,7 +84,7 @@ class Guest:
         length = (1 + pages % 4) * PAGE_SIZE
         cmd = StreamAlloc(exporter=1 + exporter % 5, blob_id=self._blob_ids, size=length - (size % 2) * 100).build()
         owner = self._file(file)
-        blob_flags = (1, 1, 1, 3, 7, 0)[flags % 6]
+        blob_flags = BLOB_FLAGS[flags % 6]
         members = {"blob_id": self._blob_ids, "size": length, "blob_flags": blob_flags, "ctx_id": owner.ctx_id}
         self.promise = Promise(CtrlType.RESOURCE_CREATE_BLOB, blob_mem=BlobMem.HOST3D.value, **members)
         op = owner.resource_create_blob(

@@ -22,7 +22,7 @@ from vgpu_emu.scenario.steps_context import (
     Wait,
     WaitFence,
 )
-from vgpu_emu.scenario.steps_driver import Close, Open, Print, Probe, ReadEvent, StartConsole
+from vgpu_emu.scenario.steps_driver import Close, GuestWrite, Open, Print, Probe, ReadEvent, StartConsole
 from vgpu_emu.scenario.steps_host import HostChange, HostRead, HostWrite
 from vgpu_emu.scenario.steps_image import (
     CreateDumb,
@@ -128,6 +128,7 @@ AnyStep = (
     | GemClose
     | GetCaps
     | GetParam
+    | GuestWrite
     | HostChange
     | HostRead
     | HostWrite

@@ -2,17 +2,32 @@
 
 from typing import Annotated, ClassVar
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from vgpu_emu.guest.console import Console
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.guest.kms import Clip
 from vgpu_emu.guest.waiting import Op
 from vgpu_emu.scenario.seen import Given
-from vgpu_emu.scenario.steps import GuestStep, Name
+from vgpu_emu.scenario.steps import GuestStep, Name, Size, Step
 from vgpu_emu.scenario.things import StepError
 from vgpu_emu.scenario.world import World
+from vgpu_emu.trace.hextext import bytes_from_hex
 from vgpu_wire.control import CtrlType
+
+
+class GuestWrite(Step, frozen=True, kw_only=True, tag="guest-write"):
+    """The guest writes into its own memory, past all drivers; EFAULT where it has none."""
+
+    address: Size
+    bytes_: Annotated[str, Meta(description="In hex.")] = field(name="bytes")
+
+    def __post_init__(self) -> None:
+        bytes_from_hex(self.bytes_)
+
+    async def act(self, world: World) -> Given:
+        world.machine.driver.pages.memory.write(self.address, bytes_from_hex(self.bytes_))
+        return Given()
 
 
 class Probe(GuestStep, frozen=True, kw_only=True, tag="probe"):

@@ -1,0 +1,51 @@
+"""Defects in the machine of a scenario: what shows that a scenario fails where it should."""
+
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from msgspec.structs import replace
+
+from vgpu_emu.assembly import Config, Parts
+from vgpu_emu.faults.plan import Fault
+from vgpu_emu.fuzz.defect import plant
+from vgpu_emu.fuzz.passage import Wire
+from vgpu_emu.link.chain import Chain, Used
+from vgpu_emu.link.channel import Port
+from vgpu_emu.machine import Machine, open_machine
+from vgpu_emu.scenario.running import Opener
+
+
+class _GuestPort:
+    """The guest's end of the queues, with the wire before it."""
+
+    def __init__(self, port: Port[list[Chain], list[Used]], wire: Wire) -> None:
+        self._port = port
+        self._wire = wire
+        self.close = port.close
+
+    def send(self, chains: list[Chain]) -> None:
+        self._port.send([arrived for chain in chains for arrived in self._wire.available(chain)])
+
+    async def receive(self) -> list[Used]:
+        return [back for used in await self._port.receive() for back in self._wire.used(used)]
+
+
+def planted(defects: Sequence[Any]) -> Opener:
+    """An opener of machines that have these defects; those of a snapshot have no place in a scenario's machine."""
+
+    @asynccontextmanager
+    async def opened(config: Config, *, faults: Iterable[Fault]) -> AsyncGenerator[Machine, None]:
+        live = [defect() if isinstance(defect, type) else defect for defect in defects]
+
+        def change(parts: Parts) -> Parts:
+            return replace(parts, **{seam: plant(live, seam, getattr(parts, seam)) for seam in _PARTIES})
+
+        async with open_machine(config, faults=faults, change=change) as machine:
+            machine.port = _GuestPort(machine.port, plant(live, "link", Wire()))
+            yield machine
+
+    return opened
+
+
+_PARTIES = ("device", "renderer", "driver")
