@@ -9,6 +9,8 @@ from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import FOUND, complain
 from vgpu_emu.peers.parts.errors import PartsError
 from vgpu_emu.peers.parts.get import get as get_parts
+from vgpu_emu.peers.parts.get import home
+from vgpu_emu.peers.parts.programs import write_programs
 
 
 def get(
@@ -42,11 +44,12 @@ def get(
     """
     try:
         parts = get_parts(teller("parts"), igt=igt, refresh=refresh, archive=archive)
-    except PartsError as error:
+        programs = write_programs(parts, home() / "bin")
+    except (PartsError, OSError) as error:
         complain(printable(str(error)))
         return FOUND
     print(f"parts     {parts.prefix}")
-    print(f"qemu      {' '.join(parts.qemu[:4])}")
+    print(f"programs  {' '.join(map(str, programs))}")
     print(f"linux     {parts.release}")
     print(f"IGT       {parts.igt or 'not asked for'}")
     return 0

@@ -34,9 +34,14 @@ class Parts:
         return self._run("usr/lib/qemu/vhost-user-gpu")
 
     @property
+    def module_folder(self) -> Path:
+        """QEMU_MODULE_DIR: QEMU loads virtio-gpu as a module."""
+        return self.libraries / "qemu"
+
+    @property
     def environment(self) -> dict[str, str]:
-        """What QEMU needs in its environment: it loads virtio-gpu as a module."""
-        return {**os.environ, "QEMU_MODULE_DIR": str(self.libraries / "qemu")}
+        """What QEMU needs in its environment."""
+        return {**os.environ, "QEMU_MODULE_DIR": str(self.module_folder)}
 
     @property
     def busybox(self) -> Path:
