@@ -35,7 +35,8 @@ FLOORS: list[list[set[str]]] = [
     [MACHINE],
     [{"peers"}],
     [{"propagation", "matrix", "explanation", "replaying", "replaying_device"}, {"scenario"}, {"report"}, {"drive"}],
-    [{"fuzz"}, {"testing"}],
+    [{"fuzz"}],
+    [{"testing"}],
     [{"cli", "__main__", "vgpu_emu", "pytest_plugin"}],
 ]
 #: whoever stands on which floor, these never import each other
