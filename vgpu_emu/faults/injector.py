@@ -9,7 +9,7 @@ import trio
 from vgpu_emu.faults.effects import EFFECTS
 from vgpu_emu.faults.hands import Hands
 from vgpu_emu.faults.links import FaultyPort, Gate
-from vgpu_emu.faults.messages import Name, Names, data_of, sender_of
+from vgpu_emu.faults.messages import Name, Names, data_of, link_of, sender_of
 from vgpu_emu.faults.pieces import Writes
 from vgpu_emu.faults.plan import Fault, MissingFd, ReadOnlyFd, ShortFd, StreamFault, ZeroPages
 from vgpu_emu.link.chain import Chain, Used
@@ -55,6 +55,8 @@ class Injector:
 
     def __init__(self, plan: Iterable[Fault], log: Log, hands: Hands) -> None:
         self._armed = [Armed(fault) for fault in plan]
+        #: nothing happens on any other
+        self._links = {armed.fault.link for armed in self._armed}
         self._is_stream = any(isinstance(armed.fault, StreamFault) for armed in self._armed)
         #: of the renderer link, if it is a stream of bytes: what is not whole, or held back
         self._streams: list[Writes | StreamPort] = []
@@ -108,7 +110,7 @@ class Injector:
         self._machine, self.nursery, self._host = machine, nursery, host
 
     def _cross(self, sender: str, port: FaultyPort, item: Any) -> list[Any]:
-        if not self._armed:
+        if not self._armed or link_of(item) not in self._links:
             return [item]
         name = self._names.of(item, sender)
         due = [armed for armed in self._armed if armed.is_due(name, item)]

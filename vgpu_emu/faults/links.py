@@ -70,7 +70,7 @@ class FaultyPort:
 
     def deliver(self, items: list[Any]) -> None:
         """Past all faults."""
-        is_batch = bool(items) and isinstance(items[0], Chain | Used)
+        is_batch = bool(items) and isinstance(items[0], (Chain, Used))
         for item in [items] if is_batch else items:
             self._port.send(item)
 

@@ -44,6 +44,13 @@ def with_data(item: Any, data: bytes) -> Any:
     return (data, item[1]) if isinstance(item, tuple) else data
 
 
+def link_of(item: Any) -> str:
+    """The link that it crosses."""
+    if isinstance(item, (Chain, Used)):
+        return QUEUE_NAMES[item.queue]
+    return RENDERER if isinstance(item, tuple) else FENCES
+
+
 class _Recent(dict[Any, str]):
     """The last of many."""
 
