@@ -1,6 +1,7 @@
 """What a step was seen to do: what its call gave back, and what happened meanwhile."""
 
 from collections.abc import Collection, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -104,5 +105,4 @@ class Seen(msgspec.Struct, kw_only=True):
 
     def ladder(self) -> list[str]:
         """The step's lines. An answer is told with what it answers, so the ladder starts with the run."""
-        lines = [line(rung) for rung in rungs(self.events)]
-        return lines[self.start :]
+        return [line(rung) for rung in islice(rungs(self.events), self.start, None)]
