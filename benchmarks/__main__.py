@@ -4,13 +4,13 @@ import argparse
 import json
 import sys
 
-from benchmarks import attributes, codec, device, imports, peers, pipeline, processes, simulation
+from benchmarks import attributes, codec, device, guests, imports, peers, pipeline, processes, simulation
 from benchmarks.harness import Benchmark, UnavailableError
 
-MODULES = (codec, pipeline, device, imports, attributes, peers, processes, simulation)
+MODULES = (codec, pipeline, device, imports, attributes, peers, guests, processes, simulation)
 BENCHMARKS: dict[str, Benchmark] = {bench.name: bench for module in MODULES for bench in module.BENCHMARKS}
 #: a name for several
-GROUPS = {"peers": [bench.name for bench in peers.BENCHMARKS]}
+GROUPS = {"peers": [bench.name for bench in (*peers.BENCHMARKS, *guests.BENCHMARKS)]}
 
 
 def main() -> int:

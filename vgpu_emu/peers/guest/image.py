@@ -33,6 +33,11 @@ def image(parts: Parts, folder: Path) -> Image:
     return _made(parts, folder, "probe", _add_program)
 
 
+def rates_image(parts: Parts, folder: Path) -> Image:
+    """A guest that runs the program for its rates only. Raises PartsError."""
+    return _made(parts, folder, "rates", _add_program)
+
+
 def igt_image(parts: Parts, folder: Path) -> Image:
     """A guest that runs tests of IGT. Raises PartsError, also if IGT was not got."""
     return _made(parts, folder, "igt", add_tests)
