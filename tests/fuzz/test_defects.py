@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from vgpu_emu.fuzz.defects import ALL, BENIGN
+from vgpu_emu.fuzz.defects import BENIGN
 from vgpu_emu.fuzz.defects.loading import DefectError, load
 from vgpu_emu.fuzz.generate import Swarm
 from vgpu_emu.fuzz.trial import Conditions, Found, explore
@@ -51,7 +51,6 @@ def found_by(name: str, programs: int, oracle: str = "") -> Found | None:
 @pytest.mark.parametrize(("oracle", "name"), FIRES.items())
 def test_oracle_fires(oracle: str, name: str) -> None:
     assert found_by(name, PROGRAMS, oracle) is not None
-    assert ALL[name].triggered <= ALL[name].reached
 
 
 @pytest.mark.parametrize("name", ["P03", "P05", "P13"])
