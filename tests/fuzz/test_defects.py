@@ -61,7 +61,7 @@ def test_planted_defect_is_found(name: str) -> None:
 @pytest.mark.parametrize("name", BENIGN)
 def test_benign_mutant_is_silent(name: str) -> None:
     before = BENIGN[name].triggered
-    assert found_by(name, 25) is None
+    assert found_by(name, 120) is None
     assert BENIGN[name].triggered > before or name in _RARE
 
 
