@@ -5,6 +5,7 @@ from scenario_kit import BLOB, HEAD, MMAP
 
 from vgpu_emu.scenario.loading import MAX_ROWS, loads
 from vgpu_emu.scenario.mistakes import ScenarioMistake
+from vgpu_emu.scenario.steps_raw import MAX_CAPACITY
 
 GOOD = HEAD + BLOB + MMAP
 
@@ -70,6 +71,26 @@ def test_mistake_is_told_with_its_place_and_what_was_meant(old: str, new: str, s
 )
 def test_mistake_in_parameters(head: str, says: str) -> None:
     assert says in str(mistake(HEAD + head + BLOB.replace('"wc"', '"{knd}"')))
+
+
+@pytest.mark.parametrize("step", ['do = "sleep"', 'do = "syncobj-wait"\nof = "sync"'])
+def test_time_that_passes_has_an_end(step: str) -> None:
+    def text(seconds: str) -> str:
+        return f'{HEAD}[[step]]\ndo = "syncobj-create"\nas = "sync"\n[[step]]\n{step}\nseconds = {seconds}\n'
+
+    for seconds in ("0", "999999999.0", "1e9"):
+        assert loads(text(seconds))
+    for seconds in ("1000000000.1", "inf", "nan", "-0.1"):
+        assert "step[1].seconds: expected `number`" in str(mistake(text(seconds)))
+
+
+def test_room_for_an_answer_has_a_limit() -> None:
+    def text(capacity: int) -> str:
+        return f'{HEAD}[[step]]\ndo = "raw"\nmessage = "GET_DISPLAY_INFO"\ncapacity = {capacity}\n'
+
+    for capacity in (MAX_CAPACITY - 1, MAX_CAPACITY):
+        assert loads(text(capacity))
+    assert f"step[0].capacity: expected `number` <= {MAX_CAPACITY}" in str(mistake(text(MAX_CAPACITY + 1)))
 
 
 def test_number_of_rows_has_a_limit() -> None:

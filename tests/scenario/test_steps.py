@@ -1,11 +1,18 @@
 """Steps that are more than one call of the guest: side by side, one after the other, later; and what they may name."""
 
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+
 import pytest
 import trio
 from scenario_kit import BLOB, HEAD, MMAP, differs, play
 
+from vgpu_emu.assembly import Config
+from vgpu_emu.faults.plan import Fault
+from vgpu_emu.machine import Machine, open_machine
 from vgpu_emu.scenario.loading import loads
 from vgpu_emu.scenario.mistakes import ScenarioMistake
+from vgpu_emu.scenario.outcome import Result
 from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.scenario.session import run
 from vgpu_emu.trace.log import CONTROLQ, GUEST, Message
@@ -154,3 +161,16 @@ async def test_scenario_runs_under_the_clock_of_the_caller(autojump_clock: trio.
     outcome = await play_here(scenario('[[step]]\ndo = "sleep"\nseconds = 5\n'))
     assert outcome.failure is None
     assert trio.current_time() >= 5
+
+
+def test_hang_outside_of_the_steps_is_a_failure_that_says_who_waits() -> None:
+    @asynccontextmanager
+    async def opener(config: Config, *, faults: Iterable[Fault]) -> AsyncGenerator[Machine, None]:
+        async with open_machine(config, faults=faults) as machine:
+            await trio.sleep_forever()
+            yield machine
+
+    (scenario,) = loads(HEAD + BLOB)
+    outcome = run(scenario, opener=opener)
+    assert outcome.result is Result.FAIL
+    assert outcome.detail == "nothing can happen any more: the guest waits for interrupts"

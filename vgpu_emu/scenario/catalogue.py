@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from vgpu_emu.scenario.outcome import Failed
 from vgpu_emu.scenario.seen import Given
-from vgpu_emu.scenario.steps import Name, Step
+from vgpu_emu.scenario.steps import Name, Seconds, Step
 from vgpu_emu.scenario.steps_blob import Alloc, CreateBlob, Free, GemClose, Mmap, Munmap, Read, Write
 from vgpu_emu.scenario.steps_context import (
     ContextInit,
@@ -104,7 +104,7 @@ class Sleep(Step, frozen=True, kw_only=True, tag="sleep"):
 
     patience: ClassVar[float] = inf
 
-    seconds: Annotated[float, Meta(ge=0)]
+    seconds: Seconds
 
     async def act(self, world: World) -> Given:
         await trio.sleep(self.seconds)

@@ -22,7 +22,7 @@ from vgpu_emu.scenario.on_device import OnDevice
 from vgpu_emu.scenario.outcome import Failure, ImpossibleError, Outcome, Result
 from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.scenario.running import Opener, play
-from vgpu_emu.simulation import Simulation
+from vgpu_emu.simulation import HangError, Simulation
 from vgpu_emu.trace.hashing import trace_hash
 
 
@@ -74,8 +74,8 @@ def _outcome(scenario: Scenario, carry_out: Callable[[], Outcome]) -> Outcome:
         return Outcome(id=scenario.id, result=Result.SKIP, detail=str(reason))
     except (DeviceError, CommandError):
         raise
-    except PartyLostError as party:
-        return Outcome(id=scenario.id, result=Result.FAIL, detail=str(party))
+    except (PartyLostError, HangError) as reason:
+        return Outcome(id=scenario.id, result=Result.FAIL, detail=str(reason))
     except BaseExceptionGroup as group:
         # nurseries put Ctrl-C into a group, too
         if group.subgroup(KeyboardInterrupt) is not None:

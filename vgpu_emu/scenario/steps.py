@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 FOREVER = 600.0
 #: a count of bytes or pixels; TOML has hex literals for it
 Size = Annotated[int, Meta(ge=0)]
+#: of virtual time: some thirty years, the end of which a run still reaches
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 
 

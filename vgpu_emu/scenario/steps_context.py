@@ -9,7 +9,7 @@ from vgpu_emu.guest.submit import ExecSyncObj, SyncFile
 from vgpu_emu.guest.waiting import Op
 from vgpu_emu.scenario import words
 from vgpu_emu.scenario.seen import Given
-from vgpu_emu.scenario.steps import FileStep, GuestStep, Name, Size
+from vgpu_emu.scenario.steps import FileStep, GuestStep, Name, Seconds, Size
 from vgpu_emu.scenario.things import Object, Sync
 from vgpu_emu.scenario.words import CapsetName, ParamName
 from vgpu_emu.scenario.world import World
@@ -90,11 +90,11 @@ class ExecBuffer(FileStep, frozen=True, kw_only=True, tag="execbuffer"):
 
     work: Annotated[float, Meta(ge=0, lt=4000, description="Seconds that the GPU is busy with it.")] = 0.0
     stream: Annotated[str | None, Meta(description="The stream itself, in hex, instead of work.")] = None
-    ring: int | None = None
+    ring: Annotated[int | None, Meta(description="ring_idx: the context's timeline on which its fence is.")] = None
     objects: Annotated[tuple[Name, ...], Meta(description="Objects that it uses; they wait for its end.")] = ()
     after: Annotated[Name | None, Meta(description="A fence to wait for first (FENCE_FD_IN).")] = None
-    in_syncobjs: tuple[Name, ...] = ()
-    out_syncobjs: tuple[Name, ...] = ()
+    in_syncobjs: Annotated[tuple[Name, ...], Meta(description="Sync objects to wait for first.")] = ()
+    out_syncobjs: Annotated[tuple[Name, ...], Meta(description="Sync objects that get its fence.")] = ()
     point: Annotated[int, Meta(description="Of the sync objects, if they are timelines.")] = 0
     reset: Annotated[bool, Meta(description="The sync objects that were waited for lose their fence.")] = False
     flags: Annotated[int, Meta(description="Further flags, such as no driver would give.")] = 0
@@ -185,7 +185,7 @@ class SyncObjWait(GuestStep, frozen=True, kw_only=True, tag="syncobj-wait"):
     takes: ClassVar[dict[str, str]] = {"of": "syncobj"}
 
     of: Name
-    seconds: Annotated[float, Meta(ge=0)] = 10.0
+    seconds: Seconds = 10.0
 
     def call(self, world: World) -> Op[Given]:
         sync = world.find(self.of, Sync)

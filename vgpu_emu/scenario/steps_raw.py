@@ -26,6 +26,10 @@ _CREATES = {
 }
 
 
+#: bytes of an answer: more than any message has
+MAX_CAPACITY = 16 << 20
+
+
 class Raw(Step, frozen=True, kw_only=True, tag="raw"):
     """A request as it is, past the driver: `message` with `fields`, or `bytes`.
 
@@ -42,7 +46,10 @@ class Raw(Step, frozen=True, kw_only=True, tag="raw"):
     cut: Annotated[Size | None, Meta(description="Send only so many bytes of it.")] = None
     append: Annotated[str, Meta(description="Send these bytes behind it, in hex.")] = ""
     queue: Literal["controlq", "cursorq"] | None = None
-    capacity: Annotated[Size | None, Meta(description="Bytes that the device may write; else, what it needs.")] = None
+    capacity: Annotated[
+        Annotated[int, Meta(ge=0, le=MAX_CAPACITY)] | None,
+        Meta(description="Bytes that the device may write; else, what it needs."),
+    ] = None
 
     def __post_init__(self) -> None:
         if (self.message is None) == (self.bytes_ is None):
