@@ -209,6 +209,13 @@ def test_a_mistake_is_one_line(
     assert says in err
 
 
+def test_of_many_runs_the_first_are_listed(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "log").write_text(9 * HEADER)
+    assert main(["convert", str(tmp_path / "log"), str(tmp_path / "o.jsonl")]) == 2
+    err = capsys.readouterr().err
+    assert err.endswith("--run 8 is (8) ... up to --run 9\n")
+
+
 def test_a_file_that_is_not_there_is_one_line(capsys: Captured) -> None:
     assert main(["convert", "/no/such/log", "out.txt"]) == 2
     assert capsys.readouterr().err == "vgpu-emu: cannot read /no/such/log: No such file or directory\n"

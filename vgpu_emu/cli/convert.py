@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, BinaryIO, Literal
 
@@ -24,6 +25,8 @@ from vgpu_emu.trace.qemu import qemu_lines
 FormatName = Literal["pcapng", "ladder", "capture", "qemu", "mermaid", "perfetto", "html"]
 #: bytes that take so long to read that one wonders
 BIG = 1 << 25
+#: runs that are listed where one has to be chosen
+_SHOWN = 8
 _SUFFIXES: Mapping[str, FormatName] = {
     ".pcapng": "pcapng",
     ".txt": "ladder",
@@ -131,7 +134,8 @@ def _chosen(runs: Runs, number: int | None, name: str) -> Runs:
 
 
 def _listed(runs: Runs) -> str:
-    return ", ".join(f"--run {number} is {printable(name) or 'unnamed'}" for number, name in enumerate(runs, 1))
+    shown = [f"--run {number} is {printable(name) or 'unnamed'}" for number, name in islice(enumerate(runs, 1), _SHOWN)]
+    return ", ".join(shown) + (f" ... up to --run {len(runs)}" if len(runs) > _SHOWN else "")
 
 
 def _print(parts: Iterable[bytes]) -> None:
