@@ -44,6 +44,18 @@ def test_everything_is_explained(capsys: pytest.CaptureFixture[str], table: Tabl
     assert table.says
 
 
+def test_names_are_told_by_their_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "scenario", "execbuffer"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "after the name of a fence. " in out
+    assert "objects list of names, each of an object. " in out
+
+
+@pytest.mark.parametrize("table", faults(), ids=lambda table: table.name)
+def test_when_a_fault_happens_is_explained(table: Table) -> None:
+    assert all(member.says for member in table.members if member.name in {"message", "skip", "times"})
+
+
 def test_unknown_word_has_a_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "scenario", "mmpa"]) == 2
     assert "nothing in a scenario is called mmpa; did you mean mmap" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from vgpu_emu.cli.style import Paint, painter, printable
 from vgpu_emu.cli.usage import UsageError
-from vgpu_emu.scenario.mistakes import nearest
+from vgpu_emu.scenario.mistakes import a, nearest
 from vgpu_emu.scenario.reference import EXAMPLE, Member, Table, expect_table, faults, file_table, steps, tables
 
 
@@ -63,7 +63,7 @@ def _whole(table: Table, paint: Paint) -> Iterator[str]:
     yield paint("bold", table.name)
     yield from _wrapped(" ".join(table.says.split()), "  ")
     if table.gives:
-        yield f"  as names a {table.gives}."
+        yield f"  as names {a(table.gives)}."
     yield from _members(table.members)
 
 

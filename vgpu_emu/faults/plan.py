@@ -23,6 +23,9 @@ Errno = Literal[
 Call = Literal["memfd_create", "ioctl", "recvmsg", "close", "mmap"]
 Count = Annotated[int, Meta(ge=0)]
 Size = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+MessageName = Annotated[
+    str, Meta(description="RESOURCE_MAP_BLOB, EXPORT_BLOB, SIGNAL ...: one of the link's; if it is empty, any.")
+]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 
 _COMMANDS = [type_name(number) for number in CtrlType if number and not is_response(number)]
@@ -52,11 +55,13 @@ class Fault(
     default any. answer: the answer to it, not the message itself. Raises ValueError for a message the link has not.
     """
 
-    link: LinkName = "controlq"
-    message: str = ""
-    answer: bool = False
-    skip: Count = 0
-    times: Annotated[int, Meta(ge=1)] = 1
+    link: Annotated[LinkName, Meta(description="renderer: what the VMM asks the host; fences: the host's signals.")] = (
+        "controlq"
+    )
+    message: MessageName = ""
+    answer: Annotated[bool, Meta(description="The answer to it, not the message itself.")] = False
+    skip: Annotated[Count, Meta(description="How many matching messages pass first.")] = 0
+    times: Annotated[int, Meta(ge=1, description="How many then suffer.")] = 1
 
     def __post_init__(self) -> None:
         known = MESSAGES[self.link]
@@ -170,7 +175,7 @@ class LieAttribute(AnswerFault, frozen=True, kw_only=True):
     """The answer to IOCTL or GET_MAP_INFO has this number for the attribute, modulo 2**64."""
 
     value: int
-    message: str = "IOCTL"
+    message: MessageName = "IOCTL"
 
 
 class ChangeAttribute(RendererFault, frozen=True, kw_only=True):
@@ -182,20 +187,20 @@ class ChangeAttribute(RendererFault, frozen=True, kw_only=True):
 class ReadOnlyFd(AnswerFault, frozen=True, kw_only=True):
     """The descriptor in the answer cannot be written through."""
 
-    message: str = "EXPORT_BLOB"
+    message: MessageName = "EXPORT_BLOB"
 
 
 class ShortFd(AnswerFault, frozen=True, kw_only=True):
     """There are only `size` bytes behind the descriptor in the answer."""
 
     size: Size
-    message: str = "EXPORT_BLOB"
+    message: MessageName = "EXPORT_BLOB"
 
 
 class ZeroPages(AnswerFault, frozen=True, kw_only=True):
     """The descriptor in the answer is of other memory: it has the right size, can be mapped, and reads as zeros."""
 
-    message: str = "EXPORT_BLOB"
+    message: MessageName = "EXPORT_BLOB"
 
 
 class ExtraFd(AnswerFault, frozen=True, kw_only=True):
@@ -205,7 +210,7 @@ class ExtraFd(AnswerFault, frozen=True, kw_only=True):
 class MissingFd(AnswerFault, frozen=True, kw_only=True):
     """The answer comes without its descriptors."""
 
-    message: str = "EXPORT_BLOB"
+    message: MessageName = "EXPORT_BLOB"
 
 
 # -- below and around

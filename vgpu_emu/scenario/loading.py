@@ -10,7 +10,7 @@ import msgspec
 
 from vgpu_emu.scenario.configuring import config_of
 from vgpu_emu.scenario.lines import line_of, lines_of
-from vgpu_emu.scenario.mistakes import ScenarioMistake, explain, nearest
+from vgpu_emu.scenario.mistakes import ScenarioMistake, a, explain, nearest
 from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.scenario.steps import Step
 from vgpu_emu.scenario.world import PROGRAM
@@ -132,11 +132,6 @@ class _File:
 
     def mistake(self, path: str, detail: str) -> ScenarioMistake:
         return ScenarioMistake(self.name, line_of(lines_of(self.text), path), path, detail)
-
-
-def a(kind: str) -> str:
-    """The kind with its article."""
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def _row_name(number: int, row: Mapping[str, Any]) -> str:

@@ -39,6 +39,11 @@ class ScenarioMistake(ValueError):  # noqa: N818 - the writer's, not ours
         self.detail = detail
 
 
+def a(kind: str) -> str:
+    """The kind with its article."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
 def explain(error: msgspec.ValidationError, root: type, data: Any) -> tuple[str, str]:
     """Path and detail of what the decoder found wrong in `data`, which should have been a `root`."""
     found = _PATH.match(str(error))

@@ -10,6 +10,7 @@ import msgspec
 from vgpu_emu.faults.plan import FAULTS
 from vgpu_emu.scenario.catalogue import AnyStep
 from vgpu_emu.scenario.expect import Expect
+from vgpu_emu.scenario.mistakes import a
 from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.scenario.steps import Step
 
@@ -109,8 +110,18 @@ def _member(cls: type[msgspec.Struct], field: Any) -> Member:
     says = _description(field.type)
     default = "" if field.required or isinstance(field.default, msgspec.Struct) else _in_toml(field.default)
     kind = takes.get(field.name)
-    words = f"the name of {'anything' if kind == '*' else f'a {kind}'}" if kind else _words(field.type)
+    words = _named(kind, hasattr(_inner(field.type), "item_type")) if kind else _words(field.type)
     return Member(field.encode_name, words, default, field.required, says)
+
+
+def _named(kind: str, many: bool) -> str:
+    """Whose name may stand there: ``the name of an object``"""
+    what = "anything" if kind == "*" else a(kind)
+    return f"list of names, each of {what}" if many else f"the name of {what}"
+
+
+def _inner(node: Any) -> Any:
+    return _inner(node.type) if isinstance(node, msgspec.inspect.Metadata) else node
 
 
 def _description(node: Any) -> str:
