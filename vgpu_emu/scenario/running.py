@@ -46,9 +46,10 @@ async def play(scenario: Scenario, *, opener: Opener = open_machine, until: int 
             await player.play(machine)
     except PartyLostError:
         raise
-    except Exception:
-        if not player.events:
-            # there was no machine yet
+    except Exception as error:
+        lost = isinstance(error, ExceptionGroup) and error.subgroup(PartyLostError) is not None
+        if lost or not player.events:
+            # of a lost party whoever runs it tells; without events there was no machine yet
             raise
         return player.outcome(Result.CRASH, traceback.format_exc())
     if player.failure is None:
