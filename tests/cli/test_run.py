@@ -148,6 +148,18 @@ def test_of_a_baseline_a_failure_is_good_and_a_success_is_not(corpus: Path, caps
     assert "Subtest test@good: SUCCESS, passed unexpectedly (" in output(capsys)
 
 
+def test_machines_are_told_of_a_baseline_as_people_are(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    baseline, junit = corpus / "baseline", corpus / "results.xml"
+    baseline.write_text("test@good\ntest@bad\n")
+    assert main(["run", "--tap", "--junit", str(junit), "--baseline", str(baseline), str(corpus)]) == 1
+    lines = output(capsys).splitlines()
+    assert "not ok 1 - test@bad # TODO in the baseline" in lines
+    assert lines[-2:] == ["not ok 4 - test@good", "# passed unexpectedly"]
+    suite = ET.parse(junit).getroot()
+    assert [suite.get(name) for name in ("tests", "failures", "skipped")] == ["4", "1", "1"]
+    assert [[child.tag for child in case] for case in suite] == [["skipped"], [], [], ["failure"]]
+
+
 def test_until_stops_early_and_shows_the_ladder(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--until", "1", str(corpus / "bad.vgpu.toml")]) == 0
     out = output(capsys)
