@@ -130,8 +130,7 @@ class HostParts(msgspec.Struct, frozen=True, kw_only=True):
         A device that was dead is so no more; one that needs a reset still does.
         """
         self.end_vmm()
-        # the kernel closes what the process had open
-        self.renderer.vmm.exit()
+        self.renderer.end_vmm()
         device = vmm_setup(self.config).device(self.config.profile, self.region, self.memory, self.log)
         device.needs_reset = self.device.needs_reset
         if self.aliases is not None:

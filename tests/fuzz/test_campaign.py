@@ -184,3 +184,17 @@ FALSE = {
 @pytest.mark.parametrize("program", FALSE.values(), ids=FALSE)
 def test_what_was_no_finding_is_none(program: str) -> None:
     assert target("core").run(decode(bytes.fromhex(program)), CLEAN).found is None
+
+
+#: work, a fence behind it, a VMM that restarts: the fence is complete, its number is used again, and the host signals
+#: what the first VMM had asked for
+SIGNAL_OF_A_VMM_THAT_ENDED = (
+    "00001a000060000200000000000000000000000000000300000000000000000000000000000066757a7a0000000000000000"
+    "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+    "0000150017ffffffff078cfa1d03101003000200e8030000030002000a0000001e150017ffffffff078cfa1d031010030002"
+    "00e8030000030002000a000000"
+)
+
+
+def test_signal_that_was_meant_for_a_vmm_that_ended_completes_nothing() -> None:
+    assert target("core").run(decode(bytes.fromhex(SIGNAL_OF_A_VMM_THAT_ENDED)), CLEAN).found is None

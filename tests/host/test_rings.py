@@ -93,3 +93,12 @@ def test_work_of_a_context_ends_with_it_and_its_fences_are_still_signalled(rings
     assert not rings.fence(fence(A1, 3), now=0.0)
     assert rings.fence(fence(B, 4), now=0.0)
     assert ids(rings.due(now=5.0)) == [4, 1]
+
+
+def test_fences_of_a_vmm_that_ended_are_nobodys_and_the_work_goes_on(rings: Rings) -> None:
+    rings.work(A, 5.0, now=0.0)
+    rings.fence(fence(A, 1), now=0.0)
+    rings.forget_fences()
+    assert rings.next_due is None
+    assert rings.fence(fence(A, 2), now=0.0)
+    assert ids(rings.due(now=5.0)) == [2]

@@ -29,7 +29,7 @@ ROUNDS = (1, 1, 2, 4, 8, 16, 32)
 #: findings of a batch that are made small
 MINIMISED = 3
 #: how long programs are, in steps
-LENGTHS = (10, 20, 20, 40, 80)
+LENGTHS = (10, 10, 20, 20, 20, 40)
 
 
 class Finding(msgspec.Struct):

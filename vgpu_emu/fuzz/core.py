@@ -264,7 +264,7 @@ class Core(Bench):
         for resource in device.resources.values():
             if isinstance(resource, Blob) and resource.exported is not None:
                 resource.exported.memory.release()
-        self.parts.renderer.vmm.exit()
+        self.parts.renderer.end_vmm()
         device.resources.clear()
         device.contexts.clear()
         device.fences.clear()

@@ -108,6 +108,11 @@ class Renderer:
         self.resources.clear()
         self.rings = Rings()
 
+    def end_vmm(self) -> None:
+        """The end of the VMM's process: its descriptors are closed, and nobody is there to be told of its fences."""
+        self.vmm.exit()
+        self.rings.forget_fences()
+
     def exit(self) -> None:
         """The end of both processes: every descriptor is closed."""
         self.process.exit()

@@ -50,6 +50,10 @@ class Rings:
             complete.append(heappop(self._fences)[2])
         return complete
 
+    def forget_fences(self) -> None:
+        """Nobody waits for them any more. The work goes on."""
+        self._fences.clear()
+
     def forget(self, ctx_id: int) -> None:
         """A context is gone, and its work with it. Fences that are pending stay: somebody waits for them."""
         self._busy_until = {ring: until for ring, until in self._busy_until.items() if ring[0] != ctx_id}

@@ -45,7 +45,7 @@ class Host:
                 self._change(call)
                 return Reply()
             case calls.VmmExit():
-                self.renderer.vmm.exit()
+                self.renderer.end_vmm()
                 return Reply()
             case calls.Die():
                 self.renderer.die()

@@ -62,6 +62,10 @@ class RemoteRenderer:
         observed = self.call(calls.Observe())[0]
         return self.party.understood(lambda: msgspec.convert(observed, calls.Observed))
 
+    def end_vmm(self) -> None:
+        """Renderer.end_vmm"""
+        self.call(calls.VmmExit())
+
     def die(self) -> None:
         """Renderer.die"""
         self.call(calls.Die())
@@ -163,9 +167,6 @@ class RemoteVmm:
     @property
     def files(self) -> list[int]:
         return self._renderer.observe().vmm_fds
-
-    def exit(self) -> None:
-        self._renderer.call(calls.VmmExit())
 
 
 class RemoteKernel:
