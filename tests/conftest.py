@@ -47,3 +47,20 @@ def no_process_left() -> Iterator[None]:
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
     assert os.listdir("/dev/shm") == before
+
+
+@pytest.fixture
+def event(nothing_left: None) -> Iterator[int]:
+    """An eventfd."""
+    fileno = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    yield fileno
+    os.close(fileno)
+
+
+@pytest.fixture
+def ram(nothing_left: None) -> Iterator[int]:
+    """A guest's memory, as a descriptor: a memfd of a megabyte."""
+    fileno = os.memfd_create("ram", os.MFD_CLOEXEC)
+    os.truncate(fileno, 1 << 20)
+    yield fileno
+    os.close(fileno)
