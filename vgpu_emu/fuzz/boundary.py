@@ -3,6 +3,7 @@
 from random import Random
 from typing import NamedTuple
 
+from vgpu_emu.fuzz.seen import SEEN
 from vgpu_wire.control import CtrlType
 from vgpu_wire.layout import leaves
 from vgpu_wire.messages import MESSAGES
@@ -25,17 +26,18 @@ BOUNDARIES = {bits: tuple(v for v in values if 0 <= v < 1 << bits) for bits, val
 
 
 class Field(NamedTuple):
-    """path: in C terms. offset, size: bytes."""
+    """path: in C terms. offset, size: bytes. seen: values that captures have there."""
 
     path: str
     offset: int
     size: int
+    seen: tuple[int, ...] = ()
 
 
 #: request type -> its integer fields
 FIELDS: dict[int, tuple[Field, ...]] = {
     number.value: tuple(
-        Field(leaf.path, leaf.offset, leaf.member.size)
+        Field(leaf.path, leaf.offset, leaf.member.size, SEEN.get(number, {}).get(leaf.path, ()))
         for leaf in leaves(MESSAGES[number])
         if leaf.member.size in {1, 2, 4, 8} and leaf.path != "hdr.type"
     )
@@ -45,14 +47,14 @@ FIELDS: dict[int, tuple[Field, ...]] = {
 
 
 def bent(data: bytes, rng: Random) -> bytes:
-    """A request with a boundary value, or one next to what it had, in one of its fields."""
+    """A request with another value in one of its fields: a boundary, one next to what it had, or one that was seen."""
     fields = FIELDS.get(int.from_bytes(data[:4], "little"))
     if not fields:
         return data
     field = fields[int(rng.random() * len(fields))]
     end = field.offset + field.size
     was = int.from_bytes(data[field.offset : end], "little")
-    values = BOUNDARIES[field.size * 8]
     choice = rng.random()
+    values = field.seen if field.seen and choice < 0.4 else BOUNDARIES[field.size * 8]
     value = was + 1 if choice < 0.1 else was - 1 if choice < 0.2 else values[int(rng.random() * len(values))]
     return data[: field.offset] + (value % (1 << field.size * 8)).to_bytes(field.size, "little") + data[end:]
