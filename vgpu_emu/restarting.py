@@ -16,12 +16,16 @@ async def restart(machine: Machine, snapshot: bytes | None = None) -> None:
     state at the end. Raises SnapshotError if it does not fit; then the device has no state.
     """
     async with machine.vmm.stopped():
-        snapshot = machine.parts.snapshot() if snapshot is None else snapshot
-        parts = machine.parts = machine.parts.restarted()
-        machine.vmm.replace(parts.device)
-        machine.driver.config = DeviceConfig(parts.device, machine.driver.features)
-        machine.log.note(VMM, "restarted", snapshot=len(snapshot))
-        machine.vmm.interrupt(await machine.vmm.carry(parts.restore(snapshot)))
+        await take_over(machine, machine.parts.snapshot() if snapshot is None else snapshot)
+
+
+async def take_over(machine: Machine, snapshot: bytes) -> None:
+    """The VMM, which is stopped, ends; another takes this snapshot. Raises SnapshotError."""
+    parts = machine.parts = machine.parts.restarted()
+    machine.vmm.replace(parts.device)
+    machine.driver.config = DeviceConfig(parts.device, machine.driver.features)
+    machine.log.note(VMM, "restarted", snapshot=len(snapshot))
+    machine.vmm.interrupt(await machine.vmm.carry(parts.restore(snapshot)))
 
 
 async def rebind(machine: Machine) -> None:

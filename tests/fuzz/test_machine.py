@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from vgpu_emu.faults.plan import Drop, Duplicate, Fault, HostDies
+from vgpu_emu.faults.plan import Drop, Duplicate, Fault, HostDies, HostHangs, LieAttribute
 from vgpu_emu.fuzz import machine_trial, trial
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Program, Reset, Restart, Schedule, Send
 from vgpu_emu.fuzz.comparing import under
@@ -19,8 +19,9 @@ from vgpu_emu.fuzz.targets import target
 from vgpu_emu.fuzz.trial import Conditions, Result
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_wire.blob import MapCache
-from vgpu_wire.control import CtrlType
-from vgpu_wire.render import CtxCreate
+from vgpu_wire.context_stream import StreamAlloc
+from vgpu_wire.control import CtrlFlag, CtrlType
+from vgpu_wire.render import CmdSubmit, CtxCreate
 
 MACHINE, PROCESS = Conditions(target="machine"), Conditions(target="process")
 #: a guest program that maps a blob and works with it
@@ -75,6 +76,22 @@ def test_device_is_reset_under_raw_requests() -> None:
 def test_after_a_fault_the_reference_asks_for_answers_and_no_more(fault: Fault) -> None:
     result = machine_trial.run(Program(BLOB.setup, (Break(fault), *USE)), MACHINE)  # type: ignore[arg-type]
     assert result.found is None
+
+
+@pytest.mark.parametrize("call", [Call("execbuffer"), Call("blob")])
+def test_command_that_the_host_hangs_at_is_in_the_snapshot_of_the_vmm_that_waited_for_it(call: Call) -> None:
+    hangs = Break(
+        HostHangs(message="CTX_CREATE" if call.name == "execbuffer" else "CREATE_BLOB", answer=True, seconds=1.0)
+    )
+    assert machine_trial.run(Program(Setup(), (hangs, Call("open"), call, Restart())), MACHINE).found is None
+
+
+def test_fence_that_a_host_lies_about_may_never_be_signalled() -> None:
+    memory = StreamAlloc(exporter=1, blob_id=1, size=4096).build()
+    no_work = Send(CmdSubmit(ctx_id=1, flags=CtrlFlag.FENCE, fence_id=1, size=len(memory), commands=memory).build())
+    lies = Break(LieAttribute(message="FENCE", value=3))
+    program = Program(Setup(), (lies, Send(CtxCreate(ctx_id=1).build()), no_work))
+    assert machine_trial.run(program, MACHINE).found is None
 
 
 def test_processes_answer_as_tasks_do() -> None:

@@ -36,7 +36,7 @@ from vgpu_emu.guest.waiting import Op, Wait
 from vgpu_emu.host.renderer import Renderer
 from vgpu_emu.link.chain import Chain
 from vgpu_emu.machine import Machine
-from vgpu_emu.restarting import rebind, restart
+from vgpu_emu.restarting import rebind, take_over
 from vgpu_emu.vmm.profiles import Profile
 
 #: seconds after which a call that has not returned never will; after which nobody is late any more
@@ -231,17 +231,23 @@ class MachineBench(Bench):
     async def restart(self, _step: Restart) -> None:
         """Another VMM goes on from the snapshot of this one; what that said of itself must be true of it."""
         self.host.disarm()
-        state, pending = self.machine.parts.snapshot(), len(self.judge.unanswered_cases)
-        await restart(self.machine, plant(self.defects, "snapshot", state))
+        async with self.machine.vmm.stopped():
+            await self._take_over()
+        self.audit()
+
+    async def _take_over(self) -> None:
+        """What the VMM has carried out is in its snapshot: it is taken when the VMM has stopped."""
+        state, pending, given = self.machine.parts.snapshot(), len(self.judge.unanswered_cases), self.device.given
+        self.world.restarted()
+        await take_over(self.machine, plant(self.defects, "snapshot", state))
         self.parts = replace(self.parts, device=self.machine.parts.device)
-        self.device = WatchedDevice(plant(self.defects, "device", self.machine.parts.device), self)
+        self.device = WatchedDevice(plant(self.defects, "device", self.machine.parts.device), self, given)
         device: Any = self.device
         self.machine.vmm.device = device
         self.judge.evaluated["I30"] += 1
         same = len(self.judge.unanswered_cases) == pending and not self._astray
         if same and self.machine.parts.snapshot() != state:
             raise Finding("I30", "the restored device says other things of itself than the one before")
-        self.audit()
 
     async def restart_driver(self, _step: Reset) -> None:
         """A driver that programs use is not unbound."""

@@ -30,13 +30,15 @@ class Watcher(Protocol):
 
 
 class WatchedDevice(Wrapper):
-    """A device whose requests are judged when it takes them, and their answers when it has them."""
+    """A device whose requests are judged when it takes them, and their answers when it has them.
 
-    def __init__(self, inner: Any, watcher: Watcher) -> None:
+    given: answers that are judged, and that the VMM has not sent yet; another VMM sends them if it takes over.
+    """
+
+    def __init__(self, inner: Any, watcher: Watcher, given: list[Used] | None = None) -> None:
         super().__init__(inner)
         self.watcher = watcher
-        #: answers that are judged, and that the VMM has not sent yet
-        self.given: list[Used] = []
+        self.given: list[Used] = [] if given is None else given
 
     def handle(self, chain: Chain) -> Used | Steps[Used | None] | None:
         """Raises Differs, Finding."""
