@@ -25,6 +25,10 @@ BOUNDARIES: dict[int, tuple[int, ...]] = {
 BOUNDARIES = {bits: tuple(v for v in values if 0 <= v < 1 << bits) for bits, values in BOUNDARIES.items()}
 
 
+#: bits that are lost where a number is kept in fewer
+_HIGH = (4, 5, 6, 7, 8, 15, 16, 24, 31, 32, 40, 63)
+
+
 class Field(NamedTuple):
     """path: in C terms. offset, size: bytes. seen: values that captures have there."""
 
@@ -55,6 +59,11 @@ def bent(data: bytes, rng: Random) -> bytes:
     end = field.offset + field.size
     was = int.from_bytes(data[field.offset : end], "little")
     choice = rng.random()
-    values = field.seen if field.seen and choice < 0.4 else BOUNDARIES[field.size * 8]
-    value = was + 1 if choice < 0.1 else was - 1 if choice < 0.2 else values[int(rng.random() * len(values))]
+    values = field.seen if field.seen and choice < 0.5 else BOUNDARIES[field.size * 8]
+    value = values[int(rng.random() * len(values))]
+    if choice < 0.2:
+        value = was + 1 if choice < 0.1 else was - 1
+    elif choice < 0.3:
+        # the same in the low bits, which are all that a shorter number keeps
+        value = was ^ 1 << _HIGH[int(rng.random() * len(_HIGH))] % (field.size * 8)
     return data[: field.offset] + (value % (1 << field.size * 8)).to_bytes(field.size, "little") + data[end:]

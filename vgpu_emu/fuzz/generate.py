@@ -27,6 +27,12 @@ _FEATURES = (0x3F,) * 12 + (0x1F, 0x0F, 0x2F, 0x1B, 0x0E, 0x08, 0x02, 0x00)
 #: faults that a program does not do itself, in steps of its own
 _WEATHER = [kind for kind in FAULTS if kind not in (VmmRestarts, DeviceResets)]
 
+#: how far ids lie apart
+_STEPS = (1, 1, 1, 1, 1 << 8, 1 << 16, 1 << 26)
+_RINGS = ((0,), (0, 1), (0, 1, 2), (0, 1, 32, 63), (1, 33))
+#: bits of the largest fence_id: one that fits into fewer may be another's
+_FENCE_BITS = (3, 20, 40, 64)
+
 #: bytes of guest memory for a driver: its firmware's, and 32 pages
 _RAM = (1 << 20) + (1 << 17)
 
@@ -53,7 +59,9 @@ class Swarm:
         #: a guest program's calls, or requests that no driver sends
         self.calls = rng.random() < 0.25
         self.setup = setup(rng, real=self.calls)
-        self.ids = rng.choice((2, 4, 8, 24))
+        self.ids = requests.Ids(rng.choice((2, 4, 8, 24)), rng.choice(_STEPS))
+        #: rings of fences: few, so that several fences wait on one
+        self.rings = rng.choice(_RINGS)
         #: how often what is missing is made first
         self.purpose = rng.choice((0.0, 0.7, 0.95))
         self.bend = rng.choice((0.0, 0.02, 0.1, 0.3))
@@ -87,7 +95,7 @@ class Swarm:
         data, queue = requests.make(maker, rng, world, self.ids)
         capacity = 0 if queue == CURSORQ and rng.random() < 0.5 else 2048
         if rng.random() < self.fence:
-            data = self._fenced(data)
+            data = self._fenced(data, world)
         if rng.random() < self.bend:
             data = bent(data, rng)
         if rng.random() < self.small:
@@ -116,19 +124,35 @@ class Swarm:
                 break
         return Call(name, tuple(int(rng.random() * 64) for _ in range(6)))
 
-    def _fenced(self, data: bytes) -> bytes:
+    def _fenced(self, data: bytes, world: World) -> bytes:
         """The same request with a fence, on a ring or not."""
         rng = self.rng
         ring = rng.random() < 0.6
         flags = _RING if ring else _FENCED
-        head = flags.to_bytes(4, "little") + rng.randrange(1, 1 << 20).to_bytes(8, "little")
-        return data[:4] + head + data[16:20] + bytes([rng.choice((0, 1, 2, 63)) if ring else 0]) + data[21:]
+        fence_id = rng.randrange(1, 1 << rng.choice(_FENCE_BITS))
+        head = flags.to_bytes(4, "little") + fence_id.to_bytes(8, "little")
+        return data[:4] + head + self._timeline(data, world) + bytes([rng.choice(self.rings) if ring else 0]) + data[21:]
+
+    def _timeline(self, data: bytes, world: World) -> bytes:
+        """ctx_id, which only counts for the fence where the command has no use for it."""
+        owners = list(world.contexts)
+        if any(data[16:20]) or not owners or self.rng.random() < 0.3:
+            return data[16:20]
+        return self.rng.choice(owners).to_bytes(4, "little")
+
+    def _time(self, world: World) -> int:
+        """Microseconds: any, or up to, and just around, when something is due."""
+        rng = self.rng
+        dues = [when for when in (*world.busy.values(), *(p.due for p in world.pending)) if when > world.now]
+        if not dues or rng.random() < 0.5:
+            return rng.choice((0, 1, 10, 100, 1000, 100_000))
+        return max(round((rng.choice(dues) - world.now) * 1e6) + rng.choice((-1, 0, 1)), 0)
 
     def _other(self, world: World) -> Step:
         rng = self.rng
         choice = rng.random()
         if choice < 0.45:
-            return Elapse(rng.choice((0, 1, 10, 100, 1000, 100_000)))
+            return Elapse(self._time(world))
         if choice < 0.65:
             return Poke(rng.randrange(world.setup.memory), rng.randbytes(rng.choice((1, 16, 256))))
         if choice < 0.75:

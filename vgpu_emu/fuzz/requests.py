@@ -1,12 +1,14 @@
 """Requests that mostly make sense: one maker a command, which looks at what is alive.
 
-A maker takes (rng, world, ids): where choices come from, the reference's view of the device, how many ids are in use.
+A maker takes (rng, world, ids): where choices come from, the reference's view of the device, which ids are in use.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+from vgpu_emu.fuzz.model.blobs import alignment
 from vgpu_emu.fuzz.model.images import level_size, pixel_bytes
 from vgpu_emu.fuzz.model.world import BYTES_PER_PIXEL, PAGE, Resource, World
 from vgpu_wire.blob import ResourceCreateBlob, ResourceMapBlob, ResourceUnmapBlob
@@ -38,7 +40,21 @@ from vgpu_wire.resource import (
 )
 from vgpu_wire.terms import Records
 
-Maker = Callable[[Random, World, int], Record]
+class Ids(NamedTuple):
+    """How many ids are in use, and how far they lie apart: those that are far apart have the same low bits."""
+
+    count: int
+    step: int = 1
+
+    def nth(self, number: int) -> int:
+        """0 is 0: no id at all."""
+        return 1 + (number - 1) * self.step if number else 0
+
+    def any(self, rng: Random) -> int:
+        return self.nth(int(rng.random() * (self.count + 1)))
+
+
+Maker = Callable[[Random, World, Ids], Record]
 T = TypeVar("T")
 _FORMATS = tuple(fmt.value for fmt in Format)
 
@@ -47,31 +63,32 @@ def _any(rng: Random, items: Sequence[T]) -> T:
     return items[int(rng.random() * len(items))]
 
 
-def _live(rng: Random, world: World, ids: int, wanted: Callable[[Resource], object] = bool) -> int:
+def _live(rng: Random, world: World, ids: Ids, wanted: Callable[[Resource], object] = bool) -> int:
     """A resource that is wanted, often the youngest, to which then much happens; now and then, or if there is none, any
     id."""
     found = [r.resource_id for r in world.resources.values() if wanted(r)]
     if found and rng.random() < 0.3:
         return found[-1]
-    return _any(rng, found) if found and rng.random() < 0.95 else int(rng.random() * (ids + 1))
+    return _any(rng, found) if found and rng.random() < 0.95 else ids.any(rng)
 
 
-def _free(rng: Random, world: World, ids: int) -> int:
+def _free(rng: Random, world: World, ids: Ids) -> int:
     """An id for something new: mostly the lowest that is free, so that ids are used again soon."""
     if rng.random() < 0.05:
-        return int(rng.random() * (ids + 1))
-    return next(number for number in range(1, len(world.resources) + 2) if number not in world.resources)
+        return ids.any(rng)
+    numbers = map(ids.nth, range(1, len(world.resources) + 2))
+    return next(number for number in numbers if number not in world.resources)
 
 
-def _with_objects(rng: Random, world: World) -> int:
+def _with_objects(rng: Random, world: World, ids: Ids) -> int:
     """A context that a blob can be made in, if there is one."""
     found = [ctx_id for ctx_id, context in world.contexts.items() if context.objects]
-    return _any(rng, found) if found and rng.random() < 0.95 else _context(rng, world)
+    return _any(rng, found) if found and rng.random() < 0.95 else _context(rng, world, ids)
 
 
-def _context(rng: Random, world: World) -> int:
+def _context(rng: Random, world: World, ids: Ids) -> int:
     found = list(world.contexts)
-    return _any(rng, found) if found and rng.random() < 0.97 else int(rng.random() * 4)
+    return _any(rng, found) if found and rng.random() < 0.97 else ids.nth(int(rng.random() * 4))
 
 
 def _rect(rng: Random, width: int, height: int) -> Rect:
@@ -83,31 +100,41 @@ def _rect(rng: Random, width: int, height: int) -> Rect:
 
 def _entries(rng: Random, world: World, size: int) -> list[MemEntry]:
     """Guest memory of at least so many bytes, in a few pieces."""
-    found: list[MemEntry] = []
     left = max(size, 1)
     if rng.random() < 0.01:
         return [MemEntry(addr=place, length=left) for place in range(world.setup.entries + _any(rng, (0, 1)))]
+    found: list[MemEntry] = []
+    most = _any(rng, (1, 4, 4, 12))
     while left > 0:
-        length = left if len(found) == 3 or rng.random() < 0.5 else 1 + int(rng.random() * left)
-        addr = int(rng.random() * max(world.setup.memory - length, 1))
-        if rng.random() < 0.02:
-            addr = world.setup.memory - length + _any(rng, (0, 1))
-        found.append(MemEntry(addr=max(addr, 0), length=length % (1 << 32)))
+        length = left if len(found) >= most - 1 or rng.random() < 0.3 else 1 + int(rng.random() * left)
+        found.append(MemEntry(addr=_address(rng, world, length, found), length=length % (1 << 32)))
         left -= length
     return found
+
+
+def _address(rng: Random, world: World, length: int, before: list[MemEntry]) -> int:
+    """Anywhere; on a page; behind the piece before, or once more where that is; at the end of the memory."""
+    end, choice = world.setup.memory - length, rng.random()
+    if choice < 0.02:
+        return max(end + _any(rng, (0, 1)), 0)
+    if choice < 0.12 and before:
+        address = before[-1].addr + (before[-1].length if choice < 0.08 else 0)
+        return address if address <= end else 0
+    address = int(rng.random() * max(end, 1))
+    return address & -PAGE if choice < 0.4 else address
 
 
 # -- makers, in the order of the spec
 
 
-def _create_2d(rng: Random, world: World, ids: int) -> Record:
+def _create_2d(rng: Random, world: World, ids: Ids) -> Record:
     side = _any(rng, (4, 16, 16, 24, 64))
     return ResourceCreate2D(
         resource_id=_free(rng, world, ids), format=_any(rng, _FORMATS), width=side, height=_any(rng, (4, 16, side))
     )
 
 
-def _create_3d(rng: Random, world: World, ids: int) -> Record:
+def _create_3d(rng: Random, world: World, ids: Ids) -> Record:
     return ResourceCreate3D(
         resource_id=_free(rng, world, ids),
         target=2,
@@ -115,9 +142,9 @@ def _create_3d(rng: Random, world: World, ids: int) -> Record:
         bind=2,
         width=_any(rng, (4, 16, 17)),
         height=_any(rng, (1, 4, 16)),
-        depth=_any(rng, (1, 1, 3)),
+        depth=_any(rng, (1, 1, 3, 4)),
         array_size=_any(rng, (1, 1, 2)),
-        last_level=_any(rng, (0, 0, 2)),
+        last_level=_any(rng, (0, 0, 1, 2)),
     )
 
 
@@ -125,29 +152,43 @@ def _image_size(image: Resource) -> int:
     return len(image.pixels) or image.size
 
 
-def _attach(rng: Random, world: World, ids: int) -> Record:
+def _attach(rng: Random, world: World, ids: Ids) -> Record:
     resource_id = _live(rng, world, ids, lambda r: r.stretches is None and not r.on_host)
     there = world.resources.get(resource_id)
-    entries = _entries(rng, world, _image_size(there) if there is not None else 64)
+    size = _image_size(there) if there is not None else 64
+    # room for lines and layers that lie farther apart
+    entries = _entries(rng, world, size if rng.random() < 0.6 else size * 3 // 2)
     return ResourceAttachBacking(
         resource_id=resource_id, nr_entries=len(entries), entries=Records.of(MemEntry, entries)
     )
 
 
-def _detach(rng: Random, world: World, ids: int) -> Record:
+def _detach(rng: Random, world: World, ids: Ids) -> Record:
     return ResourceDetachBacking(resource_id=_live(rng, world, ids, lambda r: r.stretches is not None))
 
 
-def _unref(rng: Random, world: World, ids: int) -> Record:
-    return ResourceUnref(resource_id=_live(rng, world, ids))
+def _unref(rng: Random, world: World, ids: Ids) -> Record:
+    in_use = rng.random() < 0.5
+    return ResourceUnref(resource_id=_live(rng, world, ids, partial(_used, world) if in_use else bool))
 
 
-def _uuid(rng: Random, world: World, ids: int) -> Record:
+def _used(world: World, resource: Resource) -> bool:
+    """It is mapped or shown, a cursor, or a context has it."""
+    return (
+        resource.offset is not None
+        or any(resource.resource_id in context.attached for context in world.contexts.values())
+        or any(resource.resource_id in (s.cursor[4], s.shown and s.shown[0]) for s in world.scanouts)
+    )
+
+
+def _uuid(rng: Random, world: World, ids: Ids) -> Record:
     return ResourceAssignUuid(resource_id=_live(rng, world, ids))
 
 
-def _transfer_2d(rng: Random, world: World, ids: int) -> Record:
-    resource_id = _live(rng, world, ids, lambda r: r.kind == "2D" and r.stretches is not None)
+def _transfer_2d(rng: Random, world: World, ids: Ids) -> Record:
+    # of a blob there is nothing to transfer, and nothing wrong about it
+    kind = "2D" if rng.random() < 0.95 else "blob"
+    resource_id = _live(rng, world, ids, lambda r: r.kind == kind and r.stretches is not None)
     there = world.resources.get(resource_id)
     if there is None or there.kind != "2D":
         return TransferToHost2D(resource_id=resource_id, r=Rect(width=4, height=4))
@@ -156,7 +197,7 @@ def _transfer_2d(rng: Random, world: World, ids: int) -> Record:
     return TransferToHost2D(resource_id=resource_id, r=r, offset=offset)
 
 
-def _transfer_3d(rng: Random, world: World, ids: int) -> Record:
+def _transfer_3d(rng: Random, world: World, ids: Ids) -> Record:
     number = _any(rng, (CtrlType.TRANSFER_TO_HOST_3D, CtrlType.TRANSFER_FROM_HOST_3D)).value
     resource_id = _live(rng, world, ids, lambda r: r.kind == "3D" and r.stretches is not None)
     there = world.resources.get(resource_id)
@@ -165,7 +206,8 @@ def _transfer_3d(rng: Random, world: World, ids: int) -> Record:
     level = int(rng.random() * (there.last_level + 1))
     width, height, slices = level_size(there, level)
     r, z = _rect(rng, width, height), int(rng.random() * slices)
-    stride = 0 if rng.random() < 0.8 else r.width * pixel_bytes(there) + _any(rng, (0, 4))
+    stride = 0 if rng.random() < 0.6 else _any(rng, (r.width, width)) * pixel_bytes(there) + _any(rng, (0, 0, 4))
+    layer = (stride or width * pixel_bytes(there)) * _any(rng, (r.height, height)) + _any(rng, (0, 8))
     return TransferHost3D(
         type=number,
         resource_id=resource_id,
@@ -173,10 +215,11 @@ def _transfer_3d(rng: Random, world: World, ids: int) -> Record:
         box=Box(x=r.x, y=r.y, z=z, w=r.width, h=r.height, d=1 + int(rng.random() * (slices - z))),
         offset=0 if rng.random() < 0.7 else int(rng.random() * 64),
         stride=stride,
+        layer_stride=0 if rng.random() < 0.6 else layer,
     )
 
 
-def _set_scanout(rng: Random, world: World, ids: int) -> Record:
+def _set_scanout(rng: Random, world: World, ids: Ids) -> Record:
     scanout_id = int(rng.random() * (len(world.scanouts) + 0.1))
     if rng.random() < 0.15:
         return SetScanout(scanout_id=scanout_id)
@@ -186,7 +229,7 @@ def _set_scanout(rng: Random, world: World, ids: int) -> Record:
     return SetScanout(scanout_id=scanout_id, resource_id=resource_id, r=r)
 
 
-def _set_scanout_blob(rng: Random, world: World, ids: int) -> Record:
+def _set_scanout_blob(rng: Random, world: World, ids: Ids) -> Record:
     scanout_id = int(rng.random() * (len(world.scanouts) + 0.1))
     resource_id = _live(rng, world, ids, lambda r: r.kind == "blob")
     width, height = _any(rng, (16, 32)), _any(rng, (16, 32))
@@ -202,50 +245,51 @@ def _set_scanout_blob(rng: Random, world: World, ids: int) -> Record:
     )
 
 
-def _flush(rng: Random, world: World, ids: int) -> Record:
+def _flush(rng: Random, world: World, ids: Ids) -> Record:
     resource_id = _live(rng, world, ids)
     there = world.resources.get(resource_id)
     size = (there.width or 16, there.height or 16) if there is not None else (16, 16)
     return ResourceFlush(resource_id=resource_id, r=_rect(rng, *size))
 
 
-def _display_info(_rng: Random, _world: World, _ids: int) -> Record:
+def _display_info(_rng: Random, _world: World, _ids: Ids) -> Record:
     return HeaderOnly(type=CtrlType.GET_DISPLAY_INFO.value)
 
 
-def _edid(rng: Random, world: World, _ids: int) -> Record:
+def _edid(rng: Random, world: World, _ids: Ids) -> Record:
     return GetEdid(scanout=int(rng.random() * (len(world.scanouts) + 0.2)))
 
 
-def _capset_info(rng: Random, world: World, _ids: int) -> Record:
+def _capset_info(rng: Random, world: World, _ids: Ids) -> Record:
     return GetCapsetInfo(capset_index=int(rng.random() * (len(world.setup.capsets) + 0.5)))
 
 
-def _capset(rng: Random, world: World, _ids: int) -> Record:
+def _capset(rng: Random, world: World, _ids: Ids) -> Record:
     number, version, _size = _any(rng, world.setup.capsets)
     return GetCapset(capset_id=number, capset_version=int(rng.random() * (version + 1.2)))
 
 
-def _ctx_create(rng: Random, world: World, _ids: int) -> Record:
+def _ctx_create(rng: Random, world: World, ids: Ids) -> Record:
     init = _any(rng, (0, 0, 4, 6, 3)) if world.setup.features & 16 else 0
     # now and then more than there is room for
-    ctx_id = int(1 + rng.random() * _any(rng, (4, 4, 4, 12)))
+    ctx_id = ids.nth(int(1 + rng.random() * _any(rng, (4, 4, 4, 12))))
     return CtxCreate(ctx_id=ctx_id, nlen=4, debug_name=b"fuzz".ljust(64, b"\0"), context_init=init)
 
 
-def _ctx_destroy(rng: Random, world: World, _ids: int) -> Record:
-    return CtxDestroy(ctx_id=_context(rng, world))
+def _ctx_destroy(rng: Random, world: World, ids: Ids) -> Record:
+    return CtxDestroy(ctx_id=_context(rng, world, ids))
 
 
-def _ctx_resource(rng: Random, world: World, ids: int) -> Record:
+def _ctx_resource(rng: Random, world: World, ids: Ids) -> Record:
     number = _any(rng, (CtrlType.CTX_ATTACH_RESOURCE, CtrlType.CTX_DETACH_RESOURCE)).value
-    return CtxResource(type=number, ctx_id=_context(rng, world), resource_id=_live(rng, world, ids))
+    return CtxResource(type=number, ctx_id=_context(rng, world, ids), resource_id=_live(rng, world, ids))
 
 
-def _submit(rng: Random, world: World, _ids: int) -> Record:
+def _submit(rng: Random, world: World, ids: Ids) -> Record:
     commands = b""
     for _ in range(60 if rng.random() < 0.01 else int(1 + rng.random() * 3)):
-        blob_id, choice = int(1 + rng.random() * 6), rng.random()
+        # of 64 bits, where ids of resources have 32
+        blob_id, choice = 1 + int(rng.random() * 6) * ids.step**2, rng.random()
         if choice < 0.65:
             size = _any(rng, (1, 4096, 8192, 16384)) if rng.random() < 0.3 else max(world.setup.blob_alignment, 4096)
             exporter = int(1 + rng.random() * 5.02) if rng.random() < 0.5 else int(1 + rng.random() * 3)
@@ -254,11 +298,11 @@ def _submit(rng: Random, world: World, _ids: int) -> Record:
             commands += StreamWork(microseconds=_any(rng, (1, 10, 100, 1000))).build()
         else:
             commands += StreamFree(blob_id=blob_id).build()
-    return CmdSubmit(ctx_id=_context(rng, world), size=len(commands), commands=commands)
+    return CmdSubmit(ctx_id=_context(rng, world, ids), size=len(commands), commands=commands)
 
 
-def _create_blob(rng: Random, world: World, ids: int) -> Record:
-    ctx_id, resource_id = _with_objects(rng, world), _free(rng, world, ids)
+def _create_blob(rng: Random, world: World, ids: Ids) -> Record:
+    ctx_id, resource_id = _with_objects(rng, world, ids), _free(rng, world, ids)
     flags = _any(rng, (1, 1, 1, 3, 7, 2, 0))
     objects = (
         [(blob_id, size) for blob_id, (_e, size) in world.contexts[ctx_id].objects.items()]
@@ -267,25 +311,38 @@ def _create_blob(rng: Random, world: World, ids: int) -> Record:
     )
     if objects and rng.random() < 0.85:
         blob_id, size = _any(rng, objects)
-        size = size if rng.random() < 0.8 else 4096
+        size = _blob_size(rng, world, size)
         mem = 2 if rng.random() < 0.9 else 3
-        return ResourceCreateBlob(
-            ctx_id=ctx_id, resource_id=resource_id, blob_mem=mem, blob_flags=flags, blob_id=blob_id, size=size
-        )
-    size = _any(rng, (4096, 8192, 16384))
-    entries = _entries(rng, world, size)
+        entries = _entries(rng, world, size) if mem == 3 and rng.random() < 0.5 else []
+    else:
+        ctx_id = blob_id = 0
+        mem, size = 1, _blob_size(rng, world, _any(rng, (4096, 8192, 16384)))
+        entries = _entries(rng, world, size)
     return ResourceCreateBlob(
+        ctx_id=ctx_id,
         resource_id=resource_id,
-        blob_mem=1,
+        blob_mem=mem,
         blob_flags=flags,
+        blob_id=blob_id,
         size=size,
         nr_entries=len(entries),
         entries=Records.of(MemEntry, entries),
     )
 
 
-def _map_blob(rng: Random, world: World, ids: int) -> Record:
-    resource_id = _live(rng, world, ids, lambda r: r.blob_mem == 2 and r.blob_flags & 1 and r.offset is None)
+def _blob_size(rng: Random, world: World, size: int) -> int:
+    """All of it, or less; where sizes need not be aligned, also a part of a page."""
+    choice = rng.random()
+    if choice < 0.6:
+        return size
+    if choice < 0.8 or alignment(world) > 1:
+        return min(size, 4096)
+    return max(size - _any(rng, (1, 4095, 4096, 100, 2048)), 1)
+
+
+def _map_blob(rng: Random, world: World, ids: Ids) -> Record:
+    again = rng.random() < 0.1
+    resource_id = _live(rng, world, ids, lambda r: r.offset is not None if again else _mappable(r))
     return ResourceMapBlob(resource_id=resource_id, offset=_place(rng, world, resource_id))
 
 
@@ -294,8 +351,9 @@ def _place(rng: Random, world: World, resource_id: int) -> int:
     size = world.resources[resource_id].pages if resource_id in world.resources else PAGE
     region, choice = world.setup.host_visible, rng.random()
     if choice < 0.6:
-        ends = [offset + length for offset, length in world.mapped]
-        return _any(rng, [0, *ends])
+        # behind a mapping, or so that it ends where one begins
+        starts = [offset - size for offset, _length in world.mapped if offset >= size and choice < 0.2]
+        return _any(rng, starts or [0, *(offset + length for offset, length in world.mapped)])
     if choice < 0.85:
         return int(rng.random() * (region // PAGE)) * PAGE
     if choice < 0.95:
@@ -303,17 +361,16 @@ def _place(rng: Random, world: World, resource_id: int) -> int:
     return _any(rng, (region, region - size + PAGE, (1 << 64) - size, (1 << 64) - PAGE)) % (1 << 64)
 
 
-def _unmap_blob(rng: Random, world: World, ids: int) -> Record:
+def _unmap_blob(rng: Random, world: World, ids: Ids) -> Record:
     return ResourceUnmapBlob(resource_id=_live(rng, world, ids, lambda r: r.offset is not None))
 
 
-def _cursor(rng: Random, world: World, ids: int) -> Record:
+def _cursor(rng: Random, world: World, ids: Ids) -> Record:
     number = _any(rng, (CtrlType.UPDATE_CURSOR, CtrlType.MOVE_CURSOR)).value
     resource_id = _live(rng, world, ids, lambda r: r.width == 64 and r.height == 64) if rng.random() < 0.8 else 0
-    pos = CursorPos(
-        scanout_id=int(rng.random() * (len(world.scanouts) + 0.1)), x=int(rng.random() * 99), y=int(rng.random() * 99)
-    )
-    return UpdateCursor(type=number, pos=pos, resource_id=resource_id, hot_x=int(rng.random() * 9), hot_y=3)
+    x, y, hot_x, hot_y = (_any(rng, (0, 1, 63, 64, int(rng.random() * 99), 65536, (1 << 32) - 1)) for _ in range(4))
+    pos = CursorPos(scanout_id=int(rng.random() * (len(world.scanouts) + 0.1)), x=x, y=y)
+    return UpdateCursor(type=number, pos=pos, resource_id=resource_id, hot_x=hot_x, hot_y=hot_y)
 
 
 MAKERS: dict[Maker, int] = {
@@ -395,6 +452,6 @@ def towards(maker: Maker, world: World) -> Maker:
     return maker
 
 
-def make(maker: Maker, rng: Random, world: World, ids: int) -> tuple[bytes, int]:
+def make(maker: Maker, rng: Random, world: World, ids: Ids) -> tuple[bytes, int]:
     """A request of this kind, and the queue that it goes to."""
     return maker(rng, world, ids).build(), MAKERS[maker]
