@@ -131,7 +131,8 @@ class Swarm:
         flags = _RING if ring else _FENCED
         fence_id = rng.randrange(1, 1 << rng.choice(_FENCE_BITS))
         head = flags.to_bytes(4, "little") + fence_id.to_bytes(8, "little")
-        return data[:4] + head + self._timeline(data, world) + bytes([rng.choice(self.rings) if ring else 0]) + data[21:]
+        ring_idx = rng.choice(self.rings) if ring else 0
+        return data[:4] + head + self._timeline(data, world) + bytes([ring_idx]) + data[21:]
 
     def _timeline(self, data: bytes, world: World) -> bytes:
         """ctx_id, which only counts for the fence where the command has no use for it."""

@@ -40,18 +40,19 @@ from vgpu_wire.resource import (
 )
 from vgpu_wire.terms import Records
 
+
 class Ids(NamedTuple):
     """How many ids are in use, and how far they lie apart: those that are far apart have the same low bits."""
 
-    count: int
+    number: int
     step: int = 1
 
-    def nth(self, number: int) -> int:
+    def nth(self, place: int) -> int:
         """0 is 0: no id at all."""
-        return 1 + (number - 1) * self.step if number else 0
+        return 1 + (place - 1) * self.step if place else 0
 
     def any(self, rng: Random) -> int:
-        return self.nth(int(rng.random() * (self.count + 1)))
+        return self.nth(int(rng.random() * (self.number + 1)))
 
 
 Maker = Callable[[Random, World, Ids], Record]

@@ -92,13 +92,17 @@ def map_blob(world: World, request: ResourceMapBlob) -> Expected:
     info = map_info(world, blob)
     refuse(info is None, "nobody can say how it may be mapped", "I3")
 
+    # the host has write-combining mapped uncached: then the device may say either
+    either = world.uncached and info == MapCache.WC.value
+
     def success(answer: RespMapInfo | None) -> None:
-        blob.offset, blob.map_info = request.offset, answer.map_info if answer is not None else info
+        unseen = None if either else info
+        blob.offset, blob.map_info = request.offset, answer.map_info if answer is not None else unseen
 
     def payload(answer: RespMapInfo) -> str | None:
         if answer.map_info & ~MAP_CACHE_MASK:
             return f"map_info {answer.map_info:#x} has bits outside of the mask"
-        same_as_host = world.uncached and info == MapCache.WC.value and answer.map_info == MapCache.UNCACHED.value
+        same_as_host = either and answer.map_info == MapCache.UNCACHED.value
         return None if same_as_host else differs("map_info", answer.map_info, info)
 
     if blob.resource_id in world.doubtful:

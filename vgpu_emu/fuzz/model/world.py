@@ -58,7 +58,8 @@ class Resource(msgspec.Struct):
     """A 2D or 3D image or a blob. pixels: of an image. stretches: (address, bytes) of its backing; None: it has none.
 
     buffer: bytes of the host's buffer behind a blob, whole pages; 0: there is none.
-    offset: where a blob is in the region; None: nowhere. map_info: what its mapping was answered with.
+    offset: where a blob is in the region; None: nowhere. map_info: what its mapping was answered with; None: nobody
+    has seen that.
     """
 
     resource_id: int
