@@ -75,6 +75,13 @@ class Machine(DriverShell):
         if self.injector is not None:
             self.injector.forget_queues()
 
+    def replace(self, parts: Parts) -> None:
+        """Another VMM takes over, and what was on its way to the one before is lost with its connections."""
+        self.parts = parts
+        self.vmm.replace(parts.device)
+        if self.injector is not None:
+            self.injector.forget_signals()
+
     def wake(self) -> None:
         """An interrupt without a used chain: every call that waits looks around."""
         self._queues.interrupt()

@@ -11,7 +11,7 @@ import trio.lowlevel
 
 from vgpu_emu.host.interface import Host
 from vgpu_emu.link.chain import Chain, Used
-from vgpu_emu.link.channel import Parcel, Port
+from vgpu_emu.link.channel import ChannelPort, Parcel, Port
 from vgpu_emu.link.vring import VringError
 from vgpu_emu.memory import PassedFd, let_go
 from vgpu_emu.trace.log import VMM
@@ -41,7 +41,7 @@ class Vmm:
         device: Device,
         guest: Port[list[Used], list[Chain]],
         host: Port[Parcel, Parcel],
-        fences: Port[bytes, bytes],
+        fences: ChannelPort[bytes, bytes],
     ) -> None:
         self.device = device
         self.guest, self.host, self.fences = guest, host, fences
@@ -63,6 +63,8 @@ class Vmm:
         self._look_at = inf
         self._asked_at = 0.0
         self._patience = trio.CancelScope()
+        #: how many VMMs were there before this one
+        self._number = 0
         #: descriptors of answers that nobody waited for
         self._surplus: list[PassedFd] = []
 
@@ -112,10 +114,14 @@ class Vmm:
                 self._go.unpark_all()
 
     def replace(self, device: Device) -> None:
-        """Another VMM takes over. What the one before had open is closed."""
+        """Another VMM takes over. What the one before had open is closed, and what was on its way to it is lost."""
         self.device = device
         self._first = self._serial
         self._surplus.clear()
+        self.fences.undelivered()
+        self._number += 1
+        # who hears signals begins anew
+        self._patience.cancel()
 
     def forget(self) -> None:
         """What the guest has asked for, and not been answered, is nobody's any more."""
@@ -128,12 +134,19 @@ class Vmm:
         try:
             while not self._is_late():
                 with trio.CancelScope(deadline=self._look_at) as self._patience:
-                    while True:
-                        self.interrupt(self._signalled(await self.fences.receive()))
+                    await self._hear()
             question = Op(self.asked.op).name if self.asked is not None else ""
             self._lose(f"it did not answer {question} in {PATIENCE:g} seconds")
         except GONE:
             self._lose("it is gone")
+
+    async def _hear(self) -> None:
+        """Signals. One that has arrived, and that no task has been handed yet, is lost with the VMM that it was for."""
+        number = self._number
+        while True:
+            data = await self.fences.receive()
+            if number == self._number:
+                self.interrupt(self._signalled(data))
 
     def _is_late(self) -> bool:
         """Whether the host is to be given up; if not, when to look again."""

@@ -21,8 +21,8 @@ async def restart(machine: Machine, snapshot: bytes | None = None) -> None:
 
 async def take_over(machine: Machine, snapshot: bytes) -> None:
     """The VMM, which is stopped, ends; another takes this snapshot. Raises SnapshotError."""
-    parts = machine.parts = machine.parts.restarted()
-    machine.vmm.replace(parts.device)
+    parts = machine.parts.restarted()
+    machine.replace(parts)
     machine.driver.config = DeviceConfig(parts.device, machine.driver.features)
     machine.log.note(VMM, "restarted", snapshot=len(snapshot))
     machine.vmm.interrupt(await machine.vmm.carry(parts.restore(snapshot)))

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable
 from contextlib import suppress
 from errno import ENODEV, ENOMEM
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from vgpu_emu.faults.plan import (
     HostDies,
     HostHangs,
     ReadOnlyFd,
+    Reorder,
     Truncate,
     VmmRestarts,
 )
@@ -64,8 +66,14 @@ async def refused(machine: Machine) -> None:
 async def worked(machine: Machine, *, fence_id: int = 7) -> CtrlHdr:
     """Context 1 works for a millisecond behind a fence: the answer."""
     await machine.run(machine.driver.command(CtxCreate(ctx_id=1)))
-    stream = StreamWork(microseconds=1000).build()
-    fenced = CmdSubmit(ctx_id=1, flags=int(CtrlFlag.FENCE), fence_id=fence_id, size=len(stream), commands=stream)
+    return await work(machine, fence_id, microseconds=1000)
+
+
+async def work(
+    machine: Machine, fence_id: int, microseconds: int, ctx_id: int = 1, flags: CtrlFlag = CtrlFlag.FENCE
+) -> CtrlHdr:
+    stream = StreamWork(microseconds=microseconds).build()
+    fenced = CmdSubmit(ctx_id=ctx_id, flags=int(flags), fence_id=fence_id, size=len(stream), commands=stream)
     return parse_message(await machine.run(machine.driver.command(fenced)))
 
 
@@ -193,6 +201,27 @@ def test_restart_in_the_middle_of_a_fence_answers_it_once() -> None:
         assert list(machine.log.notes("spurious")) == []
 
     run(main, VmmRestarts(link="renderer", message="FENCE", answer=True))
+
+
+@pytest.mark.parametrize("late", [Delay(link="fences", seconds=1.0), Reorder(link="fences")])
+def test_signal_on_its_way_to_a_vmm_that_ends_is_lost_with_the_connection(late: Fault) -> None:
+    """The driver uses the number again, and is not told too early."""
+
+    async def main(machine: Machine) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(worked, machine)
+            await trio.sleep(0.1)
+            await restart(machine)
+        await machine.run(machine.driver.command(CtxCreate(ctx_id=2)))
+        start = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            # a signal that another one may come behind
+            on_ring = CtrlFlag.FENCE | CtrlFlag.INFO_RING_IDX
+            nursery.start_soon(partial(work, machine, fence_id=8, microseconds=1000, ctx_id=2, flags=on_ring))
+            assert (await work(machine, fence_id=7, microseconds=3_000_000)).type == CtrlType.RESP_OK_NODATA
+        assert trio.current_time() - start == pytest.approx(3.0)
+
+    run(main, late)
 
 
 def test_mapping_is_where_it_was_after_a_restart_with_its_bytes() -> None:

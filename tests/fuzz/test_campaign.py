@@ -196,5 +196,7 @@ SIGNAL_OF_A_VMM_THAT_ENDED = (
 )
 
 
-def test_signal_that_was_meant_for_a_vmm_that_ended_completes_nothing() -> None:
-    assert target("core").run(decode(bytes.fromhex(SIGNAL_OF_A_VMM_THAT_ENDED)), CLEAN).found is None
+@pytest.mark.parametrize("name", ["core", "machine", "process"])
+def test_signal_that_was_meant_for_a_vmm_that_ended_completes_nothing(name: str) -> None:
+    program = decode(bytes.fromhex(SIGNAL_OF_A_VMM_THAT_ENDED))
+    assert target(name).run(program, Conditions(target=name)).found is None

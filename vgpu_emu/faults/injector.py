@@ -16,7 +16,7 @@ from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Port
 from vgpu_emu.link.stream import StreamPort
 from vgpu_emu.link.vring import VringError
-from vgpu_emu.trace.log import GUEST, HOST, VMM, Log
+from vgpu_emu.trace.log import FENCES, GUEST, HOST, VMM, Log
 
 if TYPE_CHECKING:
     from vgpu_emu.machine import Machine
@@ -169,6 +169,11 @@ class Injector:
         self._late = [item for item in self._late if not isinstance(item, Chain | Used)]
         for port in self.ports[:2]:
             port.undelivered()
+
+    def forget_signals(self) -> None:
+        """What is on its way on the fences link is lost."""
+        self._late = [item for item in self._late if link_of(item) != FENCES]
+        self.ports[-1].undelivered()
 
     def close(self) -> None:
         """What is still on its way is lost."""
