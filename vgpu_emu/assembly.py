@@ -16,7 +16,7 @@ from vgpu_emu.host.renderer import Renderer, RendererLimits
 from vgpu_emu.host.setup import HostSetup
 from vgpu_emu.ids import BlobId, ResourceId
 from vgpu_emu.link.chain import Used
-from vgpu_emu.link.guest_memory import GuestMemory
+from vgpu_emu.link.guest_memory import Backing, GuestMemory
 from vgpu_emu.link.region import HostVisibleRegion
 from vgpu_emu.memory import PAGE_SIZE, Memory
 from vgpu_emu.trace.log import Log
@@ -199,11 +199,14 @@ def offered(config: Config) -> int:
     return sum(1 << feature for feature in config.features & config.profile.offers) | 1 << VERSION_1
 
 
-def assemble(config: Config, log: Log) -> Parts:
-    """Raises ValueError if the VMM does not offer the features, or they lack what they need."""
+def assemble(config: Config, log: Log, ram: Backing | None = None) -> Parts:
+    """ram: the guest's memory, if there is some already, of as many bytes as the configuration says.
+
+    Raises ValueError if the VMM does not offer the features, or they lack what they need.
+    """
     host = assemble_host(config, log)
     if config.guest_memory:
-        host.memory.add(0, mmap.mmap(-1, config.guest_memory))
+        host.memory.add(0, mmap.mmap(-1, config.guest_memory) if ram is None else ram)
     return Parts(driver=driver_for(host), **asdict(host))
 
 

@@ -1,7 +1,6 @@
 """What every target has in common: the reference, the guest program, and what was done so far."""
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, Protocol
 
 from vgpu_emu.assembly import Parts
@@ -10,6 +9,7 @@ from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.guest import Guest
 from vgpu_emu.fuzz.model.judge import Judge
 from vgpu_emu.fuzz.model.world import Setup, World
+from vgpu_emu.fuzz.ram import take_memory
 from vgpu_emu.guest.driver import Driver
 from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_wire.device import ConfigEvent
@@ -52,11 +52,13 @@ class Bench:
         return self._contents.setdefault(resource_id, bytearray(blob.buffer))
 
     def fill_memory(self) -> None:
-        """Guest memory that tells its place, so that what is taken from a wrong one shows: what a driver uses of it."""
-        size = min(self.world.setup.memory, _FILLED)
-        place = self.world.setup.memory - size
-        self.world.memory[place:] = pattern(size)
-        self.parts.memory.write(place, pattern(size))
+        """Guest memory that tells its place."""
+        self.world.memory = take_memory(self.world.setup.memory)
+        self.parts.memory.write(0, self.world.memory)
+        self.follow_memory()
+
+    def follow_memory(self) -> None:
+        """The reference hears of what the driver and its programs write."""
         self.guest.free_bytes = self.parts.driver.pages.free_bytes
         self.parts.driver.pages.memory = _GuestMemory(self.parts.memory, self.world.memory)  # type: ignore[assignment]
 
@@ -86,10 +88,6 @@ class Bench:
         self.judge.forget()
 
 
-#: bytes at the end of guest memory; what is before them reads as zero, and is hardly used
-_FILLED = 1 << 17
-
-
 class _GuestMemory(Wrapper):
     """Guest memory, as the driver and its programs write to it: the reference hears of it."""
 
@@ -107,12 +105,6 @@ class _GuestMemory(Wrapper):
         if writable:
             self.known[address : address + length] = bytes(length)
         return found
-
-
-@cache
-def pattern(size: int) -> bytes:
-    """No word of it is another one."""
-    return b"".join((place * 0x9E3779B1 % (1 << 32)).to_bytes(4, "little") for place in range(-(-size // 4)))[:size]
 
 
 class Chooser(Protocol):

@@ -23,6 +23,7 @@ from vgpu_emu.fuzz.model.expectation import Verdict
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.model.world import Asks, Setup
 from vgpu_emu.fuzz.passage import Passage, Wire
+from vgpu_emu.fuzz.ram import give_back, take_memory
 from vgpu_emu.host.renderer import RendererLimits
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.memory import Memory
@@ -88,12 +89,14 @@ class Core(Bench):
         config = config_of(setup)
         if self._differences is not None:
             config = replace(config, profile=self._differences.profile)
-        self.parts = assemble(config, Log())
+        self._ram = take_memory(setup.memory)
+        self.world.memory = take_memory(setup.memory)
+        self.parts = assemble(config, Log(), self._ram)
         self.device = plant(self.defects, "device", self.parts.device)
         self.renderer = plant(self.defects, "renderer", self.parts.renderer)
         self.driver = plant(self.defects, "driver", self.parts.driver)
         self.wire = plant(self.defects, "link", Wire())
-        self.fill_memory()
+        self.follow_memory()
         self.passage = Passage()
         self.census = Census()
         self.world.uncached = getattr(self.renderer, "write_combining_is_uncached", False)
@@ -103,7 +106,12 @@ class Core(Bench):
         self._heads = count(FIRST_RAW)
 
     def close(self) -> None:
+        """The end of VMM and renderer, and of the guest's memory."""
         self.parts.close()
+        self.parts.memory.remove(0, len(self._ram))
+        give_back(self._ram)
+        give_back(self.world.memory)
+        self.world.memory = bytearray()
 
     def run(self, program: Program) -> None:
         """Carry out a program, and end it. Raises Finding."""
