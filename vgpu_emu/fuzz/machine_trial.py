@@ -78,8 +78,8 @@ def _carry_out(
 
     found = _found(bench, lambda: Simulation(seed_of(weather)).run(main))
     judge = bench.judge
-    judge.evaluated.update(OF_EVERY_PROGRAM)
-    return Result(bench.program, found, bench.commands, judge.evaluated, judge.covered, judge.digest)
+    judge.evaluated[OF_EVERY_PROGRAM] += 1
+    return Result(bench.program, found, bench.commands, judge.asked, judge.covered, judge.digest)
 
 
 def _found(bench: MachineBench, live: Callable[[], Any]) -> Found | None:

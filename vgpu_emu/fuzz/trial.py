@@ -66,8 +66,8 @@ def carry_out(conditions: Conditions, setup: Setup, drive: Callable[[Core], obje
     else:
         found = _close(core, None)
     judge = core.judge
-    judge.evaluated.update(OF_EVERY_PROGRAM)
-    return Result(core.program, found, core.commands, judge.evaluated, judge.covered, judge.digest)
+    judge.evaluated[OF_EVERY_PROGRAM] += 1
+    return Result(core.program, found, core.commands, judge.asked, judge.covered, judge.digest)
 
 
 #: what is looked at in every program
