@@ -18,6 +18,7 @@ from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.fuzz.targets import target
 from vgpu_emu.fuzz.trial import Conditions, Result
 from vgpu_emu.link.chain import Chain, Used
+from vgpu_emu.simulation import Simulation
 from vgpu_wire.blob import MapCache
 from vgpu_wire.context_stream import StreamAlloc
 from vgpu_wire.control import CtrlFlag, CtrlType
@@ -194,3 +195,21 @@ def test_each_seam_reaches_the_machine(defect: type, oracle: str) -> None:
 def test_order_of_tasks_is_the_program_s() -> None:
     result = machine_trial.explore(Swarm(Random(4)), Setup(), 3, MACHINE)
     assert isinstance(result.program.steps[0], Schedule)
+
+
+def test_program_has_the_order_of_tasks_that_it_had_when_it_was_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    schedules: list[Random] = []
+
+    class Kept(Simulation):
+        def random(self, purpose: str) -> Random:
+            schedules.append(super().random(purpose))
+            return schedules[-1]
+
+    monkeypatch.setattr(machine_trial, "Simulation", Kept)
+    swarm = Swarm(Random(8))
+    weather = [Schedule(3), Break(Drop(message="RESOURCE_MAP_BLOB")), Break(HostDies(message="SUBMIT", skip=5))]
+    monkeypatch.setattr(swarm, "weather", lambda: weather)
+    made = machine_trial.explore(swarm, Setup(), 20, MACHINE)
+    again = machine_trial.once(made.program, MACHINE)
+    assert made.digest == again.digest
+    assert schedules[0].getstate() == schedules[1].getstate()

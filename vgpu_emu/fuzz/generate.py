@@ -4,6 +4,7 @@ A swarm decides for a whole program which commands there are, and how often, how
 something is bent: programs that do little of everything find little.
 """
 
+from math import inf
 from random import Random
 
 from vgpu_emu.faults.drawing import draw
@@ -144,7 +145,7 @@ class Swarm:
     def _time(self, world: World) -> int:
         """Microseconds: any, or up to, and just around, when something is due."""
         rng = self.rng
-        dues = [when for when in (*world.busy.values(), *(p.due for p in world.pending)) if when > world.now]
+        dues = [when for when in (*world.busy.values(), *(p.due for p in world.pending)) if world.now < when < inf]
         if not dues or rng.random() < 0.5:
             return rng.choice((0, 1, 10, 100, 1000, 100_000))
         return max(round((rng.choice(dues) - world.now) * 1e6) + rng.choice((-1, 0, 1)), 0)
