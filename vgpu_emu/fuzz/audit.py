@@ -1,13 +1,14 @@
 """Oracles that look into the device: what it has must be what the reference has."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
 from vgpu_emu.assembly import Parts
 from vgpu_emu.fuzz.model.judge import Finding, Judge
 from vgpu_emu.fuzz.model.world import Resource, World
 from vgpu_emu.host.exporters import EXPORTERS
 from vgpu_emu.ids import ResourceId
+from vgpu_emu.memory import Memory
 from vgpu_emu.vmm.state import Blob, Image
 from vgpu_emu.vmm.state import Resource as DeviceResource
 from vgpu_wire.context_stream import ExporterKind
@@ -17,14 +18,20 @@ from vgpu_wire.device import Feature
 Wrongs = Iterator[str]
 
 
-def _same(name: str, actual: object, wanted: object) -> Wrongs:
-    if actual != wanted:
-        yield f"{name}: {actual}, not {wanted}"
+# nearly all of what is compared is the same: words are made for what is not
+
+
+def _same(name: str, actual: object, wanted: object) -> Sequence[str]:
+    return () if actual == wanted else (f"{name}: {actual}, not {wanted}",)
+
+
+def _same_ids(name: str, actual: Set[int], wanted: Set[int]) -> Sequence[str]:
+    return () if actual == wanted else (f"{name}: {sorted(actual)}, not {sorted(wanted)}",)
 
 
 def ids(parts: Parts, world: World) -> Wrongs:
-    yield from _same("resources", sorted(parts.device.resources), sorted(world.resources))
-    yield from _same("contexts", sorted(parts.device.contexts), sorted(world.contexts))
+    yield from _same_ids("resources", parts.device.resources.keys(), world.resources.keys())
+    yield from _same_ids("contexts", parts.device.contexts.keys(), world.contexts.keys())
 
 
 def accounts(parts: Parts, world: World) -> Wrongs:
@@ -32,37 +39,50 @@ def accounts(parts: Parts, world: World) -> Wrongs:
     yield from _same("bytes of images", device.image_bytes, world.image_bytes)
     yield from _same("bytes of blobs", device.blob_bytes, world.blob_bytes)
     yield from _same("answers that wait", device.fences.count, len(world.pending))
-    yield from _same("blobs of the renderer", sorted(parts.renderer.resources), _on_host(world))
-    yield from _same("contexts of the renderer", sorted(parts.renderer.contexts), sorted(world.contexts))
+    yield from _same_ids("blobs of the renderer", parts.renderer.resources.keys(), _on_host(world))
+    yield from _same_ids("contexts of the renderer", parts.renderer.contexts.keys(), world.contexts.keys())
     wanted = {ctx_id: context.attached for ctx_id, context in world.contexts.items()}
-    actual = {int(ctx_id): {int(i) for i in context.attached} for ctx_id, context in device.contexts.items()}
+    actual = {ctx_id: context.attached for ctx_id, context in device.contexts.items()}
     yield from _same("attached resources", actual, wanted)
 
 
-def _on_host(world: World) -> list[int]:
-    return sorted(resource.resource_id for resource in world.resources.values() if resource.on_host)
+def _on_host(world: World) -> set[int]:
+    return {resource.resource_id for resource in world.resources.values() if resource.on_host}
 
 
 def buffers(parts: Parts, world: World) -> Wrongs:
     """Every buffer of the host has the holders that it must have, and no other is left."""
     yield from _same("dma-bufs", len(parts.kernel.live), world.objects)
     yield from _same("bytes of dma-bufs", parts.kernel.live_bytes, world.object_bytes)
-    exported = sum(isinstance(r, Blob) and r.exported is not None for r in parts.device.resources.values())
-    yield from _same("descriptors of the VMM", len(parts.renderer.vmm.files), exported)
+    yield from _same("descriptors of the VMM", len(parts.renderer.vmm.files), len(_exported(parts)))
+
+
+def _exported(parts: Parts) -> list[Memory]:
+    """What the VMM has of blobs."""
+    resources = parts.device.resources.values()
+    return [r.exported.memory for r in resources if isinstance(r, Blob) and r.exported is not None]
 
 
 def references(parts: Parts, world: World) -> Wrongs:
     """Descriptors refer to dma-bufs; dma-bufs, passed descriptors and mappings to memory; nothing else does."""
     renderer = parts.renderer
-    files = Counter(buf.inode for process in (renderer.process, renderer.vmm) for buf in process.files.values())
-    holders = Counter(id(slot.memory) for slot in parts.region)
-    blobs = [r for r in parts.device.resources.values() if isinstance(r, Blob) and r.exported is not None]
-    holders.update(id(blob.exported.memory) for blob in blobs if blob.exported is not None)
+    files = _counted(buf.inode for process in (renderer.process, renderer.vmm) for buf in process.files.values())
+    holders = _counted(map(id, [*_exported(parts), *(slot.memory for slot in parts.region)]))
     for inode, buf in parts.kernel.live.items():
-        yield from _same(f"references to dma-buf {inode}", buf.refs, files[inode])
-        yield from _same(f"holders of its memory {inode}", buf.memory.holders, 1 + holders[id(buf.memory)])
-    objects = sum(len(context.objects) for context in renderer.contexts.values())
+        if buf.refs != files[inode]:
+            yield f"references to dma-buf {inode}: {buf.refs}, not {files[inode]}"
+        if buf.memory.holders != (held := 1 + holders[id(buf.memory)]):
+            yield f"holders of its memory {inode}: {buf.memory.holders}, not {held}"
+    objects = sum([len(context.objects) for context in renderer.contexts.values()])
     yield from _same("descriptors of the renderer", len(renderer.process.files), objects + len(renderer.resources))
+
+
+def _counted(things: Iterable[int]) -> dict[int, int]:
+    """As a Counter, which takes longer to make than there is to count."""
+    counts: dict[int, int] = defaultdict(int)
+    for thing in things:
+        counts[thing] += 1
+    return counts
 
 
 def contents(parts: Parts, world: World) -> Wrongs:
@@ -73,8 +93,10 @@ def contents(parts: Parts, world: World) -> Wrongs:
         if fd is None:
             continue
         buf = parts.renderer.process.file(fd)
-        yield from _same(f"exporter of {blob.resource_id}", buf.ops, EXPORTERS[ExporterKind(blob.exporter)])
-        yield from _same(f"bytes behind {blob.resource_id}", buf.memory.size, blob.buffer)
+        if buf.ops != (ops := EXPORTERS[ExporterKind(blob.exporter)]):
+            yield f"exporter of {blob.resource_id}: {buf.ops}, not {ops}"
+        if buf.memory.size != blob.buffer:
+            yield f"bytes behind {blob.resource_id}: {buf.memory.size}, not {blob.buffer}"
         slot = None if blob.offset is None else slots.get(blob.offset)
         if slot is not None and (slot.memory is not buf.memory or slot.start):
             yield f"what is mapped at {slot.offset:#x} is not the buffer of resource {blob.resource_id}"
@@ -96,11 +118,8 @@ def region(parts: Parts, world: World) -> Wrongs:
 
 
 def backings(parts: Parts, world: World) -> Wrongs:
-    actual = {
-        int(r.resource_id): [(int(a), length) for a, length in r.backing.stretches]
-        for r in parts.device.resources.values()
-        if r.backing is not None
-    }
+    resources = parts.device.resources.values()
+    actual = {int(r.resource_id): r.backing.stretches for r in resources if r.backing is not None}
     wanted = {r.resource_id: list(r.stretches) for r in world.resources.values() if r.stretches is not None}
     yield from _same("backings", actual, wanted)
 
@@ -109,24 +128,30 @@ def attributes(parts: Parts, world: World) -> Wrongs:
     for resource_id, blob, wanted in _pairs(parts, world):
         if isinstance(blob, Blob):
             actual = None if blob.map_info is None else blob.map_info.value
-            if wanted.offset is None or wanted.map_info is not None:
-                yield from _same(f"map_info of {resource_id}", actual, wanted.map_info)
-            yield from _same(f"place of {resource_id}", blob.offset, wanted.offset)
+            if actual != wanted.map_info and (wanted.offset is None or wanted.map_info is not None):
+                yield f"map_info of {resource_id}: {actual}, not {wanted.map_info}"
+            if blob.offset != wanted.offset:
+                yield f"place of {resource_id}: {blob.offset}, not {wanted.offset}"
 
 
 def shapes(parts: Parts, world: World) -> Wrongs:
     for resource_id, resource, wanted in _pairs(parts, world):
         if isinstance(resource, Blob):
             actual: tuple[object, ...] = (resource.size, int(resource.blob_mem), resource.blob_flags)
-            yield from _same(f"blob {resource_id}", actual, (wanted.size, wanted.blob_mem, wanted.blob_flags))
+            asked: tuple[object, ...] = (wanted.size, wanted.blob_mem, wanted.blob_flags)
         elif wanted.pixels:
             actual = (resource.kind.value, resource.format, resource.width, resource.height)
-            yield from _same(f"image {resource_id}", actual, (wanted.kind, wanted.format, wanted.width, wanted.height))
+            asked = (wanted.kind, wanted.format, wanted.width, wanted.height)
+        else:
+            continue
+        if actual != asked:
+            yield f"{'blob' if isinstance(resource, Blob) else 'image'} {resource_id}: {actual}, not {asked}"
 
 
 def pixels(parts: Parts, world: World) -> Wrongs:
     for resource_id, image, wanted in _pairs(parts, world):
-        if isinstance(image, Image) and image.pixels != wanted.pixels:
+        # in this order: see `memory`
+        if isinstance(image, Image) and wanted.pixels != image.pixels:
             yield f"image {resource_id}: its pixels are not those that were transferred"
 
 
