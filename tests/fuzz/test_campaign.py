@@ -175,6 +175,7 @@ FALSE = {
         "000000000000000000000000000000000000000000001600100200"
     ),
     "the same, while a guest program maps the blob": "00002100002102051d3b17303920190002210500",
+    "a driver that waits for answers has no file open, and is unbound": "0000210000210b00210a001f",
     "a UUID is told late, when another resource has the id": (
         "0000210000210b000100f00105010404000b001101050002001005000100f00105010404000b00100500"
     ),

@@ -281,8 +281,8 @@ class Core(Bench):
         device.image_bytes = device.blob_bytes = 0
 
     def restart_driver(self, _step: Reset) -> None:
-        """A driver that programs use is not unbound."""
-        if not self.guest.files:
+        """A driver that programs use, or that waits for answers, is not unbound."""
+        if not self.guest.files and not self.driver.in_flight:
             self.reset()
 
     def reset(self) -> None:

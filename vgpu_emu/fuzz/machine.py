@@ -254,8 +254,8 @@ class MachineBench(Bench):
             raise Finding("I30", "the restored device says other things of itself than the one before")
 
     async def restart_driver(self, _step: Reset) -> None:
-        """A driver that programs use is not unbound."""
-        if not self.guest.files:
+        """A driver that programs use, or that waits for answers, is not unbound."""
+        if not self.guest.files and not self.driver.in_flight:
             await self.reset()
 
     async def reset(self) -> None:
