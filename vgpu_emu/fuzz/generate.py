@@ -4,30 +4,31 @@ A swarm decides for a whole program which commands there are, and how often, how
 something is bent: programs that do little of everything find little.
 """
 
-from math import inf
 from random import Random
 
 from vgpu_emu.faults.drawing import draw
 from vgpu_emu.faults.plan import FAULTS, DeviceResets, VmmRestarts
 from vgpu_emu.fuzz import requests
-from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Reset, Restart, Schedule, Send, Step
+from vgpu_emu.fuzz.actions import Break, Call, Elapse, Reset, Restart, Schedule, Send, Step
 from vgpu_emu.fuzz.bench import Bench
 from vgpu_emu.fuzz.boundary import bent
 from vgpu_emu.fuzz.guest import CALLS, NEEDS, Guest
+from vgpu_emu.fuzz.happening import Happenings
 from vgpu_emu.fuzz.model.commands import COMMANDS
 from vgpu_emu.fuzz.model.world import Asks, Setup, World
+from vgpu_emu.fuzz.using import Use, uses
 from vgpu_wire.control import CtrlFlag
 from vgpu_wire.device import CONTROLQ, CURSORQ
 
 _FENCED, _RING = CtrlFlag.FENCE.value, int(CtrlFlag.FENCE | CtrlFlag.INFO_RING_IDX)
 _COMMANDS = tuple(COMMANDS)
-#: errnos of a host that fails: EIO, ENOMEM, EMFILE, EINVAL, ENOTTY, EINTR, EFAULT
-_ERRNOS = (5, 12, 24, 22, 25, 4, 14)
 #: combinations that a driver can negotiate, the whole one most often
 _FEATURES = (0x3F,) * 12 + (0x1F, 0x0F, 0x2F, 0x1B, 0x0E, 0x08, 0x02, 0x00)
 #: faults that a program does not do itself, in steps of its own
 _WEATHER = [kind for kind in FAULTS if kind not in (VmmRestarts, DeviceResets)]
 
+#: requests that use what is there, before something else is done
+_MOST_USES = 16
 #: how far ids lie apart
 _STEPS = (1, 1, 1, 1, 1 << 8, 1 << 16, 1 << 26)
 _RINGS = ((0,), (0, 1), (0, 1, 2), (0, 1, 32, 63), (1, 33))
@@ -68,14 +69,26 @@ class Swarm:
         self.bend = rng.choice((0.0, 0.02, 0.1, 0.3))
         self.fence = rng.choice((0.0, 0.2, 0.6))
         self.small = rng.choice((0.0, 0.0, 0.1))
-        makers = list(requests.MAKERS) if rng.random() < 0.3 else rng.sample(list(requests.MAKERS), rng.randint(4, 14))
-        makers += [maker for need in makers for maker in requests.NEEDS.get(need, ())]
-        if rng.random() < 0.35:
-            makers, self.purpose = [*requests.MAPPING, *rng.sample(makers, 3)], 0.9
-        self._makers = [maker for maker in makers for _ in range(rng.choice((1, 1, 2, 4)))]
-        self._others = rng.choice((0.0, 0.05, 0.2))
+        self._makers = [maker for maker in self._commands() for _ in range(rng.choice((1, 1, 2, 4)))]
+        self._happens = Happenings(rng)
+        #: how often all that is there is used, in the middle of everything else
+        self._using = rng.choice((0.0, 0.02, 0.1))
+        self._uses: list[Use] = []
         names = [name for name in CALLS if rng.random() < 0.7]
         self._names = ["open", "blob", "mmap", *(name for name in names for _ in range(rng.choice((1, 1, 3))))]
+
+    def _commands(self) -> list[requests.Maker]:
+        """All; some, and those that they need; or those of one or two subjects, and few others."""
+        rng, makers = self.rng, list(requests.MAKERS)
+        choice = rng.random()
+        if choice < 0.2:
+            return makers
+        if choice < 0.5:
+            makers = rng.sample(makers, rng.randint(4, 14))
+            return makers + [maker for need in makers for maker in requests.NEEDS.get(need, ())]
+        self.purpose = 0.9
+        themes = rng.sample(requests.THEMES, rng.choice((1, 1, 2)))
+        return [maker for theme in themes for maker in theme] + rng.sample(makers, rng.choice((0, 2, 3)))
 
     def weather(self) -> list[Step]:
         """For targets that have links and tasks: in which order these run, and what goes wrong on the way."""
@@ -86,10 +99,14 @@ class Swarm:
     def step(self, bench: Bench) -> Step:
         """What to do next, in the state that `bench` is in."""
         rng, world = self.rng, bench.world
-        if rng.random() < self._others:
+        if self._uses and (data := self._use(world)):
+            return Send(self._fenced(data, world) if rng.random() < self.fence else data)
+        if rng.random() < self._happens.share:
             return self._other(world)
         if self.calls:
             return self._call(bench.guest)
+        if rng.random() < self._using:
+            self._uses = uses(world, rng)[:_MOST_USES]
         maker = self._makers[int(rng.random() * len(self._makers))]
         if rng.random() < self.purpose:
             maker = requests.towards(maker, world)
@@ -106,6 +123,22 @@ class Swarm:
         if rng.random() < self.bend / 8:
             data, queue = self._misdirected(data, queue)
         return Send(data, queue, capacity)
+
+    def _use(self, world: World) -> bytes:
+        """The next one that there still is; empty: there is none."""
+        while self._uses:
+            request = self._uses.pop()(world)
+            if request is not None:
+                return request.build()
+        return b""
+
+    def _other(self, world: World) -> Step:
+        step = self._happens(world)
+        if self.calls:
+            return Elapse(7) if isinstance(step, Reset) else step
+        if isinstance(step, Restart | Reset) and self._using:
+            self._uses = uses(world, self.rng)[:_MOST_USES]
+        return step
 
     def _misdirected(self, data: bytes, queue: int) -> tuple[bytes, int]:
         """Another command's request, no command's, or one on the queue where it is none."""
@@ -141,28 +174,3 @@ class Swarm:
         if any(data[16:20]) or not owners or self.rng.random() < 0.3:
             return data[16:20]
         return self.rng.choice(owners).to_bytes(4, "little")
-
-    def _time(self, world: World) -> int:
-        """Microseconds: any, or up to, and just around, when something is due."""
-        rng = self.rng
-        dues = [when for when in (*world.busy.values(), *(p.due for p in world.pending)) if world.now < when < inf]
-        if not dues or rng.random() < 0.5:
-            return rng.choice((0, 1, 10, 100, 1000, 100_000))
-        return max(round((rng.choice(dues) - world.now) * 1e6) + rng.choice((-1, 0, 1)), 0)
-
-    def _other(self, world: World) -> Step:
-        rng = self.rng
-        choice = rng.random()
-        if choice < 0.45:
-            return Elapse(self._time(world))
-        if choice < 0.65:
-            return Poke(rng.randrange(world.setup.memory), rng.randbytes(rng.choice((1, 16, 256))))
-        if choice < 0.75:
-            return Plug(rng.randrange(2), rng.choice((0, 16, 640, 1920)), rng.choice((16, 480, 1080)))
-        if choice < 0.85:
-            return Restart()
-        if choice < 0.97:
-            lose = rng.random() < 0.2
-            errno = 0 if lose or rng.random() < 0.2 else rng.choice(_ERRNOS)
-            return Fail(errno, rng.randrange(3), extra=1, lose=lose)
-        return Reset() if not self.calls else Elapse(7)

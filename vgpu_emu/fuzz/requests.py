@@ -15,7 +15,16 @@ from vgpu_wire.blob import ResourceCreateBlob, ResourceMapBlob, ResourceUnmapBlo
 from vgpu_wire.context_stream import StreamAlloc, StreamFree, StreamWork
 from vgpu_wire.control import CtrlType, HeaderOnly
 from vgpu_wire.device import CONTROLQ, CURSORQ
-from vgpu_wire.display import CursorPos, GetEdid, Rect, ResourceFlush, SetScanout, SetScanoutBlob, UpdateCursor
+from vgpu_wire.display import (
+    CURSOR_SIZE,
+    CursorPos,
+    GetEdid,
+    Rect,
+    ResourceFlush,
+    SetScanout,
+    SetScanoutBlob,
+    UpdateCursor,
+)
 from vgpu_wire.layout import Record
 from vgpu_wire.render import (
     Box,
@@ -99,6 +108,12 @@ def _rect(rng: Random, width: int, height: int) -> Rect:
     return Rect(x=x, y=y, width=1 + int(rng.random() * (width - x)), height=1 + int(rng.random() * (height - y)))
 
 
+def _shown(rng: Random, width: int, height: int) -> Rect:
+    """Of at least 16x16 pixels where there are so many: no less is shown."""
+    r = _rect(rng, max(width - 15, 1), max(height - 15, 1)) if rng.random() < 0.9 else _rect(rng, width, height)
+    return Rect(x=r.x, y=r.y, width=min(r.width + 15, width - r.x), height=min(r.height + 15, height - r.y))
+
+
 def _entries(rng: Random, world: World, size: int) -> list[MemEntry]:
     """Guest memory of at least so many bytes, in a few pieces."""
     left = max(size, 1)
@@ -132,6 +147,12 @@ def _create_2d(rng: Random, world: World, ids: Ids) -> Record:
     side = _any(rng, (4, 16, 16, 24, 64))
     return ResourceCreate2D(
         resource_id=_free(rng, world, ids), format=_any(rng, _FORMATS), width=side, height=_any(rng, (4, 16, side))
+    )
+
+
+def _create_cursor(rng: Random, world: World, ids: Ids) -> Record:
+    return ResourceCreate2D(
+        resource_id=_free(rng, world, ids), format=_any(rng, _FORMATS), width=CURSOR_SIZE, height=CURSOR_SIZE
     )
 
 
@@ -226,23 +247,25 @@ def _set_scanout(rng: Random, world: World, ids: Ids) -> Record:
         return SetScanout(scanout_id=scanout_id)
     resource_id = _live(rng, world, ids, lambda r: r.kind != "blob")
     there = world.resources.get(resource_id)
-    r = _rect(rng, there.width or 1, there.height or 1) if there is not None else Rect(width=16, height=16)
+    r = _shown(rng, there.width or 1, there.height or 1) if there is not None else Rect(width=16, height=16)
     return SetScanout(scanout_id=scanout_id, resource_id=resource_id, r=r)
 
 
 def _set_scanout_blob(rng: Random, world: World, ids: Ids) -> Record:
     scanout_id = int(rng.random() * (len(world.scanouts) + 0.1))
     resource_id = _live(rng, world, ids, lambda r: r.kind == "blob")
-    width, height = _any(rng, (16, 32)), _any(rng, (16, 32))
+    width, height = _any(rng, (16, 16, 32)), _any(rng, (16, 16, 32))
+    stride = width * BYTES_PER_PIXEL + _any(rng, (0, 0, 64))
+    room = world.resources[resource_id].size - stride * height if resource_id in world.resources else 0
     return SetScanoutBlob(
         scanout_id=scanout_id,
         resource_id=resource_id if rng.random() < 0.9 else 0,
-        r=_rect(rng, width, height),
+        r=_shown(rng, width, height),
         width=width,
         height=height,
         format=_any(rng, _FORMATS),
-        strides=(width * BYTES_PER_PIXEL + _any(rng, (0, 0, 64)), 0, 0, 0),
-        offsets=(_any(rng, (0, 0, 4096)), 0, 0, 0),
+        strides=(stride, 0, 0, 0),
+        offsets=(max(_any(rng, (0, 0, room, room // 2, room + 65)), 0), 0, 0, 0),
     )
 
 
@@ -282,15 +305,17 @@ def _ctx_destroy(rng: Random, world: World, ids: Ids) -> Record:
 
 
 def _ctx_resource(rng: Random, world: World, ids: Ids) -> Record:
-    number = _any(rng, (CtrlType.CTX_ATTACH_RESOURCE, CtrlType.CTX_DETACH_RESOURCE)).value
-    return CtxResource(type=number, ctx_id=_context(rng, world, ids), resource_id=_live(rng, world, ids))
+    way = CtrlType.CTX_ATTACH_RESOURCE if rng.random() < 0.7 else CtrlType.CTX_DETACH_RESOURCE
+    shared = rng.random() < 0.4
+    resource_id = _live(rng, world, ids, partial(_used, world) if shared else bool)
+    return CtxResource(type=way.value, ctx_id=_context(rng, world, ids), resource_id=resource_id)
 
 
 def _submit(rng: Random, world: World, ids: Ids) -> Record:
     commands = b""
     for _ in range(60 if rng.random() < 0.01 else int(1 + rng.random() * 3)):
         # of 64 bits, where ids of resources have 32
-        blob_id, choice = 1 + int(rng.random() * 6) * ids.step**2, rng.random()
+        blob_id, choice = 1 + int(rng.random() * 6) + (int(rng.random() + 0.2) << 32), rng.random()
         if choice < 0.65:
             size = _any(rng, (1, 4096, 8192, 16384)) if rng.random() < 0.3 else max(world.setup.blob_alignment, 4096)
             exporter = int(1 + rng.random() * 5.02) if rng.random() < 0.5 else int(1 + rng.random() * 3)
@@ -302,6 +327,12 @@ def _submit(rng: Random, world: World, ids: Ids) -> Record:
     return CmdSubmit(ctx_id=_context(rng, world, ids), size=len(commands), commands=commands)
 
 
+def _work(rng: Random, world: World, ids: Ids) -> Record:
+    """A command stream that takes time, and nothing else."""
+    commands = StreamWork(microseconds=_any(rng, (1, 10, 100, 1000))).build()
+    return CmdSubmit(ctx_id=_context(rng, world, ids), size=len(commands), commands=commands)
+
+
 def _create_blob(rng: Random, world: World, ids: Ids) -> Record:
     ctx_id, resource_id = _with_objects(rng, world, ids), _free(rng, world, ids)
     flags = _any(rng, (1, 1, 1, 3, 7, 2, 0))
@@ -310,7 +341,7 @@ def _create_blob(rng: Random, world: World, ids: Ids) -> Record:
         if (ctx_id in world.contexts)
         else []
     )
-    if objects and rng.random() < 0.85:
+    if objects and rng.random() < 0.75:
         blob_id, size = _any(rng, objects)
         size = _blob_size(rng, world, size)
         mem = 2 if rng.random() < 0.9 else 3
@@ -368,7 +399,7 @@ def _unmap_blob(rng: Random, world: World, ids: Ids) -> Record:
 
 def _cursor(rng: Random, world: World, ids: Ids) -> Record:
     number = _any(rng, (CtrlType.UPDATE_CURSOR, CtrlType.MOVE_CURSOR)).value
-    resource_id = _live(rng, world, ids, lambda r: r.width == 64 and r.height == 64) if rng.random() < 0.8 else 0
+    resource_id = _live(rng, world, ids, _is_cursor) if rng.random() < 0.8 else 0
     x, y, hot_x, hot_y = (_any(rng, (0, 1, 63, 64, int(rng.random() * 99), 65536, (1 << 32) - 1)) for _ in range(4))
     pos = CursorPos(scanout_id=int(rng.random() * (len(world.scanouts) + 0.1)), x=x, y=y)
     return UpdateCursor(type=number, pos=pos, resource_id=resource_id, hot_x=hot_x, hot_y=hot_y)
@@ -395,18 +426,41 @@ MAKERS: dict[Maker, int] = {
     _create_3d: CONTROLQ,
     _transfer_3d: CONTROLQ,
     _submit: CONTROLQ,
+    _work: CONTROLQ,
     _map_blob: CONTROLQ,
     _unmap_blob: CONTROLQ,
+    _create_cursor: CONTROLQ,
     _cursor: CURSORQ,
 }
-#: the life of a blob that is mapped: nothing else needs so many steps that all succeed
-MAPPING: tuple[Maker, ...] = (_submit, _create_blob, _create_blob, _map_blob, _map_blob, _map_blob, _unmap_blob, _unref)
+#: subjects: what is done with each other, with weights. Nothing else needs so many steps that all succeed
+THEMES: tuple[tuple[Maker, ...], ...] = (
+    (_submit, _create_blob, _create_blob, _map_blob, _map_blob, _map_blob, _unmap_blob, _unref),
+    (_submit, _create_blob, _create_blob, _map_blob, _map_blob, _map_blob, _unmap_blob, _unref),
+    (
+        _create_2d,
+        _attach,
+        _create_blob,
+        _set_scanout,
+        _set_scanout,
+        _set_scanout_blob,
+        _set_scanout_blob,
+        _flush,
+        _unref,
+    ),
+    (_create_2d, _attach, _attach, _detach, _transfer_2d, _transfer_2d, _set_scanout, _unref),
+    (_create_3d, _attach, _attach, _detach, _transfer_3d, _transfer_3d, _transfer_3d, _unref),
+    (_ctx_create, _ctx_create, _ctx_destroy, _ctx_resource, _ctx_resource, _create_2d, _create_blob, _submit, _unref),
+    (_ctx_create, _work, _work, _work, _work, _submit, _flush),
+    (_create_cursor, _cursor, _cursor, _cursor, _unref),
+    (_display_info, _edid, _capset_info, _capset, _uuid, _create_2d, _unref),
+)
 #: what a maker is of no use without
 NEEDS: dict[Maker, tuple[Maker, ...]] = {
     _create_blob: (_ctx_create, _submit),
     _map_blob: (_ctx_create, _submit, _create_blob),
     _unmap_blob: (_ctx_create, _submit, _create_blob, _map_blob),
     _submit: (_ctx_create,),
+    _work: (_ctx_create,),
     _ctx_resource: (_ctx_create, _create_2d),
     _transfer_2d: (_create_2d, _attach),
     _transfer_3d: (_create_3d, _attach),
@@ -417,12 +471,14 @@ NEEDS: dict[Maker, tuple[Maker, ...]] = {
     _flush: (_create_2d, _set_scanout),
     _unref: (_create_2d,),
     _uuid: (_create_2d,),
-    _cursor: (_create_2d,),
+    _cursor: (_create_cursor,),
 }
 
 #: what there must be for a maker to be of use, in this order: who makes it, and how to know
 WANTS: dict[Maker, tuple[tuple[Maker, Callable[[World], object]], ...]] = {
     _submit: ((_ctx_create, lambda w: w.contexts),),
+    _work: ((_ctx_create, lambda w: w.contexts),),
+    _cursor: ((_create_cursor, lambda w: any(_is_cursor(r) for r in w.resources.values())),),
     _create_blob: ((_submit, lambda w: any(context.objects for context in w.contexts.values())),),
     _map_blob: ((_create_blob, lambda w: any(_mappable(r) for r in w.resources.values())),),
     _unmap_blob: ((_map_blob, lambda w: w.mapped),),
@@ -439,6 +495,10 @@ WANTS: dict[Maker, tuple[tuple[Maker, Callable[[World], object]], ...]] = {
     _flush: ((_set_scanout, lambda w: any(scanout.shown for scanout in w.scanouts)),),
     _unref: ((_create_2d, lambda w: w.resources),),
 }
+
+
+def _is_cursor(resource: Resource) -> bool:
+    return resource.width == resource.height == CURSOR_SIZE
 
 
 def _mappable(resource: Resource) -> bool:
