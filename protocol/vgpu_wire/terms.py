@@ -44,7 +44,8 @@ class Records(Sequence[R], Generic[R]):
     @classmethod
     def of(cls, record: type[R], items: Sequence[R]) -> "Records[R]":
         """The array that holds `items`."""
-        return items if isinstance(items, Records) else cls(record, b"".join([item.build() for item in items]))
+        # isinstance of what has an abstract base runs Python code
+        return items if type(items) is cls else cls(record, b"".join([item.build() for item in items]))
 
     @property
     def raw(self) -> bytes:

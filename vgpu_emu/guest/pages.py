@@ -2,7 +2,7 @@
 
 from errno import ENOMEM
 
-from sortedcontainers import SortedDict
+from sortedcontainers import SortedList
 
 from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.memory import PAGE_SIZE
@@ -26,8 +26,8 @@ class PageAllocator:
     def __init__(self, memory: GuestMemory, size: int) -> None:
         self.memory = memory
         end = size // PAGE_SIZE * PAGE_SIZE
-        #: start -> end
-        self._free: SortedDict = SortedDict({FIRST_PAGE: end} if end > FIRST_PAGE else {})
+        #: by their starts
+        self._free: SortedList = SortedList([(FIRST_PAGE, end)] if end > FIRST_PAGE else ())
         self.free_bytes = max(0, end - FIRST_PAGE)
 
     def allocate(self, size: int) -> list[Run]:
@@ -36,10 +36,10 @@ class PageAllocator:
             raise OSError(ENOMEM, f"{size:#x} bytes of guest memory, {self.free_bytes:#x} are free")
         runs: list[Run] = []
         while size:
-            start, end = self._free.popitem(0)
+            start, end = self._free.pop(0)
             taken = min(end - start, size)
             if start + taken < end:
-                self._free[start + taken] = end
+                self._free.add((start + taken, end))
             runs.append((start, start + taken))
             size -= taken
             self.free_bytes -= taken
@@ -53,12 +53,12 @@ class PageAllocator:
         for start, end in runs:
             self.free_bytes += end - start
             first, last = start, end
-            index = self._free.bisect_left(first)
-            if index < len(self._free) and self._free.peekitem(index)[0] == last:
-                last = self._free.popitem(index)[1]
-            if index and self._free.peekitem(index - 1)[1] == first:
-                first = self._free.popitem(index - 1)[0]
-            self._free[first] = last
+            index = self._free.bisect_left((first, last))
+            if index < len(self._free) and self._free[index][0] == last:
+                last = self._free.pop(index)[1]
+            if index and self._free[index - 1][1] == first:
+                first = self._free.pop(index - 1)[0]
+            self._free.add((first, last))
 
 
 def entries_of(runs: list[Run]) -> list[MemEntry]:

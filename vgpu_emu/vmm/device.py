@@ -39,6 +39,30 @@ _OK = OK.build()
 #: a command, taken apart for `Device.handle`: its parse, handler, gate and queue; the bytes of its answer if that is
 #: RESP_OK_NODATA without a fence
 _Entry = tuple[Callable[[bytes], CtrlHdr], Handler, Rule, int, bytes]
+#: (profile, commands, entries, needs) of the latest device: a fuzzer makes thousands of one profile, one by one
+_latest: list[tuple[Profile, Mapping[CtrlType, Command], dict[bytes, _Entry], dict[bytes, Feature]]] = []
+
+
+def _tables(
+    profile: Profile, commands: Mapping[CtrlType, Command]
+) -> tuple[dict[bytes, _Entry], Mapping[bytes, Feature]]:
+    """What this VMM does with a request, by its first four bytes, and which of them need a feature."""
+    if not (_latest and _latest[0][0] is profile and _latest[0][1] is commands):
+        known = {
+            number.value.to_bytes(4, "little"): (number, command)
+            for number, command in commands.items()
+            if number not in profile.lacks and number not in profile.dead_commands
+        }
+        entries = {key: _entry(profile, number, command) for key, (number, command) in known.items()}
+        needs = {key: command.feature for key, (_, command) in known.items() if command.feature is not None}
+        _latest[:] = [(profile, commands, entries, needs)]
+    _profile, _commands, entries, needs = _latest[0]
+    return entries.copy(), needs
+
+
+def _entry(profile: Profile, number: CtrlType, command: Command) -> _Entry:
+    done = _OK if profile.cursor_answers or command.queue != CURSORQ else b""
+    return MESSAGES[number].parse, command.handler, command.gate, command.queue, done
 
 
 class Device:
@@ -70,13 +94,7 @@ class Device:
         self.dialect = dialect
         self.log = log
         #: by the first four bytes of a request; those at which the modelled VMM panics are not there
-        known = {
-            number.value.to_bytes(4, "little"): (number, command)
-            for number, command in commands.items()
-            if number not in profile.lacks and number not in profile.dead_commands
-        }
-        self._entries = {key: self._entry(number, command) for key, (number, command) in known.items()}
-        self._needs = {key: command.feature for key, (_, command) in known.items() if command.feature is not None}
+        self._entries, self._needs = _tables(profile, commands)
         self.displays = displays
         self.capsets = capsets
         self.blob_alignment = blob_alignment
@@ -239,10 +257,6 @@ class Device:
     def _check_flags(self, request: CtrlHdr) -> None:
         self.require(not request.flags & _RING or request.ring_idx < RING_COUNT, Rule.RING_IDX_VALID)
         self.require(not request.flags & _FENCE or self.fences.count < self.limits.fences, Rule.FENCE_LIMIT)
-
-    def _entry(self, number: CtrlType, command: Command) -> _Entry:
-        done = _OK if self.profile.cursor_answers or command.queue != CURSORQ else b""
-        return MESSAGES[number].parse, command.handler, command.gate, command.queue, done
 
     def _unknown(self, data: bytes) -> NoReturn:
         """No command has this type, or the modelled VMM panics at it."""
