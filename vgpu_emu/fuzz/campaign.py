@@ -28,6 +28,8 @@ BATCH = 200
 ROUNDS = (1, 1, 2, 4, 8, 16, 32)
 #: findings of a batch that are made small
 MINIMISED = 3
+#: programs of the corpus that those of a round are made of: every process takes all of them apart
+SAMPLE = 1000
 #: how long programs are, in steps
 LENGTHS = (10, 10, 20, 20, 20, 40)
 
@@ -61,7 +63,7 @@ class Batch(msgspec.Struct):
 class Plan(msgspec.Struct, frozen=True):
     """seed: of all programs. salt: what the campaign started with, so that one that goes on makes other programs.
 
-    corpus: programs to make others of, as bytes. covered: by these. kinds: of findings that are known.
+    corpus: programs to make others of, as bytes. covered: by all there are. kinds: of findings that are known.
     """
 
     seed: int
@@ -69,6 +71,20 @@ class Plan(msgspec.Struct, frozen=True):
     corpus: tuple[bytes, ...] = ()
     covered: frozenset[Covered] = frozenset()
     kinds: frozenset[str] = frozenset()
+
+    def __reduce__(self) -> tuple[Callable[[bytes], "Plan"], tuple[bytes]]:
+        """For processes: the works of a round have one plan, which is packed once, and unpacked once by each."""
+        return _unpacked, (_packed(self),)
+
+
+@lru_cache(maxsize=1)
+def _packed(plan: Plan) -> bytes:
+    return msgspec.msgpack.encode(plan)
+
+
+@lru_cache(maxsize=1)
+def _unpacked(data: bytes) -> Plan:
+    return msgspec.msgpack.decode(data, type=Plan)
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -86,7 +102,7 @@ class _Worker:
         self.plan = work.plan
         self.conditions = conditions
         self.batch = Batch(work.number)
-        self.pool = list(_decoded(work.plan.corpus))
+        self.pool = _Pool(work.plan.corpus)
         self._kinds = set(work.plan.kinds)
         self._target = target(conditions.target)
 
@@ -142,9 +158,25 @@ class _Worker:
         )
 
 
-@lru_cache(maxsize=2)
-def _decoded(corpus: tuple[bytes, ...]) -> tuple[Program, ...]:
-    return tuple(decode(data) for data in corpus)
+class _Pool:
+    """What programs are made of. One of the corpus is decoded when it is chosen."""
+
+    def __init__(self, corpus: Sequence[bytes]) -> None:
+        self._corpus = corpus
+        self._fresh: list[Program] = []
+
+    def __len__(self) -> int:
+        return len(self._corpus) + len(self._fresh)
+
+    def __getitem__(self, index: int) -> Program:
+        known = len(self._corpus)
+        return _decoded(self._corpus[index]) if index < known else self._fresh[index - known]
+
+    def append(self, program: Program) -> None:
+        self._fresh.append(program)
+
+
+_decoded = lru_cache(maxsize=SAMPLE)(decode)
 
 
 def carry_out(work: Work, conditions: Conditions) -> Batch:
@@ -197,7 +229,10 @@ class Summary(msgspec.Struct):
 
     def plan(self, seed: int, salt: str) -> Plan:
         """For the next round."""
-        return Plan(seed, salt, tuple(self.corpus), frozenset(self.covered), frozenset(self.kinds))
+        corpus = tuple(self.corpus)
+        if len(corpus) > SAMPLE:
+            corpus = tuple(Random(f"{seed}/{salt}/{self.sequences}").sample(corpus, SAMPLE))
+        return Plan(seed, salt, corpus, frozenset(self.covered), frozenset(self.kinds))
 
 
 class Programs(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Programs out of programs: what a campaign does with those that showed something new."""
 
-from collections.abc import Sequence
 from random import Random
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -12,7 +12,15 @@ from vgpu_emu.fuzz.encoding import MAX_STEPS
 Steps = tuple[Step, ...]
 
 
-def mutated(program: Program, others: Sequence[Program], rng: Random) -> Program:
+class Programs(Protocol):
+    """Where pieces come from."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Program: ...
+
+
+def mutated(program: Program, others: Programs, rng: Random) -> Program:
     """One to four changes. others: what pieces may come from."""
     steps = program.steps
     for _ in range(rng.randint(1, 4)):
@@ -25,25 +33,25 @@ def _place(steps: Steps, rng: Random) -> int:
     return int(rng.random() * (len(steps) + 1))
 
 
-def _drop(steps: Steps, _others: Sequence[Program], rng: Random) -> Steps:
+def _drop(steps: Steps, _others: Programs, rng: Random) -> Steps:
     start = _place(steps, rng)
     return steps[:start] + steps[start + 1 + int(rng.random() * 3) :]
 
 
-def _repeat(steps: Steps, _others: Sequence[Program], rng: Random) -> Steps:
+def _repeat(steps: Steps, _others: Programs, rng: Random) -> Steps:
     """A piece once more, elsewhere: what is done twice, or in another order."""
     start, target = _place(steps, rng), _place(steps, rng)
     piece = steps[start : start + 1 + int(rng.random() * 4)]
     return steps[:target] + piece + steps[target:]
 
 
-def _splice(steps: Steps, others: Sequence[Program], rng: Random) -> Steps:
+def _splice(steps: Steps, others: Programs, rng: Random) -> Steps:
     """The start of this one, the end of another."""
     other = others[int(rng.random() * len(others))].steps
     return steps[: _place(steps, rng)] + other[_place(other, rng) :]
 
 
-def _bend(steps: Steps, _others: Sequence[Program], rng: Random) -> Steps:
+def _bend(steps: Steps, _others: Programs, rng: Random) -> Steps:
     sends = [index for index, step in enumerate(steps) if isinstance(step, Send)]
     if not sends:
         return steps
