@@ -1,17 +1,23 @@
 """The trio machine as a target: clean programs have no finding, whatever fails; each seam reaches it."""
 
+import json
 from collections import Counter
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import msgspec
 import pytest
+from task_defects import Breeding, Hurried, Reentrant, Tasked, Unfailing
 
+from vgpu_emu.cli import main
 from vgpu_emu.faults.plan import Drop, Duplicate, Fault, HostDies, HostHangs, LieAttribute
 from vgpu_emu.fuzz import machine_trial, trial
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Program, Reset, Restart, Schedule, Send
 from vgpu_emu.fuzz.comparing import under
+from vgpu_emu.fuzz.corpus import save
 from vgpu_emu.fuzz.defect import Wrapper
+from vgpu_emu.fuzz.encoding import encode
 from vgpu_emu.fuzz.generate import Swarm
 from vgpu_emu.fuzz.machine import faults_of
 from vgpu_emu.fuzz.model.world import Setup
@@ -23,6 +29,7 @@ from vgpu_wire.blob import MapCache
 from vgpu_wire.context_stream import StreamAlloc
 from vgpu_wire.control import CtrlFlag, CtrlType
 from vgpu_wire.render import CmdSubmit, CtxCreate
+from vgpu_wire.resource import ResourceUnref
 
 MACHINE, PROCESS = Conditions(target="machine"), Conditions(target="process")
 #: a guest program that maps a blob and works with it
@@ -190,6 +197,48 @@ def test_each_seam_reaches_the_machine(defect: type, oracle: str) -> None:
     ).found
     assert found is not None
     assert found.oracle == oracle
+
+
+REFUSED = Send(ResourceUnref(resource_id=9).build())
+CONTEXT = Send(CtxCreate(ctx_id=1).build())
+#: oracle -> what finds it at once, and its defect
+OF_TASKS = {
+    "I25": (Reentrant, (Schedule(1), CONTEXT, REFUSED)),
+    "I27": (Unfailing, (Break(HostDies(message="CREATE_BLOB")), *USE[:1], Call("execbuffer", (0, 0, 999)), *USE)),
+    "I32": (Tasked, (Schedule(2), REFUSED)),
+    "I33": (Hurried, (Schedule(0), REFUSED, REFUSED)),
+}
+
+
+@pytest.mark.parametrize("oracle", OF_TASKS)
+def test_oracles_of_tasks_fire(oracle: str) -> None:
+    defect, steps = OF_TASKS[oracle]
+    program = Program(Setup(), steps)
+    assert machine_trial.run(program, MACHINE).found is None
+    result = machine_trial.run(program, Conditions(target="machine", defects=(defect,)))
+    assert result.found is not None
+    assert result.found.oracle == oracle
+
+
+@pytest.mark.parametrize("oracle", OF_TASKS)
+def test_oracles_of_tasks_fire_on_the_command_line(
+    oracle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    defect, steps = OF_TASKS[oracle]
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "corpus", [encode(Program(Setup(), steps))])
+    file = Path(__file__).with_name("task_defects.py")
+    line = f"--target machine --sequences 1 --corpus corpus --json --defect {file}:{defect.__name__}"
+    assert main(["fuzz", *line.split()]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert oracle in [finding["oracle"] for finding in said["findings"]]
+    assert said["oracles"][oracle]
+
+
+def test_task_that_is_left_is_a_finding() -> None:
+    found = machine_trial.run(BLOB, Conditions(target="machine", defects=(Breeding,))).found
+    assert found is not None
+    assert found.oracle == "I27"
 
 
 def test_order_of_tasks_is_the_program_s() -> None:

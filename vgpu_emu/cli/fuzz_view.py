@@ -90,6 +90,7 @@ def as_json(ended: Ended) -> dict[str, object]:
         "stopped": ended.stopped,
         "findings": [_finding(finding, file) for finding, file in found],
         "oracles": evaluations(ended),
+        "never_asked": unasked(ended),
         "coverage": coverage(summary),
     }
 

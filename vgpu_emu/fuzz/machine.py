@@ -10,17 +10,8 @@ import trio
 from msgspec.structs import replace
 
 from vgpu_emu.assembly import Parts
-from vgpu_emu.faults.plan import (
-    CorruptBit,
-    Drop,
-    Fault,
-    HostHangs,
-    LieAttribute,
-    LieSize,
-    Reorder,
-    ShortenCapacity,
-    Truncate,
-)
+from vgpu_emu.faults.plan import Fault
+from vgpu_emu.fuzz import lost
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Reset, Restart, Schedule, Send, Step
 from vgpu_emu.fuzz.audit import audit, leftovers
 from vgpu_emu.fuzz.bench import Bench, Chooser
@@ -31,18 +22,16 @@ from vgpu_emu.fuzz.hosting import Host
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.fuzz.passage import Passage, Wire
-from vgpu_emu.fuzz.watching import GuestPort, VmmPort, WatchedDevice
+from vgpu_emu.fuzz.watching import Alone, GuestPort, VmmPort, WatchedDevice
 from vgpu_emu.guest.waiting import Op, Wait
 from vgpu_emu.host.renderer import Renderer
-from vgpu_emu.link.chain import Chain
+from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.machine import Machine
 from vgpu_emu.restarting import rebind, take_over
 from vgpu_emu.vmm.profiles import Profile
 
 #: seconds after which a call that has not returned never will; after which nobody is late any more
 FOREVER, LONG = 600.0, 120.0
-#: faults after which something was never heard, or heard otherwise than it was said
-LOSSES = (Drop, Reorder, CorruptBit, Truncate, ShortenCapacity, HostHangs, LieSize, LieAttribute)
 
 
 class MachineBench(Bench):
@@ -52,6 +41,9 @@ class MachineBench(Bench):
     machine: Machine
     renderer: Renderer
     device: WatchedDevice
+    alone: Alone
+    #: the guest sends a request before the one before it is answered
+    hurries = False
 
     def __init__(
         self,
@@ -79,8 +71,7 @@ class MachineBench(Bench):
 
     def change(self, parts: Parts) -> Parts:
         """The parties as a machine is to have them: with the defects, and watched."""
-        self.parts = parts
-        self.device = WatchedDevice(plant(self.defects, "device", parts.device), self)
+        self.device = self._watched(parts, [])
         self.renderer = plant(self.defects, "renderer", parts.renderer)
         self.driver = plant(self.defects, "driver", parts.driver)
         if self.inside:
@@ -88,6 +79,12 @@ class MachineBench(Bench):
         self.world.uncached = getattr(self.renderer, "write_combining_is_uncached", False)
         device: Any = self.device
         return replace(parts, device=device, renderer=self.renderer, driver=self.driver)
+
+    def _watched(self, parts: Parts, given: list[Used]) -> WatchedDevice:
+        """given: as of a WatchedDevice."""
+        self.parts = parts
+        self.alone = Alone(parts.device, self.judge)
+        return WatchedDevice(plant(self.defects, "device", self.alone), self, given)
 
     async def live(self, machine: Machine, drive: Callable[[], Awaitable[None]]) -> None:
         """Drive the machine, and end what was begun. Raises Finding."""
@@ -112,7 +109,8 @@ class MachineBench(Bench):
 
     # -- programs
 
-    async def run(self, steps: Iterable[Step]) -> None:
+    async def run(self, steps: Sequence[Step]) -> None:
+        self.hurries = _hurries(steps)
         for self.index, step in enumerate(steps):
             if isinstance(step, Break | Schedule):
                 # it was there from the start, and takes no turn: a program has the order of tasks that it had when it
@@ -123,6 +121,7 @@ class MachineBench(Bench):
         await self.end()
 
     async def explore(self, choose: Chooser, weather: Sequence[Step], length: int) -> None:
+        self.hurries = _hurries(weather)
         self.steps += weather
         for self.index in range(len(weather), len(weather) + length):
             if not await self._do(choose.step(self)):
@@ -131,13 +130,16 @@ class MachineBench(Bench):
 
     async def _do(self, step: Step) -> bool:
         """False: from here on nobody can say what is right."""
+        if self.hurries and not isinstance(step, Send):
+            await self.quiet()
         if self._gives_up():
             return False
         self.steps.append(step)
         await _DO[type(step)](self, step)
-        await self.quiet()
-        if self.each:
-            self.audit()
+        if not (self.hurries and isinstance(step, Send)):
+            await self.quiet()
+            if self.each:
+                self.audit()
         return True
 
     def _gives_up(self) -> bool:
@@ -170,6 +172,7 @@ class MachineBench(Bench):
 
     async def end(self) -> None:
         """All work is done, all is answered; then the device is reset, and nothing may be left. Raises Finding."""
+        await self.quiet()
         if self._gives_up():
             return
         await self._carry(self.guest.end(), "the end of the program")
@@ -191,16 +194,12 @@ class MachineBench(Bench):
         """Or the failure is declared, or an answer of the host to a question about a fence was lost."""
         self.judge.evaluated["I19"] += 1
         self.passage.arrived()
-        if self._excused():
+        if lost.excuses(self.machine):
             return
         for case in self.judge.unanswered_cases:
-            raise Finding("I19", f"{case} has not been answered, and nobody is at it")
+            raise Finding(lost.oracle(self.machine), f"{case} has not been answered, and nobody is at it")
         if not self.meddled and self.driver.in_flight:
             raise Finding("I19", f"the driver waits for {self.driver.in_flight} answers that were given")
-
-    def _excused(self) -> bool:
-        fired: Sequence[Fault] = () if self.machine.injector is None else self.machine.injector.fired
-        return self.machine.vmm.device.silent or any(isinstance(fault, LOSSES) for fault in fired)
 
     # -- steps
 
@@ -225,11 +224,15 @@ class MachineBench(Bench):
     async def _carry(self, op: Op[None], name: str) -> None:
         with trio.move_on_after(FOREVER) as scope:
             await self.machine.run(op)
-        if scope.cancelled_caught and not self._excused() and not self._may_hang():
-            raise Finding("I19", f"{name} never returns: {'; '.join(self.machine.waits())}")
+        self.judge.evaluated["I27"] += self.machine.vmm.lost is not None
+        if scope.cancelled_caught and not self._may_hang():
+            oracle, waits = lost.oracle(self.machine), "; ".join(self.machine.waits())
+            raise Finding(oracle, f"{name} never returns: {waits}")
 
     def _may_hang(self) -> bool:
         """Linux waits for ever, and cannot be interrupted, where a deferred map found no room."""
+        if lost.excuses(self.machine) or lost.is_unnoticed(self.machine):
+            return True
         return any(True for _ in self.parts.log.notes("deferred_map_failed"))
 
     async def restart(self, _step: Restart) -> None:
@@ -244,8 +247,7 @@ class MachineBench(Bench):
         state, pending, given = self.machine.parts.snapshot(), len(self.judge.unanswered_cases), self.device.given
         self.world.restarted()
         await take_over(self.machine, plant(self.defects, "snapshot", state))
-        self.parts = replace(self.parts, device=self.machine.parts.device)
-        self.device = WatchedDevice(plant(self.defects, "device", self.machine.parts.device), self, given)
+        self.device = self._watched(replace(self.parts, device=self.machine.parts.device), given)
         device: Any = self.device
         self.machine.vmm.device = device
         self.judge.evaluated["I30"] += 1
@@ -301,3 +303,8 @@ def faults_of(steps: Iterable[Step]) -> list[Fault]:
 
 def seed_of(steps: Iterable[Step]) -> int:
     return next((step.seed for step in steps if isinstance(step, Schedule)), 0)
+
+
+def _hurries(steps: Iterable[Step]) -> bool:
+    """A schedule is also when the guest sends: under each fourth, before it has the answer to what it sent before."""
+    return seed_of(steps) % 4 == 1

@@ -160,8 +160,8 @@ _TABLE = (
         "I27",
         "lost parties",
         "When a party is dead or silent everybody else comes to an end in bounded time, and no task is left.",
-        _SCHEDULED,
-        _NO_TASKS,
+        (MACHINE,),
+        "one thread has nobody who could be lost; a process that ends is a PartyLostError, and the end of the program",
     ),
     Oracle(
         "I28",

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.differing import Differences, Differs
 from vgpu_emu.fuzz.hosting import Host
-from vgpu_emu.fuzz.model.judge import Case, Judge
+from vgpu_emu.fuzz.model.judge import Case, Finding, Judge
 from vgpu_emu.fuzz.model.world import World
 from vgpu_emu.fuzz.passage import Passage, Wire
 from vgpu_emu.link.chain import Chain, Used
@@ -15,8 +15,9 @@ from vgpu_emu.vmm.asking import Steps
 
 
 class Watcher(Protocol):
-    """Who watches. wire: the link's seam. passage: what is on its way through it."""
+    """Who watches. alone: the device as it is. wire: the link's seam. passage: what is on its way through it."""
 
+    alone: "Alone"
     judge: Judge
     world: World
     host: Host
@@ -27,6 +28,38 @@ class Watcher(Protocol):
 
     def look(self) -> None:
         """What time it is, and what has gone wrong meanwhile; before anything is judged."""
+
+
+class Alone(Wrapper):
+    """A device that has one request at a time (I25). arrived: heads of chains that it has not been given yet."""
+
+    def __init__(self, inner: Any, judge: Judge) -> None:
+        super().__init__(inner)
+        self.judge = judge
+        self.arrived = set[int]()
+        #: those that arrived before the last answer of the renderer
+        self._early = set[int]()
+        #: the chain that waits for the renderer
+        self._at: int | None = None
+
+    def handle(self, chain: Chain) -> Used | Steps[Used | None] | None:
+        """Raises Finding."""
+        if self._at is not None:
+            self.judge.evaluated["I25"] += 1
+            raise Finding("I25", f"chain {chain.head} is carried out while chain {self._at} waits for the renderer")
+        if chain.head in self._early:
+            self.judge.evaluated["I25"] += 1
+        self.arrived.discard(chain.head)
+        used = self.inner.handle(chain)
+        done: bool = used is None or isinstance(used, Used)
+        return used if done else self._carried(chain, used)
+
+    def _carried(self, chain: Chain, steps: Steps[Used | None]) -> Steps[Used | None]:
+        self._at = chain.head
+        try:
+            return (yield from steps)
+        finally:
+            self._at, self._early = None, set(self.arrived)
 
 
 class WatchedDevice(Wrapper):
@@ -127,11 +160,12 @@ class GuestPort:
         self.close = port.close
 
     def send(self, chains: list[Chain]) -> None:
-        arrives = list[Chain]()
+        watcher, arrives = self._watcher, list[Chain]()
         for chain in chains:
-            self._watcher.passage.sends(chain)
-            arrives += self._watcher.wire.available(chain)
+            watcher.passage.sends(chain)
+            arrives += watcher.wire.available(chain)
         for arrived in arrives:
-            self._watcher.passage.arrives(arrived)
+            watcher.passage.arrives(arrived)
         if arrives:
+            watcher.alone.arrived.update([arrived.head for arrived in arrives])
             self._port.send(arrives)
