@@ -44,6 +44,10 @@ def accounts(parts: Parts, world: World) -> Wrongs:
     wanted = {ctx_id: context.attached for ctx_id, context in world.contexts.items()}
     actual = {ctx_id: context.attached for ctx_id, context in device.contexts.items()}
     yield from _same("attached resources", actual, wanted)
+    on_host = _on_host(world)
+    told = {ctx_id: context.attached for ctx_id, context in parts.renderer.contexts.items()}
+    there = {ctx_id: attached & on_host for ctx_id, attached in wanted.items()}
+    yield from _same("attached blobs of the renderer", told, there)
 
 
 def _on_host(world: World) -> set[int]:
@@ -140,8 +144,11 @@ def shapes(parts: Parts, world: World) -> Wrongs:
             actual: tuple[object, ...] = (resource.size, int(resource.blob_mem), resource.blob_flags)
             asked: tuple[object, ...] = (wanted.size, wanted.blob_mem, wanted.blob_flags)
         elif wanted.pixels:
-            actual = (resource.kind.value, resource.format, resource.width, resource.height)
-            asked = (wanted.kind, wanted.format, wanted.width, wanted.height)
+            layers, levels = max(resource.array_size, 1), min(resource.last_level, 31)
+            shape = (resource.width, resource.height, resource.depth, layers, levels)
+            actual = (resource.kind.value, resource.format, *shape)
+            shape = (wanted.width, wanted.height, wanted.depth, wanted.layers, wanted.last_level)
+            asked = (wanted.kind, wanted.format, *shape)
         else:
             continue
         if actual != asked:
@@ -167,6 +174,7 @@ def shown(parts: Parts, world: World) -> Wrongs:
         f, c = scanout.shown, scanout.cursor
         actual = None if f is None else (int(f.resource_id), f.rect, f.format, f.stride, f.offset)
         yield from _same(f"scanout {index}", actual, wanted.shown)
+        yield from _same(f"new pictures of scanout {index}", scanout.updates, wanted.updates)
         cursor = (c.x, c.y, c.hot_x, c.hot_y, int(c.resource_id))
         yield from _same(f"cursor {index}", cursor, wanted.cursor)
     for dead in {f[0] for f in (s.shown for s in world.scanouts) if f is not None} - set(world.resources):

@@ -7,6 +7,7 @@ from vgpu_emu.assembly import Parts
 from vgpu_emu.fuzz.actions import Program, Step
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.guest import Guest
+from vgpu_emu.fuzz.hosting import Host
 from vgpu_emu.fuzz.model.judge import Judge
 from vgpu_emu.fuzz.model.world import Setup, World
 from vgpu_emu.fuzz.ram import take_memory
@@ -21,6 +22,7 @@ class Bench:
     #: the three parties, and the driver that the guest program uses
     parts: Parts
     driver: Driver
+    host: Host
 
     def __init__(self, setup: Setup, defects: Sequence[Any] = ()) -> None:
         self.world = World(setup)

@@ -20,7 +20,7 @@ from vgpu_emu.fuzz.hosting import Host
 from vgpu_emu.fuzz.lockstep import Lockstep
 from vgpu_emu.fuzz.model.contexts import capset_data
 from vgpu_emu.fuzz.model.expectation import Verdict
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.judge import LATE, Finding
 from vgpu_emu.fuzz.model.world import Asks, Setup
 from vgpu_emu.fuzz.passage import Passage, Wire
 from vgpu_emu.fuzz.ram import give_back, take_memory
@@ -169,6 +169,8 @@ class Core(Bench):
         """Time passes until all work is done."""
         last = max([self.world.now, *self.world.busy.values(), *(pending.due for pending in self.world.pending)])
         self.elapse(Elapse(ceil((last - self.world.now) * 1e6) + 1))
+        if self.world.pending:
+            self.elapse(Elapse(ceil(LATE * 1e6) + 1))
 
     # -- the guest's requests
 
@@ -291,6 +293,8 @@ class Core(Bench):
         self.host.carry(self.device.reset())
         self.passage.clear()
         self.forget()
+        if self.parts.device.features:
+            raise Finding("I35", "after a reset the device has features before the driver has accepted any")
         features = frozenset(feature for feature in Feature if self.world.setup.has(feature))
         if not self.device.negotiate(features):
             raise Finding("I30", "after a reset the device refuses features that it took before")

@@ -1,14 +1,18 @@
 """Oracles on the guest's driver: what it holds, what it sends and which fences it takes for signalled."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from vgpu_emu.fuzz.model.expectation import Verdict
 from vgpu_emu.fuzz.model.judge import Case, Finding
+from vgpu_emu.fuzz.model.world import Resource
 from vgpu_emu.guest.driver import CURSORQ_SIZE, QUEUE_SIZE
 from vgpu_emu.guest.gem import GemObject
+from vgpu_emu.guest.shmem import ShmemObject
 from vgpu_emu.guest.vram import VramObject
+from vgpu_emu.ids import ContextId
 from vgpu_wire.control import CtrlType
 from vgpu_wire.device import CONTROLQ, CURSORQ
 from vgpu_wire.messages import MESSAGES, type_name
@@ -25,6 +29,8 @@ _NEVER = {
     "it has a backing": "I9",
     "it does not fit into the region": "I15",
     "the request is cut short": "I17",
+    "the entries are shorter than the blob": "I16",
+    "an entry outside of guest memory": "I16",
     "ring_idx is not 0..63": "I22",
 }
 _OF_EVERY_CALL = ("I8", "I10", "I12", "I14", "I21")
@@ -62,7 +68,8 @@ def audit_driver(bench: "Bench") -> None:
     """After a call. Raises Finding."""
     bench.judge.evaluated[_OF_EVERY_CALL] += 1
     holders = _holders(bench)
-    for oracle, wrong in (*_references(bench, holders), *_places(bench, holders), *_fences(bench)):
+    looks = (_references(bench, holders), _places(bench, holders), _fences(bench), _resources(bench, holders))
+    for oracle, wrong in chain.from_iterable(looks):
         raise Finding(oracle, wrong)
 
 
@@ -102,6 +109,34 @@ def _places(bench: "Bench", holders: Holders) -> Wrongs:
     actual = dict(bench.driver.mm.nodes)
     if actual != wanted:
         yield "I14", f"places given out in the region: {actual}, not {wanted}"
+
+
+def _resources(bench: "Bench", holders: Iterable[GemObject]) -> Wrongs:
+    """When all is answered, the device has what the driver's objects are, and nothing else of that driver's."""
+    world = bench.world
+    if bench.meddled or bench.driver.in_flight or bench.host.has_failed:
+        return
+    objects = {int(gem.resource_id): gem for gem in holders}
+    for number in world.resources.keys() - objects.keys():
+        yield "I10", f"the device has resource {number}, which no object is"
+    for number in world.resources.keys() & objects.keys():
+        yield from _object(objects[number], world.resources[number])
+    contexts = {file.ctx_id: file for file in bench.guest.files if file.context_created}
+    for ctx_id in world.contexts.keys() - contexts.keys():
+        yield "I10", f"the device has context {ctx_id}, which no file has"
+    for ctx_id, context in world.contexts.items():
+        handles = {int(gem.resource_id) for gem in contexts[ContextId(ctx_id)].handles.values()}
+        if not context.attached <= handles:
+            yield "I10", f"context {ctx_id} has resources {context.attached}, and its file has {handles}"
+
+
+def _object(gem: GemObject, there: Resource) -> Wrongs:
+    if isinstance(gem, ShmemObject) and there.stretches is not None:
+        pages = [(start, end - start) for start, end in gem.runs]
+        if list(there.stretches) != pages:
+            yield "I9", f"resource {there.resource_id} has the memory {there.stretches}, and its object {pages}"
+    if isinstance(gem, VramObject) and there.offset not in {None, gem.node}:
+        yield "I14", f"resource {there.resource_id} is mapped at {there.offset}, and its object is at {gem.node}"
 
 
 def _fences(bench: "Bench") -> Wrongs:

@@ -1,7 +1,8 @@
 """A program that fails, made small: as few steps as can be, then as plain as can be."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 from msgspec.structs import asdict, replace
@@ -9,7 +10,11 @@ from msgspec.structs import asdict, replace
 from vgpu_emu.fuzz.actions import Call, Elapse, Program, Send, Step
 from vgpu_emu.fuzz.boundary import FIELDS, Field
 from vgpu_emu.fuzz.model.world import Setup
+from vgpu_wire.control import CtrlHdr, CtrlType
+from vgpu_wire.render import CmdSubmit
 
+_SUBMIT = CtrlType.SUBMIT_3D.value.to_bytes(4, "little")
+_HEADER, _STREAM_AT = CtrlHdr.layout.size, CmdSubmit.layout.size
 #: how often a program may be tried
 TRIES = 3000
 Fails = Callable[[Program], bool]
@@ -31,8 +36,18 @@ def minimise(program: Program, fails: Fails, tries: int = TRIES) -> Program:
     size = -1
     while size != len(program.steps):
         size = len(program.steps)
+        program = _without_two(_joined(_fewest(program, fails), fails), fails)
+        # a step that is plain may need others no more
+        program = _fewest(_plainer(_plain_setup(program, fails), fails), fails)
+    return program
+
+
+def _fewest(program: Program, fails: Fails) -> Program:
+    size = -1
+    while size != len(program.steps):
+        size = len(program.steps)
         program = _fewer(program, fails)
-    return _plainer(_plain_setup(program, fails), fails)
+    return program
 
 
 def _fewer(program: Program, fails: Fails) -> Program:
@@ -47,6 +62,52 @@ def _fewer(program: Program, fails: Fails) -> Program:
                 program = smaller
             start -= piece
         piece //= 2
+    return program
+
+
+def _joined(program: Program, fails: Fails) -> Program:
+    """With the command streams of a context in one, where the first of them is."""
+    index = 0
+    while index < len(program.steps):
+        later = next((at for at in range(index + 1, len(program.steps)) if _both(program.steps, index, at)), None)
+        if later is None or not fails(joined := _with_both(program, index, later)):
+            index += 1
+        else:
+            program = joined
+    return program
+
+
+def _stream(step: Step) -> bytes:
+    """The context and the stream of a SUBMIT_3D; empty: it is none."""
+    return step.data if isinstance(step, Send) and step.data[:4] == _SUBMIT and len(step.data) >= _STREAM_AT else b""
+
+
+def _both(steps: Sequence[Step], first: int, second: int) -> bool:
+    one, other = _stream(steps[first]), _stream(steps[second])
+    return bool(one) and one[16:20] == other[16:20]
+
+
+def _with_both(program: Program, first: int, second: int) -> Program:
+    one, other = program.steps[first], program.steps[second]
+    assert isinstance(one, Send)
+    assert isinstance(other, Send)
+    stream = one.data[_STREAM_AT:] + other.data[_STREAM_AT:]
+    data = one.data[:_HEADER] + len(stream).to_bytes(4, "little") + bytes(4) + stream
+    between = program.steps[first + 1 : second] + program.steps[second + 1 :]
+    return Program(program.setup, (*program.steps[:first], replace(one, data=data), *between))
+
+
+#: a program of more steps has too many pairs
+_FEW = 16
+
+
+def _without_two(program: Program, fails: Fails) -> Program:
+    """Without two steps that are of no use but for each other."""
+    pairs = combinations(range(len(program.steps)), 2) if len(program.steps) <= _FEW else ()
+    for pair in pairs:
+        steps = tuple(step for place, step in enumerate(program.steps) if place not in pair)
+        if fails(smaller := Program(program.setup, steps)):
+            return _without_two(smaller, fails)
     return program
 
 

@@ -97,12 +97,15 @@ def _alloc(world: World, there: Context, command: StreamAlloc) -> None:
 
 def capset_info(world: World, request: GetCapsetInfo) -> Expected:
     refuse(request.capset_index >= len(world.setup.capsets), "no such capset index")
-    wanted = world.setup.capsets[request.capset_index]
+    index, said = request.capset_index, world.capsets
 
     def payload(answer: RespCapsetInfo) -> str | None:
-        return differs(
-            "the capset", (answer.capset_id, answer.capset_max_version, answer.capset_max_size), wanted
-        ) or differs("padding", answer.padding, 0)
+        """Which set has which index is the device's choice, once."""
+        found = (answer.capset_id, answer.capset_max_version, answer.capset_max_size)
+        others = [capset for other, capset in said.items() if other != index]
+        if found not in world.setup.capsets or found in others or said.setdefault(index, found) != found:
+            return f"capset {index} is {found}"
+        return differs("padding", answer.padding, 0)
 
     return must(payload=payload, oracle="I18")
 

@@ -1,5 +1,7 @@
 """Displays and cursors (virtio 1.4, 5.7.6.8 and 5.7.6.10): what must come of each request."""
 
+from functools import partial
+
 from vgpu_emu.fuzz.model.expectation import Expected, differs, may, must, refuse
 from vgpu_emu.fuzz.model.images import known
 from vgpu_emu.fuzz.model.world import BYTES_PER_PIXEL, Resource, Scanout, World
@@ -27,11 +29,12 @@ _EDID_HEADER = bytes.fromhex("00ffffffffffff00")
 
 
 def display_info(world: World, _request: CtrlHdr) -> Expected:
-    wanted = [(s.width, s.height, 1) if s.enabled else (0, 0, 0) for s in world.scanouts]
-    wanted += [(0, 0, 0)] * (MAX_SCANOUTS - len(wanted))
+    wanted = [(s.width, s.height) if s.enabled else None for s in world.scanouts]
+    wanted += [None] * (MAX_SCANOUTS - len(wanted))
 
     def payload(answer: RespDisplayInfo) -> str | None:
-        shown = [(mode.r.width, mode.r.height, mode.enabled) for mode in answer.pmodes]
+        # of one that is off, what size it would have is open
+        shown = [(mode.r.width, mode.r.height) if mode.enabled else None for mode in answer.pmodes]
         return differs("pmodes", shown, wanted)
 
     return must(payload=payload)
@@ -111,8 +114,21 @@ def flush(world: World, request: ResourceFlush) -> Expected:
     resource, r = world.resources[request.resource_id], request.r
     if resource.kind != "blob":
         _inside(r, resource.width, resource.height)
-    shown = any(s.shown is not None and s.shown[0] == resource.resource_id for s in world.scanouts)
-    return must() if shown or resource.kind != "blob" else may("a blob that nothing shows")
+    shown = [s for s in world.scanouts if s.shown is not None and s.shown[0] == resource.resource_id]
+    if not shown and resource.kind == "blob":
+        return may("a blob that nothing shows")
+    return must(partial(_touch, [s for s in shown if s.shown is not None and _meet(s.shown[1], r)]))
+
+
+def _meet(one: Rect, other: Rect) -> bool:
+    """They have a pixel in common."""
+    x, y = max(one.x, other.x), max(one.y, other.y)
+    return x < min(one.x + one.width, other.x + other.width) and y < min(one.y + one.height, other.y + other.height)
+
+
+def _touch(touched: list[Scanout], _answer: object) -> None:
+    for display in touched:
+        display.updates += 1
 
 
 def cursor(world: World, request: UpdateCursor) -> Expected:

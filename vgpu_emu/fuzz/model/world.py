@@ -99,13 +99,17 @@ class Context(msgspec.Struct):
 
 
 class Scanout(msgspec.Struct):
-    """shown: (resource, rectangle, format, stride, offset); None: nothing. cursor: x, y, hot x, hot y, resource."""
+    """shown: (resource, rectangle, format, stride, offset); None: nothing. cursor: x, y, hot x, hot y, resource.
+
+    updates: how often a flush has touched what is shown.
+    """
 
     width: int
     height: int
     enabled: bool = True
     shown: tuple[int, Rect, int, int, int] | None = None
     cursor: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
+    updates: int = 0
 
 
 class Pending(msgspec.Struct):
@@ -131,6 +135,8 @@ class World:
         self.scanouts = [Scanout(width, height) for width, height in setup.scanouts]
         #: the host maps uncached what exporters call write-combined, so that a guest may, too
         self.uncached = False
+        #: index -> the capability set that it is, as far as the device has said so
+        self.capsets: dict[int, tuple[int, int, int]] = {}
         #: config.events_read: what the user changed since the driver cleared it
         self.events = 0
         self.forget_all()
