@@ -1,77 +1,135 @@
-"""Programs as scenario files: they pass on a clean machine, and fail with the defects that the program shows."""
+"""Programs as scenario files: read back as they were, and failing with the defects that the program shows."""
 
+import json
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from vgpu_emu.faults.plan import Drop
 from vgpu_emu.fuzz import trial
-from vgpu_emu.fuzz.actions import Break, Call, Poke, Program, Send
+from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Schedule, Send
 from vgpu_emu.fuzz.defect import Wrapper
+from vgpu_emu.fuzz.encoding import decode
 from vgpu_emu.fuzz.generate import Swarm
-from vgpu_emu.fuzz.model.world import Setup
-from vgpu_emu.fuzz.scenarios import fails_with, scenario_of
-from vgpu_emu.fuzz.telling import request
+from vgpu_emu.fuzz.guest import CALLS
+from vgpu_emu.fuzz.model.world import Asks, Setup
+from vgpu_emu.fuzz.reading import ReadError, program_of
+from vgpu_emu.fuzz.saying import SAID
+from vgpu_emu.fuzz.scenarios import run, told
+from vgpu_emu.fuzz.telling import Head, request, settled, tell
 from vgpu_emu.fuzz.toml import toml_value
 from vgpu_emu.fuzz.trial import Conditions
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.scenario.loading import loads
+from vgpu_emu.scenario.mistakes import ScenarioMistake
 from vgpu_emu.scenario.outcome import Result
-from vgpu_emu.scenario.session import run
+from vgpu_emu.scenario.records import Scenario
+from vgpu_emu.scenario.session import run as run_plain
 from vgpu_emu.scenario.wire import build
+from vgpu_emu.vmm.catalogue import find_profile
 from vgpu_wire.control import CtrlType
+from vgpu_wire.device import CURSORQ
 
+HEAD = Head(id="fuzz@program", why="What a fuzzer found.", source="vgpu-emu fuzz")
 MAPPED = Program(
-    Setup(real=True), (Call("open"), Call("blob"), Call("mmap"), Call("store", (0, 1, 2)), Call("load", (0, 1)))
+    Setup(real=True),
+    (Call("open"), Call("blob", (0, 0, 0)), Call("mmap"), Call("store", (0, 1, 2)), Call("load", (0, 1))),
 )
 
 
-def text_of(program: Program) -> str:
-    text = scenario_of(program, "fuzz@program", "what a fuzzer found")
-    assert text is not None
-    return text
+def read(text: str) -> Scenario:
+    (scenario,) = loads(text)
+    return scenario
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_program_is_a_scenario_that_passes(seed: int) -> None:
-    swarm = Swarm(Random(f"scenario {seed}"))
-    swarm.calls = False
-    program = trial.explore(swarm, swarm.setup, 6, Conditions()).program
-    (scenario,) = loads(text_of(program))
-    assert run(scenario).result is Result.SUCCESS
+def made(seed: int) -> Program:
+    """A program of the generator, with what it has for machines of tasks."""
+    swarm = Swarm(Random(seed))
+    program = trial.explore(swarm, swarm.setup, 16, Conditions()).program
+    return Program(program.setup, (*swarm.weather(), *program.steps))
 
 
-def test_text_names_what_a_program_counts() -> None:
-    text = text_of(MAPPED)
-    assert 'do = "create-blob"\nfile = "open1"' in text
-    assert 'pgprot = "writecombine"' in text
-    assert 'do = "read"\nof = "mmap3"' in text
+@pytest.mark.parametrize("start", range(0, 200, 20))
+def test_generated_program_is_read_back_as_it_was(start: int) -> None:
+    for seed in range(start, start + 20):
+        program = made(seed)
+        assert program_of(read(tell(program, HEAD))) == program
 
 
-def test_memory_of_the_guest_is_written_and_what_goes_wrong_is_a_fault() -> None:
-    from vgpu_emu.faults.plan import Drop
+@pytest.mark.parametrize("start", range(0, 60, 20))
+def test_program_of_any_bytes_is_read_back_as_it_was_settled(start: int) -> None:
+    for seed in range(start, start + 20):
+        rng = Random(f"bytes {seed}")
+        program = decode(b"\0\0" + rng.randbytes(200))
+        assert program_of(read(tell(program, HEAD))) == settled(program)
 
+
+def test_every_step_is_read_back_as_it_was() -> None:
     program = Program(
-        Setup(), (Break(Drop(message="CTX_CREATE")), Poke(16, b"guest"), Call("open"), Call("context_init"))
+        Setup(asks=Asks.GUESS, guess=0, features=0x2F, fences=3, host_visible=1 << 15),
+        (
+            Schedule((1 << 64) - 1),
+            Break(Drop(message="CTX_CREATE")),
+            Send(b""),
+            Send(b"\1\1", capacity=0),
+            Send(build("GET_CAPSET_INFO", {}) + b"more", queue=1),
+            Send(build("RESOURCE_MAP_BLOB", {"offset": (1 << 64) - 1}), capacity=32),
+            Poke((1 << 64) - 1, b"guest"),
+            Elapse((1 << 32) - 1),
+            Plug(1, 640, 480),
+            Plug(1, 0, 0),
+            Restart(),
+            Reset(),
+            Fail(24, 2),
+            Fail(41, 0, 3, lose=True),
+            Call("transfer", (1, 2, 3)),
+        ),
     )
-    text = scenario_of(program, "fuzz@lost", "a request is lost")
-    assert text is not None
-    assert '[[fault]]\nfault = "drop"' in text
+    assert program_of(read(tell(program, HEAD))) == program
+
+
+def test_faults_and_the_schedule_come_first() -> None:
+    drop = Break(Drop(message="CTX_CREATE"))
+    program = Program(Setup(), (Call("open"), drop, Schedule(7), Call("open"), Schedule(8)))
+    assert settled(program).steps == (Schedule(7), drop, Call("open"), Call("open"))
+
+
+def test_calls_are_told_in_words() -> None:
+    text = tell(MAPPED, HEAD)
+    assert 'comment = "blob in file1: 0x1000 bytes, wc, blob_flags 1 as bo2"' in text
+    assert 'call = "store"\nwith = { mapping = 0, place = 1, value = 2 }' in text
+    assert 'comment = "store 8 bytes through vma3"' in text
+
+
+def test_every_call_has_words_for_it() -> None:
+    assert SAID.keys() == CALLS.keys()
 
 
 def test_requests_are_told_by_their_members() -> None:
-    swarm = Swarm(Random(5))
-    swarm.calls = False
-    sends = [s for s in trial.explore(swarm, swarm.setup, 40, Conditions()).program.steps if isinstance(s, Send)]
-    told = [(send, request(send.data)) for send in sends]
-    named = [(send, table) for send, table in told if "message" in table]
-    assert len(named) > len(told) / 2
-    assert all(build(table["message"], table.get("fields", {})) == send.data for send, table in named)
-    assert all(bytes.fromhex(table["bytes"]) == send.data for send, table in told if "bytes" in table)
+    sends = [step for seed in range(20) for step in made(seed).steps if isinstance(step, Send)]
+    tables = [request(send.data) for send in sends]
+    assert sum("message" in table for table in tables) > 0.9 * len(tables)
 
 
-# -- defects
+@pytest.mark.parametrize(
+    ("data", "told_as"),
+    [
+        (build("RESOURCE_UNREF", {"resource_id": 7}), {"message": "RESOURCE_UNREF", "fields": {"resource_id": 7}}),
+        (build("RESOURCE_UNREF", {"resource_id": 7})[:30], {"message": "RESOURCE_UNREF", "cut": 30}),
+        (build("GET_DISPLAY_INFO", {}) + b"\xff", {"message": "GET_DISPLAY_INFO", "append": "ff"}),
+        (b"\xff\xff\xff\xff", {"bytes": "ffffffff"}),
+    ],
+)
+def test_request_in_members(data: bytes, told_as: dict[str, Any]) -> None:
+    found = request(data)
+    assert found.keys() >= told_as.keys()
+    assert {name: found[name] for name in told_as} == told_as
+
+
+# -- runs
 
 
 class WrongAttribute:
@@ -92,32 +150,137 @@ class WrongAttribute:
         return Says(device)
 
 
-class Forgetful:
-    """The link loses every answer to an unmap."""
+class ForgetsCursors:
+    """A VMM that goes on from a snapshot has lost the cursors' places."""
 
-    def link(self, link: Any) -> Any:
-        class Loses(Wrapper):
-            def used(self, used: Used) -> list[Used]:
-                return [] if used.head == 2 else [used]
+    def snapshot(self, data: bytes) -> bytes:
+        state = json.loads(data)
+        for scanout in state["scanouts"]:
+            scanout["cursor"]["x"] = 0
+        return json.dumps(state).encode()
 
-        return Loses(link)
+
+RESTARTED = Program(Setup(), (Send(build("MOVE_CURSOR", {"pos": {"x": 5}}), CURSORQ), Restart()))
 
 
-@pytest.mark.parametrize("defect", [WrongAttribute, Forgetful])
-def test_scenario_fails_with_the_defect_and_passes_without(defect: type) -> None:
-    text = text_of(MAPPED)
-    assert not fails_with(text, [])
-    assert fails_with(text, [defect])
+@pytest.mark.parametrize("target", ["core", "machine"])
+@pytest.mark.parametrize(
+    ("defect", "oracle", "program"), [(WrongAttribute, "I1", MAPPED), (ForgetsCursors, "I30", RESTARTED)]
+)
+def test_file_fails_with_the_defect_and_passes_without(
+    target: str, defect: type, oracle: str, program: Program
+) -> None:
+    found = told(program, oracle, replace(HEAD, target=target), [defect])
+    assert (found.fails, found.passes, found.wrong) == (True, True, "")
+
+
+def test_file_that_does_not_show_the_finding_says_so() -> None:
+    assert told(Program(Setup(), (Call("open"),)), "I1", HEAD, [WrongAttribute]).wrong == "the file passes"
+    assert told(MAPPED, "I14", HEAD, [WrongAttribute]).wrong == "the file fails by another oracle: I1 propagation"
+
+
+def test_failure_has_its_step_and_the_messages_before_it() -> None:
+    outcome = run(read(tell(MAPPED, HEAD)), defects=[WrongAttribute])
+    assert outcome.failure is not None
+    assert outcome.failure.path == "step[1]"
+    assert outcome.failure.mismatches[0].what == "I1 propagation"
+    from vgpu_emu.trace.ladder import text
+
+    ladder = text(outcome.events)
+    assert "step[0]" in ladder
+    assert "RESP_OK_MAP_INFO" in ladder
+
+
+@pytest.mark.parametrize("target", ["core", "machine"])
+def test_answers_are_those_that_the_program_has(target: str) -> None:
+    scenario = read(tell(MAPPED, replace(HEAD, target=target)))
+    outcome = run(scenario)
+    assert outcome.result is Result.SUCCESS
+    assert outcome.trace_hash == run(scenario, seed=0).trace_hash
+    assert outcome.steps == len(MAPPED.steps)
+    assert run(scenario, until=2).steps == 2
+
+
+def test_profile_of_a_finding_is_in_its_file() -> None:
+    scenario = read(tell(MAPPED, replace(HEAD, profile=find_profile("crosvm"))))
+    assert scenario.profile == "crosvm"
+    assert run(scenario).result is Result.SUCCESS
+
+
+def test_device_that_comes_to_no_end_fails_the_file() -> None:
+    class Endless:
+        def device(self, device: Any) -> Any:
+            class Never(Wrapper):
+                def handle(self, _chain: Chain) -> Any:
+                    raise RuntimeError("never")
+
+            return Never(device)
+
+    assert told(MAPPED, "I28", HEAD, [Endless]).shows
+
+
+def test_machine_without_a_reference_skips_what_has_oracles() -> None:
+    outcome = run_plain(read(tell(MAPPED, HEAD)))
+    assert outcome.result is Result.SKIP
+    assert "[oracles]" in outcome.detail
+
+
+ORACLES = 'id = "test@one"\nwhy = "It is a test."\n[oracles]\ntarget = "core"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('[[step]]\ndo = "call"\ncall = "bolb"', "call"),
+        ('[[step]]\ndo = "call"\ncall = "mmap"\nwith = { blob = 1 }', "with"),
+        ('[[step]]\ndo = "raw"\nmessage = "RESOURCE_UNREF"\nfields = { id = 1 }', "fields"),
+    ],
+)
+def test_step_that_no_program_has_fails(text: str, path: str) -> None:
+    scenario = read(ORACLES + text)
+    with pytest.raises(ReadError, match=rf"step\[0\].{path}"):
+        program_of(scenario)
+    outcome = run(scenario)
+    assert outcome.failure is not None
+    assert outcome.failure.mismatches[0].what == path
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[[step]]\ndo = "create-blob"\nexporter = "wc"', r"step\[0\].do: with \[oracles\] a step is one of"),
+        ('[[step]]\ndo = "sleep"\nseconds = 1\nexpect.seconds = 1.0', r"step\[0\].expect"),
+        ('[[step]]\ndo = "raw"\nmessage = "CTX_CREATE"\nfields = { ctx_id = "program" }', r"step\[0\].do: .*number"),
+        ('[hardware]\nvirtqueues = true\n[[step]]\ndo = "rebind"', "hardware.virtqueues"),
+        ('[end]\nleft = ["x"]\n[[step]]\ndo = "rebind"', "end"),
+    ],
+)
+def test_file_with_oracles_has_the_steps_of_a_program(text: str, says: str) -> None:
+    with pytest.raises(ScenarioMistake, match=says):
+        loads(ORACLES + text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[step]]\ndo = "call"\ncall = "open"',
+        '[[step]]\ndo = "host-fails"',
+        '[oracles]\nschedule = 1\n[[step]]\ndo = "rebind"',
+    ],
+)
+def test_what_only_the_reference_can_do_needs_oracles(text: str) -> None:
+    with pytest.raises(ScenarioMistake, match=r"core, machine or process|with \[oracles\]"):
+        loads('id = "test@one"\nwhy = "It is a test."\n' + text)
 
 
 def test_defect_of_a_file_is_planted_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from vgpu_emu.cli.run import run as run_command
 
     file = tmp_path / "found.vgpu.toml"
-    file.write_text(text_of(MAPPED))
+    file.write_text(tell(MAPPED, HEAD))
     assert run_command([str(file)]) == 0
     assert run_command([str(file)], defect=[f"{__file__}:WrongAttribute"]) == 1
-    assert "writecombine" in capsys.readouterr().out
+    assert "I1 propagation" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

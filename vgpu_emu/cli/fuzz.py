@@ -38,8 +38,8 @@ def fuzz(
     """Make up programs of guest, host, VMM and time, carry them out, and compare everything with a reference.
 
     A program is made step by step, in the state that the device is in, or of programs that showed something new. What
-    an oracle does not accept is a finding: it is made as small as it can be and written to a file, which
-    vgpu-emu minimize and a fuzzing engine read. The same seed finds the same, with any number of jobs.
+    an oracle does not accept is a finding: it is made as small as it can be and written as a scenario, which vgpu-emu
+    run carries out, and as bytes, for fuzzing engines. The same seed finds the same, with any number of jobs.
 
     Exit code 1: something was found. Interrupted (130), it reports and keeps what it has.
 
@@ -99,7 +99,8 @@ def fuzz(
     programs = [] if corpus is None else read_corpus(corpus)
     limit = 10_000 if sequences is None and time is None else sequences
     until = None if time is None else duration(time)
-    ended = _carry_out(conditions, jobs, Keeper(corpus, output), Programs(seed, tuple(programs), limit), until)
+    keeper = Keeper(corpus, output, conditions, defect or [])
+    ended = _carry_out(conditions, jobs, keeper, Programs(seed, tuple(programs), limit), until)
     if json_:
         print(msgspec.json.encode(as_json(ended)).decode())
     else:
@@ -128,7 +129,7 @@ def _carry_out(conditions: Conditions, jobs: int, keeper: Keeper, programs: Prog
             summary.add(batch)
     ticker.end()
     keeper.keep(summary)
-    return Ended(summary, conditions.target, ticker.seconds, keeper.files, stopped)
+    return Ended(summary, conditions.target, ticker.seconds, keeper.kept, stopped)
 
 
 @contextlib.contextmanager

@@ -1,50 +1,70 @@
 """What a campaign has found is on disk as soon as it is found, so that nothing ends with the campaign."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import UsageError
 from vgpu_emu.fuzz.campaign import Finding, Summary
 from vgpu_emu.fuzz.corpus import name_of, save, write_whole
 from vgpu_emu.fuzz.encoding import decode
-from vgpu_emu.fuzz.scenarios import scenario_of
+from vgpu_emu.fuzz.scenarios import head_of, told
+from vgpu_emu.fuzz.trial import Conditions
 from vgpu_emu.scenario.loading import SUFFIX
 
 
-class Keeper:
-    """corpus: where programs go, or None; output: where findings go. files: of the findings, in their order."""
+class Kept(NamedTuple):
+    """A finding on disk. program: as bytes. scenario: as a scenario file. wrong: why that does not show the finding."""
 
-    def __init__(self, corpus: Path | None, output: Path) -> None:
+    program: str
+    scenario: str
+    wrong: str
+
+
+class Keeper:
+    """corpus: where programs go, or None; output: where findings go. defects: by the names that the user gave them.
+    kept: the findings, in their order."""
+
+    def __init__(self, corpus: Path | None, output: Path, conditions: Conditions, defects: Sequence[str] = ()) -> None:
         self._corpus = corpus
         self._output = output
+        self._conditions = conditions
+        self._defects = defects
         self._saved = 0
-        self.files: list[str] = []
+        self.kept: list[Kept] = []
 
     def keep(self, summary: Summary) -> None:
         """Write what is new. Raises UsageError if it cannot be written."""
         try:
-            for finding in list(summary.findings.values())[len(self.files) :]:
-                self.files.append(str(self._write(finding)))
+            for finding in list(summary.findings.values())[len(self.kept) :]:
+                self.kept.append(self._write(finding))
             if self._corpus is not None:
                 save(self._corpus, list(summary.corpus)[self._saved :])
                 self._saved = len(summary.corpus)
         except OSError as error:
             raise UsageError(f"cannot write {printable(str(error.filename))}: {error.strerror}") from None
 
-    def _write(self, finding: Finding) -> Path:
-        """A file that is named by oracle and content; and beside it the scenario, if a clean machine can tell what it
-        should have been."""
+    def _write(self, finding: Finding) -> Kept:
+        """A file that is named by oracle and content; beside it the scenario, tried with the defects and without."""
         path = self._output / f"{finding.found.oracle}-{name_of(finding.minimised)[:16]}"
         self._output.mkdir(parents=True, exist_ok=True)
         write_whole(path, finding.minimised)
-        text = scenario_of(decode(finding.minimised), f"fuzz@{path.name.lower()}", finding.found.detail)
-        if text is not None:
-            write_whole(path.with_name(f"{path.name}{SUFFIX}"), text.encode())
-        return path
+        conditions = self._conditions
+        head = head_of(f"fuzz@{path.name.lower()}", finding.found, self._source(finding), conditions)
+        found = told(decode(finding.minimised), finding.found.oracle, head, conditions.defects)
+        scenario = path.with_name(f"{path.name}{SUFFIX}")
+        write_whole(scenario, found.text.encode())
+        return Kept(str(path), str(scenario), found.wrong)
+
+    def _source(self, finding: Finding) -> str:
+        """Which campaign it was."""
+        defects = "".join(f" --defect {name}" for name in self._defects)
+        campaign = f"vgpu-emu fuzz --target {self._conditions.target} --seed {finding.seed}{defects}"
+        return f"{campaign}, {f'program {finding.sequence}' if finding.sequence >= 0 else 'a program of the corpus'}"
 
 
 @contextmanager

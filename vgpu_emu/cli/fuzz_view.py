@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import NamedTuple
 
+from vgpu_emu.cli.fuzz_keeping import Kept
 from vgpu_emu.cli.progress import PATIENCE
 from vgpu_emu.cli.style import painter, printable
 from vgpu_emu.cli.usage import complain
@@ -18,12 +19,12 @@ _ENOUGH = 2000
 
 
 class Ended(NamedTuple):
-    """A campaign that is over. files: of the findings, in their order. stopped: by the user."""
+    """A campaign that is over. kept: the findings' files, in their order. stopped: by the user."""
 
     summary: Summary
     target: str
     seconds: float
-    files: Sequence[str]
+    kept: Sequence[Kept]
     stopped: bool
 
 
@@ -80,7 +81,7 @@ def evaluations(ended: Ended) -> dict[str, int]:
 def as_json(ended: Ended) -> dict[str, object]:
     """As ``--json`` prints it."""
     summary = ended.summary
-    found = zip(summary.findings.values(), ended.files, strict=True)
+    found = zip(summary.findings.values(), ended.kept, strict=True)
     return {
         "schema": SCHEMA,
         "target": ended.target,
@@ -88,7 +89,7 @@ def as_json(ended: Ended) -> dict[str, object]:
         "commands": summary.commands,
         "seconds": round(ended.seconds, 3),
         "stopped": ended.stopped,
-        "findings": [_finding(finding, file) for finding, file in found],
+        "findings": [_finding(finding, kept) for finding, kept in found],
         "oracles": evaluations(ended),
         "never_asked": unasked(ended),
         "coverage": coverage(summary),
@@ -105,7 +106,7 @@ def coverage(summary: Summary) -> dict[str, int]:
     }
 
 
-def _finding(finding: Finding, file: str) -> dict[str, object]:
+def _finding(finding: Finding, kept: Kept) -> dict[str, object]:
     return {
         "oracle": finding.found.oracle,
         "detail": finding.found.detail,
@@ -113,7 +114,9 @@ def _finding(finding: Finding, file: str) -> dict[str, object]:
         "program": finding.program.hex(),
         "minimised": finding.minimised.hex(),
         "commands": len(decode(finding.minimised).steps),
-        "file": file,
+        "file": kept.program,
+        "scenario": kept.scenario,
+        "scenario_wrong": kept.wrong,
         "seed": finding.seed,
         "sequence": finding.sequence,
     }
@@ -122,10 +125,12 @@ def _finding(finding: Finding, file: str) -> dict[str, object]:
 def show(ended: Ended) -> None:
     """For people."""
     paint, summary = painter(sys.stdout), ended.summary
-    for finding, file in zip(summary.findings.values(), ended.files, strict=True):
+    for finding, kept in zip(summary.findings.values(), ended.kept, strict=True):
         found, steps = finding.found, len(decode(finding.minimised).steps)
         print(f"{paint('red', found.oracle)} {ORACLES[found.oracle].title}: {printable(found.detail)}")
-        print(f"  at step {found.step + 1} of {steps}; {printable(file)}")
+        print(f"  at step {found.step + 1} of {steps}; {printable(kept.scenario)}")
+        if kept.wrong:
+            print(paint("yellow", f"  {printable(kept.wrong)}; {printable(kept.program)} has the program"))
     rate = summary.sequences / max(ended.seconds, 1e-9)
     print(
         f"{summary.sequences} programs, {summary.commands} commands, {ended.seconds:.1f} s ({rate:.0f}/s), "

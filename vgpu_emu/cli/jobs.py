@@ -2,10 +2,10 @@
 
 import signal
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
@@ -53,26 +53,39 @@ def carry_out(job: Job) -> Outcome:
     """Run it here: the first outcome that is no success, or the last. If it is golden, its ladder is compared with the
     one beside the file, if that is there."""
     scenario = next(each for each in _load(job.file) if each.id == job.id)
-    opener = _opener(job)
-    began = perf_counter()
-    outcome = run(scenario, file=job.file, seed=job.seeds[0], until=job.until, opener=opener)
+    began, run_it = perf_counter(), _runner(scenario, job)
+    outcome = run_it(seed=job.seeds[0])
     for seed in job.seeds[1:]:
         if outcome.result is not Result.SUCCESS:
             break
-        outcome = run(scenario, file=job.file, seed=seed, until=job.until, opener=opener)
+        outcome = run_it(seed=seed)
     if job.is_golden:
         outcome = compared(outcome, golden_file(Path(job.file)))
     return replace(outcome, seeds=job.seeds.index(outcome.seed) + 1, seconds=perf_counter() - began)
+
+
+def _runner(scenario: Scenario, job: Job) -> Callable[..., Outcome]:
+    """Who runs it with a seed: the reference watches, or a machine is made for it."""
+    if scenario.oracles.target is not None and job.isolation is None:
+        from vgpu_emu.fuzz.scenarios import run as watch
+
+        return partial(watch, scenario, file=job.file, until=job.until, defects=_defects(job))
+    return partial(run, scenario, file=job.file, until=job.until, opener=_opener(job))
 
 
 def _opener(job: Job) -> Opener:
     """Who makes its machine: with the defects that are planted, if there are some."""
     if not job.defects:
         return open_machine if job.isolation is None else open_processes
-    from vgpu_emu.fuzz.defects.loading import load as load_defect
     from vgpu_emu.fuzz.planting import planted
 
-    return planted([load_defect(name) for name in job.defects])
+    return planted(_defects(job))
+
+
+def _defects(job: Job) -> list[type]:
+    from vgpu_emu.fuzz.defects.loading import load as load_defect
+
+    return [load_defect(name) for name in job.defects]
 
 
 def _supervised(job: Job) -> Outcome:

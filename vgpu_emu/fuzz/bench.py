@@ -46,6 +46,10 @@ class Bench:
         """What was carried out so far."""
         return Program(self.world.setup, tuple(self.steps))
 
+    def note_step(self) -> None:
+        """In the log: which step begins."""
+        self.parts.log.note("scenario", "step", step=self.index)
+
     def contents(self, resource_id: int) -> bytearray | None:
         """What a blob on the host must hold; None: it has no bytes, or is none."""
         blob = self.world.resources.get(resource_id)

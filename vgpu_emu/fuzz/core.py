@@ -16,6 +16,7 @@ from vgpu_emu.fuzz.census import NEWBORN, Census
 from vgpu_emu.fuzz.defect import plant
 from vgpu_emu.fuzz.differing import Differences, Differs
 from vgpu_emu.fuzz.driver_audit import asks, audit_unused_driver
+from vgpu_emu.fuzz.hearing import HeardRenderer, HeardWire
 from vgpu_emu.fuzz.hosting import Host
 from vgpu_emu.fuzz.lockstep import Lockstep
 from vgpu_emu.fuzz.model.contexts import capset_data
@@ -77,7 +78,7 @@ FIRST_RAW = 1 << 32
 
 
 class Core(Bench):
-    """A machine of one thread. look: audit after every step, not only at the end."""
+    """A machine of one thread. look: audit after every step, not only at the end, and log what crosses."""
 
     def __init__(
         self, setup: Setup, *, profile: Profile | None = None, defects: Sequence[Any] = (), look: bool = False
@@ -91,7 +92,7 @@ class Core(Bench):
             config = replace(config, profile=self._differences.profile)
         self._ram = take_memory(setup.memory)
         self.world.memory = take_memory(setup.memory)
-        self.parts = assemble(config, Log(), self._ram)
+        self.parts = assemble(config, Log((lambda: self.world.now) if look else None), self._ram)
         self.device = plant(self.defects, "device", self.parts.device)
         self.renderer = plant(self.defects, "renderer", self.parts.renderer)
         self.driver = plant(self.defects, "driver", self.parts.driver)
@@ -101,9 +102,16 @@ class Core(Bench):
         self.census = Census()
         self.world.uncached = getattr(self.renderer, "write_combining_is_uncached", False)
         self.look = look
+        if look:
+            self._hear()
         self.host = Host(self)
         self.lockstep = Lockstep(self)
         self._heads = count(FIRST_RAW)
+
+    def _hear(self) -> None:
+        wire: Any = HeardWire(self.wire, self.parts.log)
+        renderer: Any = HeardRenderer(self.renderer, self.parts.log)
+        self.wire, self.renderer = wire, renderer
 
     def close(self) -> None:
         """The end of all three parties, and of the guest's memory."""
@@ -121,6 +129,8 @@ class Core(Bench):
             if self.judge.unsure:
                 return
             self.steps.append(step)
+            if self.look:
+                self.note_step()
             self.do(step)
             if self.look:
                 self.audit()
@@ -218,6 +228,8 @@ class Core(Bench):
 
     def _used(self, used: Used) -> None:
         """The device gives a chain back: it is judged by what it gives, whatever the link makes of that."""
+        if self.look:
+            self.parts.log.answer(used)
         self.judge.answer(used.head, used.queue, used.written)
         self.passage.answers(used)
         self._come_back(self.wire.used(used))

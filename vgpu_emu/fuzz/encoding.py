@@ -15,7 +15,7 @@ from vgpu_emu.faults.drawing import draw
 from vgpu_emu.faults.plan import AnyFault
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Schedule, Send, Step
 from vgpu_emu.fuzz.boundary import FIELDS
-from vgpu_emu.fuzz.guest import CALLS
+from vgpu_emu.fuzz.guest import CALLS, NUMBERS
 from vgpu_emu.fuzz.model.commands import COMMANDS
 from vgpu_emu.fuzz.model.world import PAGE, Asks, Setup
 from vgpu_wire.device import FEATURE_NEEDS
@@ -189,7 +189,7 @@ def _read_break(reader: Reader) -> Step:
 def read_call(reader: Reader) -> Call:
     """What `encode` makes of a Call, without the byte that says that it is one."""
     name = _CALLS[reader.byte() % len(_CALLS)]
-    return Call(name, tuple(reader.number() % 256 for _ in range(reader.byte() % 7)))
+    return Call(name, tuple(reader.number() % 256 for _ in range(reader.byte() % 7))[: len(NUMBERS[name])])
 
 
 _READ: dict[int, Callable[[Reader], Step]] = {

@@ -12,7 +12,7 @@ from vgpu_emu.fuzz import requests
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Reset, Restart, Schedule, Send, Step
 from vgpu_emu.fuzz.bench import Bench
 from vgpu_emu.fuzz.boundary import bent
-from vgpu_emu.fuzz.guest import CALLS, NEEDS, Guest
+from vgpu_emu.fuzz.guest import CALLS, NEEDS, NUMBERS, Guest
 from vgpu_emu.fuzz.happening import Happenings
 from vgpu_emu.fuzz.model.commands import COMMANDS
 from vgpu_emu.fuzz.model.world import Asks, Setup, World
@@ -156,7 +156,7 @@ class Swarm:
             name = self._names[int(rng.random() * len(self._names))]
             if name not in NEEDS or getattr(guest, NEEDS[name]):
                 break
-        return Call(name, tuple(int(rng.random() * 64) for _ in range(6)))
+        return Call(name, tuple(int(rng.random() * 64) for _ in range(6))[: len(NUMBERS[name])])
 
     def _fenced(self, data: bytes, world: World) -> bytes:
         """The same request with a fence, on a ring or not."""

@@ -116,9 +116,9 @@ class Guest:
             self.promise = Promise(CtrlType.RESOURCE_CREATE_3D, flags=CtrlFlag.FENCE.value, bind=2, **size)
         self.objects.append((owner, (yield from owner.resource_create(**size, bind=2, size=PAGE_SIZE))))
 
-    def transfer(self, number: int, x: int, y: int, width: int, height: int, to_host: int) -> Op[None]:
+    def transfer(self, bo: int, x: int, y: int, width: int, height: int, to_host: int) -> Op[None]:
         """A box of an object, one way or the other."""
-        owner, handle = _of(self.objects, number)
+        owner, handle = _of(self.objects, bo)
         box = Box(x=x % 16, y=y % 16, w=1 + width % 16, h=1 + height % 16, d=1)
         way = owner.transfer_to_host if to_host % 3 else owner.transfer_from_host
         resource_id = owner.object(handle).resource_id
@@ -127,8 +127,8 @@ class Guest:
             self.promise = Promise(kind, resource_id=resource_id, box=box, flags=CtrlFlag.FENCE.value)
         yield from way(handle, Transfer(box=box))
 
-    def mmap(self, number: int, pages: int, pgoff: int, *_numbers: int) -> Op[None]:
-        owner, handle = _of(self.objects, number)
+    def mmap(self, bo: int, pages: int, pgoff: int, *_numbers: int) -> Op[None]:
+        owner, handle = _of(self.objects, bo)
         gem = owner.object(handle)
         whole = pages % 4
         length, place = (gem.size, 0) if not whole else (whole * PAGE_SIZE, pgoff % 3 * PAGE_SIZE)
@@ -163,9 +163,9 @@ class Guest:
         if vma.start != blob.offset + vma.pgoff or not 0 <= vma.pgoff < vma.pgoff + vma.length <= blob.pages:
             raise Finding("I4", f"[{vma.start:#x}, +{vma.length:#x}) is not in resource {resource_id}")
 
-    def store(self, number: int, place: int, value: int, *_numbers: int) -> None:
+    def store(self, mapping: int, place: int, value: int, *_numbers: int) -> None:
         """What is stored in one mapping is what every other mapping of the place has."""
-        vma = _of(self.vmas, number)
+        vma = _of(self.vmas, mapping)
         at = place * 97 % max(vma.length - 8, 1)
         data = bytes([value % 251, at % 256] * 4)
         vma.write(at, data)
@@ -173,8 +173,8 @@ class Guest:
         if contents is not None:
             contents[vma.pgoff + at : vma.pgoff + at + 8] = data
 
-    def load(self, number: int, place: int, *_numbers: int) -> None:
-        vma = _of(self.vmas, number)
+    def load(self, mapping: int, place: int, *_numbers: int) -> None:
+        vma = _of(self.vmas, mapping)
         at = place * 97 % max(vma.length - 8, 1)
         contents = self.bench.contents(int(vma.vram.resource_id))
         data = vma.read(at, 8)
@@ -189,21 +189,21 @@ class Guest:
         if contents is not None and data != contents[vma.pgoff + at : vma.pgoff + at + 8]:
             raise Finding("I24", f"resource {vma.vram.resource_id}: nobody stored {data!r} at {vma.pgoff + at:#x}")
 
-    def munmap(self, number: int, *_numbers: int) -> Op[None]:
-        vma = _of(self.vmas, number)
+    def munmap(self, mapping: int, *_numbers: int) -> Op[None]:
+        vma = _of(self.vmas, mapping)
         self.vmas.remove(vma)
         yield from vma.munmap()
 
-    def close_handle(self, number: int, *_numbers: int) -> Op[None]:
-        owner, handle = _of(self.objects, number)
+    def close_handle(self, bo: int, *_numbers: int) -> Op[None]:
+        owner, handle = _of(self.objects, bo)
         self.objects.remove((owner, handle))
         yield from owner.gem_close(handle)
 
-    def close_file(self, number: int, *_numbers: int) -> Op[None]:
-        file = self._file(number)
-        self.files.remove(file)
-        self.objects = [(owner, handle) for owner, handle in self.objects if owner is not file]
-        yield from file.close()
+    def close_file(self, file: int, *_numbers: int) -> Op[None]:
+        closed = self._file(file)
+        self.files.remove(closed)
+        self.objects = [(owner, handle) for owner, handle in self.objects if owner is not closed]
+        yield from closed.close()
 
     def execbuffer(self, file: int, ring: int, microseconds: int, objects: int, *_numbers: int) -> Op[None]:
         owner = self._file(file)
@@ -223,8 +223,8 @@ class Guest:
         if sync is not None:
             self.fences.append(sync)
 
-    def wait(self, number: int, *_numbers: int) -> Op[None]:
-        owner, handle = _of(self.objects, number)
+    def wait(self, bo: int, *_numbers: int) -> Op[None]:
+        owner, handle = _of(self.objects, bo)
         yield from owner.wait(handle)
 
     def end(self) -> Op[None]:
@@ -259,6 +259,8 @@ CALLS: dict[str, Callable[..., Op[None] | None]] = {
     "image": Guest.image,
     "transfer": Guest.transfer,
 }
+#: the numbers that a call takes, by their names
+NUMBERS = {name: call.__code__.co_varnames[1 : call.__code__.co_argcount] for name, call in CALLS.items()}
 #: what a call needs at least one of
 NEEDS: dict[str, str] = {
     **dict.fromkeys(("context_init", "blob", "guest_blob", "dumb", "image", "execbuffer", "close_file"), "files"),

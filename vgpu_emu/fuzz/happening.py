@@ -24,7 +24,8 @@ def _poke(rng: Random, world: World) -> Step:
 
 
 def _plug(rng: Random, _world: World) -> Step:
-    return Plug(rng.randrange(2), rng.choice((0, 16, 640, 1920)), rng.choice((16, 480, 1080)))
+    scanout, width, height = rng.randrange(2), rng.choice((0, 16, 640, 1920)), rng.choice((16, 480, 1080))
+    return Plug(scanout, width, height if width else 0)
 
 
 def _restart(_rng: Random, _world: World) -> Step:

@@ -135,6 +135,8 @@ class MachineBench(Bench):
         if self._gives_up():
             return False
         self.steps.append(step)
+        if self.each:
+            self.note_step()
         await _DO[type(step)](self, step)
         if not (self.hurries and isinstance(step, Send)):
             await self.quiet()

@@ -87,7 +87,8 @@ def _carry_out(
     found = _found(bench, lambda: Simulation(seed_of(weather)).run(main))
     judge = bench.judge
     judge.evaluated[OF_EVERY_PROGRAM] += 1
-    return Result(bench.program, found, bench.commands, judge.asked, judge.covered, judge.digest)
+    events = bench.parts.log.events if bench.each else ()
+    return Result(bench.program, found, bench.commands, judge.asked, judge.covered, judge.digest, events)
 
 
 def _found(bench: MachineBench, live: Callable[[], Any]) -> Found | None:

@@ -1,199 +1,148 @@
-"""A program as a scenario file: its steps, and what a clean machine was seen to do at each of them."""
+"""Scenarios that the reference watches: a program of a file on its target, every oracle an expectation."""
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from msgspec.structs import asdict
+import msgspec
+from msgspec.structs import replace
 
-from vgpu_emu.assembly import Config
-from vgpu_emu.faults.plan import Fault
 from vgpu_emu.fuzz.actions import Program
-from vgpu_emu.fuzz.model.judge import Finding
-from vgpu_emu.fuzz.model.world import Asks, Setup
-from vgpu_emu.fuzz.planting import planted
-from vgpu_emu.fuzz.telling import Table, Teller, UntoldError
-from vgpu_emu.fuzz.toml import toml_table
-from vgpu_emu.machine import Machine, open_machine
-from vgpu_emu.scenario.answers import exchanges, message
-from vgpu_emu.scenario.insides import state
+from vgpu_emu.fuzz.bounded import bounded
+from vgpu_emu.fuzz.comparing import under
+from vgpu_emu.fuzz.oracles import ORACLES
+from vgpu_emu.fuzz.reading import ReadError, program_of
+from vgpu_emu.fuzz.targets import target
+from vgpu_emu.fuzz.telling import Head, tell
+from vgpu_emu.fuzz.trial import Conditions, Found, Result
+from vgpu_emu.scenario.expect import Mismatch
 from vgpu_emu.scenario.loading import loads
-from vgpu_emu.scenario.mistakes import ScenarioMistake
-from vgpu_emu.scenario.outcome import Outcome, Result
-from vgpu_emu.scenario.session import run
+from vgpu_emu.scenario.outcome import Failure, Outcome
+from vgpu_emu.scenario.outcome import Result as Ended
+from vgpu_emu.scenario.records import Scenario
+from vgpu_emu.scenario.session import finished
 from vgpu_emu.trace.log import Event, Note
-from vgpu_emu.vmm.state import DeviceLimits
-from vgpu_wire.blob import MapCache
-from vgpu_wire.control import FIRST_RESPONSE, CtrlHdr, CtrlType
-from vgpu_wire.device import Feature
-from vgpu_wire.layout import to_fields
-from vgpu_wire.messages import type_name
-
-_LIMITS = [name for name in asdict(DeviceLimits()) if name in asdict(Setup())]
+from vgpu_emu.vmm.catalogue import find_profile
 
 
-class File:
-    """A scenario file in the making."""
+def run(
+    scenario: Scenario,
+    *,
+    file: str = "",
+    seed: int = 0,
+    until: int | None = None,
+    defects: Sequence[Any] = (),
+) -> Outcome:
+    """How a scenario that has oracles ends, as `scenario.session.run` tells it of others. seed: of the order of tasks,
+    instead of the file's; 0: as there."""
+    began = time.perf_counter()
+    try:
+        program = program_of(scenario)
+    except ReadError as wrong:
+        mismatch = Mismatch(wrong.member, "something that can be done", wrong.detail)
+        failure = Failure(f"step[{wrong.step}]", scenario.step[wrong.step].title, [mismatch])
+        return finished(Outcome(id=scenario.id, result=Ended.FAIL, failure=failure), file, seed, began)
+    program = program if not seed else under(program, seed)
+    weather = len(program.steps) - len(scenario.step)
+    program = Program(program.setup, program.steps[: None if until is None else weather + until])
+    result = watched(program, conditions_of(scenario, defects))
+    return finished(_outcome(scenario, result, weather), file, seed, began)
 
-    def __init__(self, program: Program, id_: str, why: str) -> None:
-        told = Teller(program)
-        self._head: Table = {"id": id_, "why": why, **_features(program.setup)}
-        self._tables = _machine(program.setup)
-        self._faults = told.faults
-        self.steps = told.steps
-        self.left: list[str] = []
+
+def conditions_of(scenario: Scenario, defects: Sequence[Any] = ()) -> Conditions:
+    """What its program runs on."""
+    profile = None if scenario.profile == "strict" else find_profile(scenario.profile)
+    return Conditions(target=scenario.oracles.target or "core", profile=profile, defects=tuple(defects))
+
+
+def watched(program: Program, conditions: Conditions) -> Result:
+    """As a campaign carries a program out: it must come to an end, and have the same answers a second time."""
+    carry_out = target(conditions.target).run
+    with bounded() as begin:
+        begin()
+        result = carry_out(program, conditions, look=True)
+        if result.found is None:
+            begin()
+            again = carry_out(program, conditions)
+            result.found = again.found or _differing(result, again)
+    return result
+
+
+def _differing(result: Result, again: Result) -> Found | None:
+    if result.digest == again.digest:
+        return None
+    return Found("I34", "the same program has other answers when it is carried out again", 0)
+
+
+def _outcome(scenario: Scenario, result: Result, weather: int) -> Outcome:
+    events = list(_titled(result.events, scenario, weather))
+    steps = len(result.program.steps) - weather
+    if result.found is None:
+        return Outcome(id=scenario.id, result=Ended.SUCCESS, steps=steps, events=events)
+    failure = _failure(result.found, scenario, weather)
+    return Outcome(id=scenario.id, result=Ended.FAIL, steps=steps, events=events, failure=failure)
+
+
+def _failure(found: Found, scenario: Scenario, weather: int) -> Failure:
+    oracle, place = ORACLES[found.oracle], found.step - weather
+    mismatch = Mismatch(f"{oracle.name} {oracle.title}", oracle.sentence, found.detail)
+    title = scenario.step[place].title if 0 <= place < len(scenario.step) else "after the last step"
+    return Failure(f"step[{max(place, 0)}]", title, [mismatch])
+
+
+def _titled(events: Sequence[Event], scenario: Scenario, weather: int) -> Iterator[Event]:
+    """The steps by their names in the file."""
+    for event in events:
+        place = event.values["step"] - weather if isinstance(event, Note) and event.who == "scenario" else -1
+        if place >= 0:
+            step = scenario.step[place]
+            because = {"because": step.comment} if step.comment else {}
+            yield replace(event, name=f"step[{place}]", values={"does": step.title, **because})
+        elif not isinstance(event, Note) or event.who != "scenario":
+            yield event
+
+
+# -- findings
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A finding as a file. fails: with the defects that it was found with; passes: without them, None if there were
+    none. wrong: why there is no such file, or it does not show the finding."""
+
+    text: str
+    fails: bool = False
+    passes: bool | None = None
+    wrong: str = ""
 
     @property
-    def text(self) -> str:
-        parts = [toml_table("", self._head)]
-        parts += [toml_table(f"[{name}]", table) for name, table in self._tables.items()]
-        parts += [toml_table("[end]", {"left": self.left})] if self.left else []
-        parts += [toml_table("[[fault]]", fault) for fault in self._faults]
-        return "\n".join([*parts, *(toml_table("[[step]]", step) for step in self.steps)])
+    def shows(self) -> bool:
+        return self.fails and self.passes is not False
 
 
-def _features(setup: Setup) -> Table:
-    return {"features": [feature.name.lower() for feature in Feature if setup.has(feature)]}
+def head_of(id_: str, found: Found, source: str, conditions: Conditions) -> Head:
+    """What stands above a finding: what the oracle says, and what it was seen on."""
+    why = f"{found.oracle} {ORACLES[found.oracle].title}: {found.detail}"
+    return Head(id=id_, why=why, source=source, target=conditions.target, profile=conditions.profile)
 
 
-def _machine(setup: Setup) -> dict[str, Table]:
-    hardware = {
-        "scanouts": [list(size) for size in setup.scanouts],
-        "host_visible": setup.host_visible,
-        "guest_memory": setup.memory,
-        "blob_alignment": setup.blob_alignment,
-    }
-    host: Table = {"dialect": "rfc3" if setup.asks is Asks.RFC3 else "rfc1", "memory": setup.object_bytes}
-    if setup.asks is Asks.GUESS:
-        host |= {"ioctl": False, "guess": MapCache(setup.guess).name.lower()}
-    host |= {"objects": setup.objects, "bytes": setup.real}
-    return {"hardware": hardware, "host": host, "limits": {name: getattr(setup, name) for name in _LIMITS}}
-
-
-def scenario_of(program: Program, id_: str, why: str) -> str | None:
-    """The text of a scenario that does what the program does, and expects what a clean machine was seen to do. None:
-    there is no such scenario, as where the machine is not clean, or does something else the next time."""
+def told(program: Program, oracle: str, head: Head, defects: Sequence[Any]) -> Told:
+    """A finding as a scenario, tried as whoever gets the file will try it."""
+    text = tell(program, head)
     try:
-        return _recorded(File(program, id_, why))
-    except (ScenarioMistake, UntoldError, Finding):
-        return None
+        (scenario,) = loads(text)
+    except ValueError as wrong:
+        return Told(text, wrong=f"the file is no scenario: {wrong}")
+    outcome = run(scenario, defects=defects)
+    fails = outcome.failure is not None and outcome.failure.mismatches[0].what.startswith(f"{oracle} ")
+    passes = run(scenario).result is Ended.SUCCESS if defects else None
+    return Told(text, fails, passes, _wrong(outcome, fails, passes))
 
 
-def _recorded(file: File) -> str | None:
-    # each run tells of one thing that has to be expected to be allowed
-    for _ in range(2 * len(file.steps)):
-        outcome, seen = _watch(file)
-        if outcome.failure is None:
-            break
-        if not _allow(file.steps, outcome):
-            return None
-    else:
-        return None
-    if outcome.result is not Result.SUCCESS:
-        return None
-    _expect_answers(file.steps, outcome.events)
-    file.steps.append({"do": "check", "expect": {"value": _plain(seen)}})
-    return _ended(file)
-
-
-def _watch(file: File) -> tuple[Outcome, Any]:
-    """Carry out its steps, and not its end: what became of them, and what all three parties have then."""
-    states: list[Any] = []
-
-    @asynccontextmanager
-    async def opener(config: Config, *, faults: Iterable[Fault]) -> AsyncGenerator[Machine, None]:
-        async with open_machine(config, faults=faults) as machine:
-            yield machine
-            states.append(state(machine))
-
-    (scenario,) = loads(file.text)
-    return run(scenario, until=len(file.steps), opener=opener), states[0] if states else {}
-
-
-def _allow(steps: list[Table], outcome: Outcome) -> bool:
-    """Expect what a step was seen to do: a call that fails or hangs, a conflict. False: it is something else."""
-    failure = outcome.failure
-    if failure is None or not failure.path.startswith("step["):
-        return False
-    place = int(failure.path[5:-1])
-    if any(mismatch.what == "of" for mismatch in failure.mismatches):
-        # it is about what there is not: the step before it failed
-        del steps[place]
-        return True
-    expect = steps[place].setdefault("expect", {})
-    before = dict(expect)
-    for mismatch in failure.mismatches:
-        if mismatch.what == "errno":
-            expect["errno"] = mismatch.actual.split(" ")[0]
-        elif mismatch.what == "hangs":
-            expect["hangs"] = True
-        elif mismatch.what == "conflict":
-            expect["conflict"] = True
-        elif mismatch.what == "bytes":
-            expect["bytes"] = mismatch.actual
-    return bool(expect != before)
-
-
-def _expect_answers(steps: Sequence[Table], events: Sequence[Event]) -> None:
-    """What raw requests were answered, and how memory was mapped."""
-    places = [place for place, event in enumerate(events) if isinstance(event, Note) and event.who == "scenario"]
-    for step, start, end in zip(steps, places, [*places[1:], len(events)], strict=False):
-        own = events[start:end]
-        expect = step.setdefault("expect", {})
-        if step["do"] == "raw":
-            expect |= _answer(own)
-        elif step["do"] == "mmap" and "errno" not in expect and "hangs" not in expect:
-            said = [note.values["pgprot"] for note in own if isinstance(note, Note) and note.name == "pgprot"]
-            expect |= {"pgprot": str(getattr(said[-1], "value", said[-1]))} if said else {}
-        if not expect:
-            del step["expect"]
-
-
-_RESPONSES = {kind.value for kind in CtrlType if kind >= FIRST_RESPONSE}
-
-
-def _numbers(answer: CtrlHdr) -> Table:
-    """What it says in numbers, its fence among them."""
-    fields = to_fields(answer)
-    said = {name: number for name, number in fields.items() if isinstance(number, int) and number and name != "type"}
-    return {"hdr": {"fence_id": answer.fence_id}, **said} if answer.fence_id else said
-
-
-def _answer(own: Sequence[Event]) -> Table:
-    """Of the first request among these events: the answer's type, and what it says in numbers."""
-    for exchange in exchanges(own):
-        data = b"" if exchange.answer is None else exchange.answer.data
-        kind = int.from_bytes(data[:4], "little")
-        if len(data) >= 4 and kind in _RESPONSES:
-            said = _numbers(message(data))
-            return {"response": type_name(kind), **({"fields": said} if said else {})}
-        return {} if data else {"response": "nothing"}
-    return {}
-
-
-def _plain(value: Any) -> Any:
-    """As TOML can say it."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return value
-
-
-def _ended(file: File) -> str | None:
-    """With what is left when the programs exit; None: a clean machine does not do it twice."""
-    for _ in range(2):
-        (scenario,) = loads(file.text)
-        outcome = run(scenario)
-        if outcome.result is Result.SUCCESS:
-            return file.text
-        if outcome.failure is None or outcome.failure.path != "end":
-            return None
-        file.left = [mismatch.actual for mismatch in outcome.failure.mismatches]
-    return None
-
-
-def fails_with(text: str, defects: Sequence[Any]) -> bool:
-    """Whether the scenario shows the defects."""
-    (scenario,) = loads(text)
-    return run(scenario, opener=planted(defects)).result in (Result.FAIL, Result.CRASH)
+def _wrong(outcome: Outcome, fails: bool, passes: bool | None) -> str:
+    if passes is False:
+        return "the file fails without the defect, too"
+    if fails:
+        return ""
+    if outcome.failure is None:
+        return "the file passes"
+    return f"the file fails by another oracle: {outcome.failure.mismatches[0].what}"

@@ -2,7 +2,7 @@
 
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.differing import Differs
 from vgpu_emu.fuzz.model.judge import Covered, Finding
 from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.trace.log import Event
 from vgpu_emu.vmm.profiles import Profile
 
 
@@ -30,7 +31,8 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct):
-    """program: what was carried out. commands: chains that the device was given. digest: of all answers."""
+    """program: what was carried out. commands: chains that the device was given. digest: of all answers.
+    events: what crossed, where somebody looks."""
 
     program: Program
     found: Found | None
@@ -38,6 +40,7 @@ class Result(msgspec.Struct):
     evaluated: Counter[str]
     covered: set[Covered]
     digest: int = 0
+    events: Sequence[Event] = ()
 
 
 class Conditions(msgspec.Struct, frozen=True):
@@ -67,7 +70,8 @@ def carry_out(conditions: Conditions, setup: Setup, drive: Callable[[Core], obje
         found = _close(core, None)
     judge = core.judge
     judge.evaluated[OF_EVERY_PROGRAM] += 1
-    return Result(core.program, found, core.commands, judge.asked, judge.covered, judge.digest)
+    events = core.parts.log.events if look else ()
+    return Result(core.program, found, core.commands, judge.asked, judge.covered, judge.digest, events)
 
 
 #: what is looked at in every program

@@ -43,6 +43,7 @@ from vgpu_emu.scenario.steps_prime import (
 )
 from vgpu_emu.scenario.steps_raw import Raw
 from vgpu_emu.scenario.steps_vmm import Check, Plug, Rebind, RestartVmm, Screen, TakeSnapshot, Unplug
+from vgpu_emu.scenario.steps_watched import Call, HostFails
 from vgpu_emu.scenario.things import StepError
 from vgpu_emu.scenario.world import World
 
@@ -115,6 +116,7 @@ AnyStep = (
     AddFb
     | Alloc
     | Await
+    | Call
     | Check
     | Close
     | ContextInit
@@ -130,6 +132,7 @@ AnyStep = (
     | GetParam
     | GuestWrite
     | HostChange
+    | HostFails
     | HostRead
     | HostWrite
     | Mmap

@@ -13,6 +13,7 @@ from vgpu_emu.scenario.lines import line_of, lines_of
 from vgpu_emu.scenario.mistakes import ScenarioMistake, a, explain, nearest
 from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.scenario.steps import Step
+from vgpu_emu.scenario.watching import unfit
 from vgpu_emu.scenario.world import PROGRAM
 from vgpu_emu.vmm.catalogue import ProfileError
 
@@ -103,6 +104,8 @@ class _File:
         known = {PROGRAM: "file"}
         for number, step in enumerate(scenario.step):
             self._check_names(step, f"step[{number}]", known)
+        for path, detail in unfit(scenario):
+            raise self.mistake(path, detail)
         try:
             config_of(scenario)
         except ProfileError as error:

@@ -82,6 +82,18 @@ class Platform(_Table, frozen=True, kw_only=True):
     guest_page: int = 0x1000
 
 
+class Oracles(_Table, frozen=True, kw_only=True):
+    """The run is watched by the reference of vgpu-emu fuzz: every oracle that applies to the target is expected."""
+
+    target: Annotated[
+        Literal["core", "machine", "process"] | None,
+        Meta(description="What it runs on: one thread, tasks with links between them, or processes."),
+    ] = None
+    schedule: Annotated[
+        Annotated[int, Meta(ge=0)] | None, Meta(description="Of the target machine: the seed of its tasks' order.")
+    ] = None
+
+
 class End(_Table, frozen=True, kw_only=True):
     """What is expected when the program has exited."""
 
@@ -109,6 +121,7 @@ class Scenario(_Table, frozen=True, kw_only=True):
     hardware: Hardware = Hardware()
     host: Host = Host()
     limits: Limits = Limits()
+    oracles: Oracles = Oracles()
     parameters: Annotated[
         list[dict[str, Any]],
         Meta(description="The scenario is run once for each row; {name} in it stands for the row's value."),

@@ -25,6 +25,8 @@ from vgpu_emu.scenario.running import Opener, play
 from vgpu_emu.simulation import HangError, Simulation
 from vgpu_emu.trace.hashing import trace_hash
 
+_WATCHED = "it has [oracles], which watch a target of vgpu-emu fuzz, and nothing else"
+
 
 def run(
     scenario: Scenario,
@@ -37,11 +39,13 @@ def run(
     """How the scenario ends. What it does depends on nothing but its file and the seed.
 
     opener: makes the machine. file: where it is from; of a failure, the outcome has the line in it. Whatever goes wrong
-    inside of the emulator is an outcome too.
+    inside of the emulator is an outcome too. One with oracles is skipped: `fuzz.scenarios.run` is for these.
     """
     began = time.perf_counter()
+    if scenario.oracles.target is not None:
+        return finished(Outcome(id=scenario.id, result=Result.SKIP, detail=_WATCHED), file, seed, began)
     outcome = _outcome(scenario, partial(Simulation(seed).run, partial(play, scenario, until=until, opener=opener)))
-    return _finished(outcome, file, seed, began)
+    return finished(outcome, file, seed, began)
 
 
 def run_on_device(scenario: Scenario, device: OnDevice, *, file: str = "", until: int | None = None) -> Outcome:
@@ -51,15 +55,17 @@ def run_on_device(scenario: Scenario, device: OnDevice, *, file: str = "", until
     Raises DeviceError where the device cannot be set up at all; CommandError.
     """
     began = time.perf_counter()
+    if scenario.oracles.target is not None:
+        return finished(Outcome(id=scenario.id, result=Result.SKIP, detail=_WATCHED), file, 0, began)
     if scenario.profile != device.profile and not _passes(replace(scenario, profile=device.profile)):
         detail = f"it is not about {device.profile}: our model of that does not pass it either"
-        return _finished(Outcome(id=scenario.id, result=Result.SKIP, detail=detail), file, 0, began)
+        return finished(Outcome(id=scenario.id, result=Result.SKIP, detail=detail), file, 0, began)
 
     def opener(_config: Config, *, faults: Iterable[Fault]) -> AbstractAsyncContextManager[DeviceMachine]:
         return device.open(scenario)
 
     outcome = _outcome(scenario, partial(trio.run, partial(play, scenario, until=until, opener=opener)))
-    return _finished(outcome, file, 0, began)
+    return finished(outcome, file, 0, began)
 
 
 def _passes(scenario: Scenario) -> bool:
@@ -87,7 +93,8 @@ def _outcome(scenario: Scenario, carry_out: Callable[[], Outcome]) -> Outcome:
         return Outcome(id=scenario.id, result=Result.CRASH, detail=traceback.format_exc())
 
 
-def _finished(outcome: Outcome, file: str, seed: int, began: float) -> Outcome:
+def finished(outcome: Outcome, file: str, seed: int, began: float) -> Outcome:
+    """With what is the same of every run. began: by `time.perf_counter`."""
     return replace(
         outcome,
         file=file,

@@ -1,7 +1,7 @@
 """Messages that no driver would send: any structure with any members, or any bytes."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta, field
 
@@ -12,11 +12,10 @@ from vgpu_emu.scenario.things import Allocation, StepError
 from vgpu_emu.scenario.wire import build, capacity_for
 from vgpu_emu.scenario.world import World
 from vgpu_emu.trace.hextext import bytes_from_hex
+from vgpu_emu.trace.log import QUEUE_NUMBERS
 from vgpu_wire.control import CtrlType
-from vgpu_wire.device import CONTROLQ, CURSORQ
 from vgpu_wire.errors import WireError
 
-_QUEUES = {"controlq": CONTROLQ, "cursorq": CURSORQ}
 #: members that may name what a step has given, and what kind of thing that is
 _NAMED = {"resource_id": "object", "ctx_id": "file", "blob_id": "allocation"}
 _CREATES = {
@@ -24,6 +23,14 @@ _CREATES = {
     CtrlType.RESOURCE_CREATE_3D.value,
     CtrlType.RESOURCE_CREATE_BLOB.value,
 }
+
+
+class Told(NamedTuple):
+    """A request that is said: its bytes, the queue's number, and the bytes that the device may write."""
+
+    data: bytes
+    queue: int
+    capacity: int
 
 
 #: bytes of an answer: more than any message has
@@ -63,20 +70,25 @@ class Raw(Step, frozen=True, kw_only=True, tag="raw"):
                 yield f"fields.{member}", self.fields[member], kind
 
     async def act(self, world: World) -> Given:
-        data = (self._bytes(world) + bytes_from_hex(self.append))[: self.cut]
-        number = int.from_bytes(data[:4], "little")
-        queue = self.queue or ("cursorq" if number in _CURSOR else "controlq")
-        capacity = self.capacity if self.capacity is not None else capacity_for(number)
-        self._remember(world, number)
-        head = world.send(_QUEUES[queue], data, capacity)
+        chain = self.told(self._numbers(world))
+        self._remember(world, int.from_bytes(chain.data[:4], "little"))
+        head = world.send(chain.queue, chain.data, chain.capacity)
         await world.quiet()
         return Given(head=head)
 
-    def _bytes(self, world: World) -> bytes:
+    def told(self, numbers: Mapping[str, Any] | None = None) -> "Told":
+        """What is sent. numbers: the members, if names are among them. Raises StepError."""
+        data = (self._bytes(self.fields if numbers is None else numbers) + bytes_from_hex(self.append))[: self.cut]
+        number = int.from_bytes(data[:4], "little")
+        queue = self.queue or ("cursorq" if number in _CURSOR else "controlq")
+        capacity = self.capacity if self.capacity is not None else capacity_for(number)
+        return Told(data, QUEUE_NUMBERS[queue], capacity)
+
+    def _bytes(self, numbers: Mapping[str, Any]) -> bytes:
         if self.bytes_ is not None:
             return bytes_from_hex(self.bytes_)
         try:
-            return build(self.message or 0, self._numbers(world))
+            return build(self.message or 0, numbers)
         except (WireError, TypeError, ValueError) as error:
             raise StepError("fields", str(error)) from None
 
