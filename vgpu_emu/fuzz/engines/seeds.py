@@ -16,7 +16,11 @@ from vgpu_emu.fuzz.engines.wire import RECORDS
 from vgpu_emu.fuzz.generate import Swarm
 from vgpu_emu.fuzz.model.commands import COMMANDS
 from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.reading import program_of
 from vgpu_emu.fuzz.trial import Conditions, explore
+from vgpu_emu.scenario.loading import load
+from vgpu_emu.scenario.records import Scenario
+from vgpu_emu.scenario.session import run
 from vgpu_emu.trace.log import QUEUE_NUMBERS, Message
 from vgpu_wire.device import CONTROLQ, CURSORQ
 
@@ -77,9 +81,9 @@ def _program(steps: Sequence[Step], setup: Setup = Setup()) -> Seed:  # noqa: B0
 def _programs(root: Path) -> Iterator[Seed]:
     yield from recorded(root)
     for file in sorted((root / "scenarios").rglob("*.vgpu.toml")):
-        steps = _scenario(file)
-        if steps:
-            yield _program(steps)
+        program = scenario_program(load(file)[0])
+        if program.steps:
+            yield _program(program.steps, program.setup)
     yield from made_up(2 * _STEPS)
 
 
@@ -107,14 +111,13 @@ def _batched(sends: Iterator[Send]) -> Iterator[list[Send]]:
         yield batch
 
 
-def _scenario(file: Path) -> list[Send]:
-    """What the guest of a file's first scenario sends."""
-    from vgpu_emu.scenario.loading import load
-    from vgpu_emu.scenario.session import run
-
-    sent = (e for e in run(load(file)[0]).events if isinstance(e, Message) and e.sender == "guest")
+def scenario_program(scenario: Scenario) -> Program:
+    """Its program, if the reference watches it; else what its guest sends. Raises ReadError."""
+    if scenario.oracles.target is not None:
+        return program_of(scenario)
+    sent = (e for e in run(scenario).events if isinstance(e, Message) and e.sender == "guest")
     sends = (Send(e.data, QUEUE_NUMBERS[e.link], e.capacity) for e in sent if e.link in QUEUE_NUMBERS)
-    return list(islice(sends, _STEPS))
+    return Program(Setup(), tuple(islice(sends, _STEPS)))
 
 
 # -- fuzz_driver
