@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vgpu_emu.fuzz.actions import Program
+from vgpu_emu.fuzz.actions import Program, Restart, Send
 from vgpu_emu.fuzz.encoding import decode, encode
 from vgpu_emu.fuzz.engines import program, seeds
 from vgpu_emu.fuzz.engines.driver import DRIVER
@@ -24,6 +24,7 @@ from vgpu_emu.guest import vram
 from vgpu_emu.link.device_queue import DeviceQueue
 from vgpu_emu.link.driver_queue import DriverQueue
 from vgpu_emu.peers.stream import Fds
+from vgpu_emu.scenario.loading import load
 from vgpu_emu.vocabulary import Pgprot
 from vgpu_wire.blob import RespMapInfo
 from vgpu_wire.control import CtrlType
@@ -182,9 +183,16 @@ def test_crossing_keeps_steps_whole_and_fits(seed: int, seed_of: Callable[[str],
 
 
 def test_what_a_scenario_sends_is_a_seed() -> None:
-    sends = seeds._scenario(min((ROOT / "scenarios" / "map-blob").glob("*.vgpu.toml")))
-    sent = {int.from_bytes(send.data[:4], "little") for send in sends}
+    found = seeds.scenario_program(load(min((ROOT / "scenarios" / "map-blob").glob("*.vgpu.toml")))[0])
+    sent = {int.from_bytes(send.data[:4], "little") for send in found.steps if isinstance(send, Send)}
     assert {CtrlType.RESOURCE_CREATE_BLOB, CtrlType.RESOURCE_MAP_BLOB} <= sent
+
+
+def test_program_of_a_scenario_that_the_reference_watches_is_a_seed() -> None:
+    (scenario,) = load(ROOT / "scenarios" / "found" / "signal-to-a-vmm-that-ended.vgpu.toml")
+    found = seeds.scenario_program(scenario)
+    assert Restart() in found.steps
+    assert encode(found) in corpus("program", ROOT)
 
 
 @pytest.mark.parametrize("name", ["vring", "wire"])
