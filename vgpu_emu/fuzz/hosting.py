@@ -3,6 +3,8 @@
 from errno import ENOTTY
 from typing import Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from vgpu_emu.assembly import Parts
 from vgpu_emu.fuzz.actions import Fail
 from vgpu_emu.fuzz.model.expectation import Verdict
@@ -120,7 +122,7 @@ class Host:
         if case.expected.verdict is Verdict.REFUSE:
             # nor can what a guest program sees be compared, until its call is over
             self._bench.meddled = True
-            case.expected = case.expected._replace(verdict=Verdict.OPEN)
+            case.expected = replace(case.expected, verdict=Verdict.OPEN)
             self._bench.judge.unsure = True
 
     def _without(self, fds: tuple[PassedFd, ...]) -> tuple[PassedFd, ...]:

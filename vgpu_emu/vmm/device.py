@@ -34,6 +34,8 @@ from vgpu_wire.messages import MESSAGES, type_name
 from vgpu_wire.renderer_link import Answer, Op, Question, ResourceQuestion
 
 _HEADER = CtrlHdr.layout.size
+#: where the low byte of the flags is
+_FLAGS_AT = 4
 _FENCE, _RING = CtrlFlag.FENCE.value, CtrlFlag.INFO_RING_IDX.value
 _OK = OK.build()
 #: a command, taken apart for `Device.handle`: its parse, handler, gate and queue; the bytes of its answer if that is
@@ -288,12 +290,14 @@ class Device:
         """An error, too, is answered in the order of its timeline: Linux takes every fence up to it for signalled."""
         response, data = refused.response, chain.readable
         self._note(refused)
-        if len(data) < _HEADER or refused.rule in self.profile.forgets_fence:
+        # most have no fence, and are not parsed again for that
+        fenced = len(data) >= _HEADER and data[_FLAGS_AT] & _FENCE
+        if not fenced or refused.rule in self.profile.forgets_fence:
             return self._used(chain, response)
         header = CtrlHdr.parse(data[:_HEADER])
         if self.profile.errors_wait and self.fences.count < self.limits.fences:
             return self._answer(chain, header, response)
-        return self._used(chain, self._fenced(response, header) if header.flags & _FENCE else response)
+        return self._used(chain, self._fenced(response, header))
 
     def _note(self, refused: Refused) -> None:
         name = "refused" if refused.response.type >= FIRST_ERROR else "ignored"

@@ -1,6 +1,7 @@
 """An EDID for a scanout: the 128-byte base block of VESA E-EDID 1.4, with its size as the preferred timing."""
 
 import struct
+from functools import lru_cache
 from typing import NamedTuple
 
 _MAGIC = bytes.fromhex("00ffffffffffff00")
@@ -37,6 +38,7 @@ class _Blanking(NamedTuple):
 _HORIZONTAL, _MIN_VERTICAL_BLANK = _Blanking(48, 32, 160), 460e-6
 
 
+@lru_cache
 def edid_block(width: int, height: int) -> bytes:
     """128 bytes for a display of this size in pixels; of more than 4095 a side, 4095 are described."""
     width, height = min(width, _MAX_PIXELS), min(height, _MAX_PIXELS)

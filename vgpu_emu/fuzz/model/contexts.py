@@ -1,5 +1,7 @@
 """Contexts, command streams, capability sets (virtio 1.4, 5.7.6.9): what must come of each request."""
 
+from functools import lru_cache
+
 from vgpu_emu.fuzz.model.expectation import Expected, Refusal, Verdict, differs, must, refuse
 from vgpu_emu.fuzz.model.images import known
 from vgpu_emu.fuzz.model.world import PAGE, Context, World
@@ -120,6 +122,7 @@ def capset(world: World, request: GetCapset) -> Expected:
     return must(payload=payload, oracle="I18")
 
 
+@lru_cache
 def capset_data(capset_id: int, size: int) -> bytes:
     """What the capability set of a device under test holds: bytes that tell the id and the place."""
     return bytes((capset_id * 31 + place) % 251 for place in range(size))

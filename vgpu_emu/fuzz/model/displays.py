@@ -1,6 +1,6 @@
 """Displays and cursors (virtio 1.4, 5.7.6.8 and 5.7.6.10): what must come of each request."""
 
-from functools import partial
+from functools import lru_cache, partial
 
 from vgpu_emu.fuzz.model.expectation import Expected, differs, may, must, refuse
 from vgpu_emu.fuzz.model.images import known
@@ -50,20 +50,26 @@ def edid(world: World, request: GetEdid) -> Expected:
     wanted = (min(display.width, _EDID_MOST), min(display.height, _EDID_MOST))
 
     def payload(answer: RespEdid) -> str | None:
-        if not 0 < answer.size <= EDID_BYTES or answer.size % _EDID_BLOCK:
-            return f"{answer.size} bytes are no EDID"
-        data = answer.edid[: answer.size]
-        if not data.startswith(_EDID_HEADER) or any(
-            sum(data[at : at + _EDID_BLOCK]) % 256 for at in range(0, answer.size, _EDID_BLOCK)
-        ):
-            return "its header or a checksum is wrong"
-        if any(answer.edid[answer.size :]):
-            return "there is something behind its end"
+        data = answer.edid
+        wrong = _no_edid(answer.size, data)
         # the first detailed timing: 8 low bits of the active pixels, and 4 high ones
         width, height = data[56] | (data[58] & 0xF0) << 4, data[59] | (data[61] & 0xF0) << 4
-        return differs("the preferred mode", (width, height), wanted)
+        return wrong or differs("the preferred mode", (width, height), wanted)
 
     return must(payload=payload)
+
+
+# a device answers with the same few
+@lru_cache
+def _no_edid(size: int, data: bytes) -> str | None:
+    """Why `size` bytes of this are no EDID; None: they are."""
+    if not 0 < size <= EDID_BYTES or size % _EDID_BLOCK:
+        return f"{size} bytes are no EDID"
+    if not data.startswith(_EDID_HEADER) or any(
+        sum(data[at : at + _EDID_BLOCK]) % 256 for at in range(0, size, _EDID_BLOCK)
+    ):
+        return "its header or a checksum is wrong"
+    return "there is something behind its end" if any(data[size:]) else None
 
 
 def set_scanout(world: World, request: SetScanout) -> Expected:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 
 class Verdict(Enum):
@@ -20,7 +22,7 @@ def any_payload(_answer: Any) -> str | None:
     return None
 
 
-class Expected(NamedTuple):
+class Expected(msgspec.Struct, frozen=True):
     """A verdict and its reason. success: what changes if the request succeeds; the answer tells, where it chooses.
 
     success(None): its answer comes later. payload: what is wrong with a successful answer's own members, in words;
