@@ -4,10 +4,10 @@ import argparse
 import json
 import sys
 
-from benchmarks import attributes, codec, device, guests, imports, peers, pipeline, processes, simulation
+from benchmarks import attributes, codec, device, fuzzing, guests, imports, peers, pipeline, processes, simulation
 from benchmarks.harness import Benchmark, UnavailableError
 
-MODULES = (codec, pipeline, device, imports, attributes, peers, guests, processes, simulation)
+MODULES = (codec, pipeline, device, imports, attributes, peers, guests, processes, simulation, fuzzing)
 BENCHMARKS: dict[str, Benchmark] = {bench.name: bench for module in MODULES for bench in module.BENCHMARKS}
 #: a name for several
 GROUPS = {"peers": [bench.name for bench in (*peers.BENCHMARKS, *guests.BENCHMARKS)]}
