@@ -1,6 +1,7 @@
 """The core target: driver, device and renderer in one thread, and the reference that watches what crosses."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from itertools import count
 from math import ceil
 from types import MappingProxyType
@@ -52,7 +53,7 @@ def config_of(setup: Setup) -> Config:
         dialect=Dialect.RFC3 if setup.asks is Asks.RFC3 else Dialect.RFC1,
         ioctl=setup.asks is not Asks.GUESS,
         guess=MapCache(setup.guess),
-        features=frozenset(feature for feature in Feature if setup.has(feature)),
+        features=_features(setup.features),
         scanouts=setup.scanouts,
         host_visible=setup.host_visible,
         guest_memory=setup.memory,
@@ -71,6 +72,11 @@ def config_of(setup: Setup) -> Config:
         ),
         renderer_limits=RendererLimits(host_memory=setup.object_bytes, objects=setup.objects),
     )
+
+
+@cache
+def _features(bits: int) -> frozenset[Feature]:
+    return frozenset(feature for feature in Feature if bits >> feature & 1)
 
 
 #: heads from here on are those of requests that no driver sent
@@ -307,8 +313,7 @@ class Core(Bench):
         self.forget()
         if self.parts.device.features:
             raise Finding("I35", "after a reset the device has features before the driver has accepted any")
-        features = frozenset(feature for feature in Feature if self.world.setup.has(feature))
-        if not self.device.negotiate(features):
+        if not self.device.negotiate(_features(self.world.setup.features)):
             raise Finding("I30", "after a reset the device refuses features that it took before")
 
 
