@@ -22,7 +22,7 @@ from vgpu_emu.fuzz.hosting import Host
 from vgpu_emu.fuzz.lockstep import Lockstep
 from vgpu_emu.fuzz.model.contexts import capset_data
 from vgpu_emu.fuzz.model.expectation import Verdict
-from vgpu_emu.fuzz.model.judge import LATE, Finding
+from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.model.world import Asks, Setup
 from vgpu_emu.fuzz.passage import Passage, Wire
 from vgpu_emu.fuzz.ram import give_back, take_memory
@@ -183,10 +183,7 @@ class Core(Bench):
 
     def _finish(self) -> None:
         """Time passes until all work is done."""
-        last = max([self.world.now, *self.world.busy.values(), *(pending.due for pending in self.world.pending)])
-        self.elapse(Elapse(ceil((last - self.world.now) * 1e6) + 1))
-        if self.world.pending:
-            self.elapse(Elapse(ceil(LATE * 1e6) + 1))
+        self.elapse(Elapse(ceil(self.world.left * 1e6) + 1))
 
     # -- the guest's requests
 

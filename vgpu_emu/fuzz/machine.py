@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import count
-from math import isfinite
+from math import ceil
 from typing import Any
 
 import trio
@@ -181,8 +181,7 @@ class MachineBench(Bench):
         if self.machine.injector is not None:
             self.machine.injector.stop()
             await trio.sleep(LONG)
-        last = [due for due in (*self.world.busy.values(), *(p.due for p in self.world.pending)) if isfinite(due)]
-        await self.elapse(Elapse(round(max([0.0, *(due - self.world.now for due in last)]) * 1e6) + 1))
+        await self.elapse(Elapse(ceil(self.world.left * 1e6) + 1))
         self.audit()
         self._all_answered()
         await self.reset()

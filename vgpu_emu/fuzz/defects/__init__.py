@@ -5,6 +5,7 @@ Nothing of this is imported by a component; a defect is planted through the seam
 
 from vgpu_emu.fuzz.defects import (
     benign,
+    benign_choices,
     deeper,
     fences,
     guests,
@@ -105,5 +106,9 @@ BENIGN: dict[str, type[Planted]] = {
     "B10": benign.LongEdid,
     "B11": benign.OtherUuids,
     "B12": benign.LooseUnused,
+    "B13": benign_choices.LateFences,
+    "B14": benign_choices.CapsetsReversed,
+    "B15": benign_choices.SmallHost,
+    "B16": benign_choices.SizesOfDisabled,
 }
 ALL: dict[str, type] = {**PLANTED, **DEEPER, **OUTSIDE, **BENIGN}

@@ -6,7 +6,7 @@ from math import lcm
 from vgpu_emu.fuzz.model.backings import stretches
 from vgpu_emu.fuzz.model.expectation import Expected, Verdict, differs, may, must, refuse
 from vgpu_emu.fuzz.model.images import backing_bytes, known, new_id
-from vgpu_emu.fuzz.model.world import MAP_INFO, PAGE, Asks, Resource, World
+from vgpu_emu.fuzz.model.world import MAP_INFO, MODEST_BYTES, PAGE, Asks, Resource, World
 from vgpu_wire.blob import (
     MAP_CACHE_MASK,
     BlobFlag,
@@ -61,7 +61,7 @@ def _of_the_host(world: World, request: ResourceCreateBlob, blob: Resource) -> E
         blob.exporter, blob.buffer = exporter, size
         world.add(blob)
 
-    return must(success)
+    return must(success, large=size > MODEST_BYTES)
 
 
 def _add(world: World, blob: Resource, _answer: object) -> None:

@@ -22,6 +22,7 @@ from vgpu_wire.display import (
 from vgpu_wire.resource import Format
 
 _FORMATS = frozenset(fmt.value for fmt in Format)
+_OFF = (0, 0, 0)
 _EDID_BLOCK = 128
 #: pixels that a detailed timing has bits for
 _EDID_MOST = 4095
@@ -29,12 +30,16 @@ _EDID_HEADER = bytes.fromhex("00ffffffffffff00")
 
 
 def display_info(world: World, _request: CtrlHdr) -> Expected:
-    wanted = [(s.width, s.height) if s.enabled else None for s in world.scanouts]
-    wanted += [None] * (MAX_SCANOUTS - len(wanted))
+    wanted = [(s.width, s.height, 1) if s.enabled else _OFF for s in world.scanouts]
+    wanted += [_OFF] * (MAX_SCANOUTS - len(wanted))
+    #: one that is off may say what size it would have
+    sizes = [(s.width, s.height, 0) for s in world.scanouts]
 
     def payload(answer: RespDisplayInfo) -> str | None:
-        # of one that is off, what size it would have is open
-        shown = [(mode.r.width, mode.r.height) if mode.enabled else None for mode in answer.pmodes]
+        shown = [(mode.r.width, mode.r.height, mode.enabled) for mode in answer.pmodes]
+        for index, size in enumerate(sizes):
+            if shown[index] == size:
+                shown[index] = _OFF
         return differs("pmodes", shown, wanted)
 
     return must(payload=payload)

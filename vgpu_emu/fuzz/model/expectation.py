@@ -26,7 +26,7 @@ class Expected(msgspec.Struct, frozen=True):
     """A verdict and its reason. success: what changes if the request succeeds; the answer tells, where it chooses.
 
     success(None): its answer comes later. payload: what is wrong with a successful answer's own members, in words;
-    None: nothing. oracle: whose word it is.
+    None: nothing. oracle: whose word it is. large: so that a host may have no memory for it.
     """
 
     verdict: Verdict
@@ -34,6 +34,7 @@ class Expected(msgspec.Struct, frozen=True):
     oracle: str = "I22"
     success: Callable[[Any], None] = nothing
     payload: Callable[[Any], str | None] = any_payload
+    large: bool = False
 
 
 class Refusal(Exception):  # noqa: N818 - how an expectation is found, nothing went wrong
@@ -69,9 +70,13 @@ def expected(find: Callable[..., Expected], *arguments: Any) -> Expected:
 
 
 def must(
-    success: Callable[[Any], None] = nothing, payload: Callable[[Any], str | None] = any_payload, oracle: str = "I6"
+    success: Callable[[Any], None] = nothing,
+    payload: Callable[[Any], str | None] = any_payload,
+    oracle: str = "I6",
+    *,
+    large: bool = False,
 ) -> Expected:
-    return Expected(Verdict.MUST, "", oracle, success, payload)
+    return Expected(Verdict.MUST, "", oracle, success, payload, large)
 
 
 def may(why: str, success: Callable[[Any], None] = nothing) -> Expected:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from vgpu_emu.fuzz.model.expectation import Expected, Verdict, leave_open, may, must, refuse
-from vgpu_emu.fuzz.model.world import BYTES_PER_PIXEL, Resource, World
+from vgpu_emu.fuzz.model.world import BYTES_PER_PIXEL, MODEST_BYTES, MODEST_SIDE, Resource, World
 from vgpu_wire.control import CtrlType
 from vgpu_wire.render import ResourceCreate3D, TransferHost3D
 from vgpu_wire.resource import Format, ResourceCreate2D, TransferToHost2D
@@ -40,7 +40,9 @@ def _created(world: World, image: Resource, size: int) -> Expected:
         image.pixels = bytearray(size)
         world.add(image)
 
-    return must(success) if size else may("an image without pixels", success)
+    if not size:
+        return may("an image without pixels", success)
+    return must(success, large=size > MODEST_BYTES or max(image.width, image.height) > MODEST_SIDE)
 
 
 def create_3d(world: World, request: ResourceCreate3D) -> Expected:

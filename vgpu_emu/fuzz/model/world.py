@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from enum import Enum
+from math import inf
 
 import msgspec
 
@@ -12,6 +13,10 @@ from vgpu_wire.display import Rect
 
 PAGE = 4096
 BYTES_PER_PIXEL = 4
+#: what every host has memory for: bytes of a resource, pixels of a side; more may be refused, RESP_ERR_OUT_OF_MEMORY
+MODEST_BYTES, MODEST_SIDE = 1 << 16, 256
+#: seconds that fences may come later than all work that there is; nothing says how fast a GPU or a host is
+PATIENCE = 1.0
 
 
 class Asks(Enum):
@@ -231,6 +236,16 @@ class World:
         """When a fence that is made now is complete: behind the work, and the fences before it, of its timeline."""
         before = [pending.due for pending in self.pending if pending.timeline == timeline]
         return max([self._work(timeline), *before])
+
+    def latest(self, pending: Pending) -> float:
+        """When the answer must have come."""
+        return max([pending.due, *self.busy.values()]) + PATIENCE
+
+    @property
+    def left(self) -> float:
+        """Seconds until all work is done, and all that waits for it must have been answered."""
+        ends = [*self.busy.values(), *(self.latest(pending) for pending in self.pending if pending.due < inf)]
+        return max([self.now, *ends]) - self.now
 
     def restarted(self) -> None:
         """A VMM that goes on asks about every fence anew: it may come as late as all work that is there by now."""
