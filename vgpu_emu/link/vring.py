@@ -150,7 +150,9 @@ class Rings:
         return value
 
     def store(self, field: int, value: int) -> None:
-        _FIELD.pack_into(*self._fields[field], value)
+        # pack_into stores zeros first, and the far side would see them
+        view, offset = self._fields[field]
+        view[offset : offset + _INDEX] = _FIELD.pack(value)
 
     def fence(self) -> None:
         """smp_mb: no load behind it is done before the stores in front of it. Taking a lock is a locked instruction."""

@@ -1,0 +1,32 @@
+"""The far side of a ring may run on another CPU: it must never see a number that nobody stored."""
+
+import mmap
+import os
+
+import pytest
+
+from vgpu_emu.link.guest_memory import GuestMemory
+from vgpu_emu.link.vring import AVAIL_IDX, USED_IDX, Rings, Vring
+
+STORES = 200_000
+
+
+@pytest.mark.parametrize("field", [AVAIL_IDX, USED_IDX])
+def test_field_is_stored_whole(field: int) -> None:
+    with mmap.mmap(-1, 4096) as pages:
+        memory = GuestMemory()
+        memory.add(0, pages)
+        rings = Rings(memory, Vring.at(0, 16))
+        rings.store(field, 0x0101)
+        child = os.fork()
+        if not child:
+            for _ in range(STORES):
+                rings.store(field, 0x0101)
+            pages[4095] = 1
+            os._exit(0)
+        seen = set[int]()
+        while not pages[4095]:
+            seen.update(rings.load(field) for _ in range(100))
+        os.waitpid(child, 0)
+        memory.remove(0, 4096)
+    assert seen == {0x0101}
