@@ -7,10 +7,11 @@ from vgpu_emu.cli.profiles import named_profile
 from vgpu_emu.cli.progress import progress
 from vgpu_emu.cli.scenario_files import Found
 from vgpu_emu.cli.usage import UsageError
-from vgpu_emu.peers.front.errors import DeviceError
+from vgpu_emu.peers.front.errors import DeviceError, DeviceFault
 from vgpu_emu.peers.front.source import CommandError, DeviceSource
 from vgpu_emu.scenario.on_device import OnDevice
 from vgpu_emu.scenario.outcome import Outcome, Result
+from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.scenario.session import run_on_device
 
 
@@ -33,11 +34,25 @@ class DeviceJobs:
         yield from progress("run", len(work), (self._outcome(found, until) for found in work))
 
     def _outcome(self, found: Found, until: int | None) -> Outcome:
+        run = run_on_device if found.scenario.oracles.target is None else _watch
         try:
-            outcome = run_on_device(found.scenario, self._device, file=str(found.path), until=until)
+            outcome = run(found.scenario, self._device, file=str(found.path), until=until)
         except (DeviceError, CommandError) as error:
             if not self._is_known:
                 raise no_device(error, self._source) from None
             outcome = Outcome(id=found.scenario.id, file=str(found.path), result=Result.FAIL, detail=str(error))
         self._is_known = self._is_known or outcome.result is not Result.SKIP
         return outcome
+
+
+def _watch(scenario: Scenario, device: OnDevice, *, file: str, until: int | None) -> Outcome:
+    """Programs of vgpu-emu fuzz have the reference's oracles. Raises DeviceError, CommandError."""
+    from vgpu_emu.fuzz.outside import Outside, meet
+    from vgpu_emu.fuzz.scenarios import run as watch
+    from vgpu_emu.fuzz.trial import TargetLostError
+
+    met = meet(Outside(device.source, device.patience))
+    try:
+        return watch(scenario, file=file, until=until, device=met)
+    except TargetLostError as lost:
+        raise DeviceError(DeviceFault.GONE, str(lost)) from None

@@ -10,10 +10,11 @@ import msgspec
 from cyclopts import Parameter
 
 from vgpu_emu.cli.fuzz_keeping import Keeper, stoppable
-from vgpu_emu.cli.fuzz_options import conditions_of, duration, read_corpus
+from vgpu_emu.cli.fuzz_options import conditions_of, duration, on_device, read_corpus
 from vgpu_emu.cli.fuzz_view import Ended, Ticker, as_json, show
+from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import FOUND, UsageError, complain
-from vgpu_emu.fuzz.campaign import Batch, Programs, Summary, Work, campaign, carry_out
+from vgpu_emu.fuzz.campaign import BATCH, SMALL_BATCH, Batch, Programs, Summary, Work, campaign, carry_out
 from vgpu_emu.fuzz.crew import crew
 from vgpu_emu.fuzz.trial import Conditions
 
@@ -30,6 +31,9 @@ def fuzz(
     jobs: int = 1,
     corpus: Path | None = None,
     defect: Annotated[list[str] | None, Parameter(negative=())] = None,
+    device: str | None = None,
+    command: str | None = None,
+    patience: float = 5.0,
     output: Path = Path("findings"),
     score: Annotated[bool, Parameter(negative=())] = False,
     oracles: Annotated[bool, Parameter(negative=())] = False,
@@ -53,6 +57,8 @@ def fuzz(
 
         vgpu-emu fuzz --score --defect my_defects.py:LosesFences
 
+        vgpu-emu fuzz --device vhost-user:/tmp/gpu.sock --command '/usr/lib/qemu/vhost-user-gpu -s {socket}'
+
         vgpu-emu fuzz --oracles
 
     Parameters
@@ -73,6 +79,15 @@ def fuzz(
         A directory of programs to start from, to which those are added that show something new.
     defect
         Plant a defect: a shipped name, or path/to/file.py:NAME. See docs/fuzzing.md. Can be repeated.
+    device
+        vhost-user:PATH: fuzz the device that listens at this socket, which may be anybody's. What a front-end sees of
+        it is judged: answers, guest memory, mappings, and whether it crashes or hangs. With --profile, what that VMM is
+        known to do differently is no finding.
+    command
+        Starts that device, for each program anew; {socket} stands for the path. Without it the campaign ends when the
+        device does.
+    patience
+        Seconds that the device has for each answer, before it counts as hanging.
     output
         The directory that findings are written to; it is made when there is one.
     score
@@ -95,12 +110,17 @@ def fuzz(
         from vgpu_emu.cli.fuzz_score import show_score
 
         return show_score(conditions_of(target, profile, []), defect or [], sequences, jobs, json=json_)
-    conditions = conditions_of(target, profile, defect or [])
+    if device is None:
+        conditions = conditions_of(target, profile, defect or [])
+    else:
+        if jobs > 1 or defect or target != "core":
+            raise UsageError("--device: it is one, and somebody else's: no --jobs, --defect or --target")
+        conditions = on_device(device, command, profile, patience)
     programs = [] if corpus is None else read_corpus(corpus)
     limit = 10_000 if sequences is None and time is None else sequences
     until = None if time is None else duration(time)
-    keeper = Keeper(corpus, output, conditions, defect or [])
-    ended = _carry_out(conditions, jobs, keeper, Programs(seed, tuple(programs), limit), until)
+    work = Programs(seed, tuple(programs), limit, SMALL_BATCH if device else BATCH)
+    ended = _carry_out(conditions, jobs, Keeper(corpus, output, conditions, defect or []), work, until)
     if json_:
         print(msgspec.json.encode(as_json(ended)).decode())
     else:
@@ -128,8 +148,16 @@ def _carry_out(conditions: Conditions, jobs: int, keeper: Keeper, programs: Prog
         for batch in workers.rest():
             summary.add(batch)
     ticker.end()
+    if summary.lost:
+        complain(f"fuzz: {_end_of(conditions)}: {printable(summary.lost)}")
     keeper.keep(summary)
     return Ended(summary, conditions.target, ticker.seconds, keeper.kept, stopped)
+
+
+def _end_of(conditions: Conditions) -> str:
+    if conditions.device is not None and conditions.device.restarts:
+        return "the campaign is over, as the device does not come back"
+    return "the campaign is over, as the device is gone and nobody starts it again (see --command)"
 
 
 @contextlib.contextmanager

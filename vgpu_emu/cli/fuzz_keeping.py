@@ -12,7 +12,8 @@ from vgpu_emu.cli.usage import UsageError
 from vgpu_emu.fuzz.campaign import Finding, Summary
 from vgpu_emu.fuzz.corpus import name_of, save, write_whole
 from vgpu_emu.fuzz.encoding import decode
-from vgpu_emu.fuzz.scenarios import head_of, told
+from vgpu_emu.fuzz.scenarios import Told, head_of, told
+from vgpu_emu.fuzz.telling import tell
 from vgpu_emu.fuzz.trial import Conditions
 from vgpu_emu.scenario.loading import SUFFIX
 
@@ -55,15 +56,18 @@ class Keeper:
         write_whole(path, finding.minimised)
         conditions = self._conditions
         head = head_of(f"fuzz@{path.name.lower()}", finding.found, self._source(finding), conditions)
-        found = told(decode(finding.minimised), finding.found.oracle, head, conditions.defects)
-        scenario = path.with_name(f"{path.name}{SUFFIX}")
+        program, scenario = decode(finding.minimised), path.with_name(f"{path.name}{SUFFIX}")
+        # a device that is not ours is busy with the next programs
+        is_ours = conditions.device is None
+        found = told(program, finding.found.oracle, head, conditions.defects) if is_ours else Told(tell(program, head))
         write_whole(scenario, found.text.encode())
         return Kept(str(path), str(scenario), found.wrong)
 
     def _source(self, finding: Finding) -> str:
         """Which campaign it was."""
         defects = "".join(f" --defect {name}" for name in self._defects)
-        campaign = f"vgpu-emu fuzz --target {self._conditions.target} --seed {finding.seed}{defects}"
+        target = "--device" if self._conditions.device else f"--target {self._conditions.target}"
+        campaign = f"vgpu-emu fuzz {target} --seed {finding.seed}{defects}"
         return f"{campaign}, {f'program {finding.sequence}' if finding.sequence >= 0 else 'a program of the corpus'}"
 
 

@@ -9,6 +9,7 @@ from vgpu_emu.cli.usage import UsageError, complain
 from vgpu_emu.fuzz.actions import Program
 from vgpu_emu.fuzz.corpus import read
 from vgpu_emu.fuzz.encoding import MAX_BYTES, decode
+from vgpu_emu.fuzz.oracles import DEVICE
 from vgpu_emu.fuzz.targets import TARGETS
 from vgpu_emu.fuzz.trial import Conditions
 
@@ -16,11 +17,30 @@ from vgpu_emu.fuzz.trial import Conditions
 def conditions_of(target: str, profile: str | None, defects: list[str]) -> Conditions:
     """Raises UsageError for a name that means nothing."""
     known("target", target, TARGETS)
+    if target == DEVICE:
+        raise UsageError("--target device: say which, with --device vhost-user:PATH")
     return Conditions(
         target=target,
         profile=None if profile is None else named_profile(profile),
         defects=tuple(named_defect(name) for name in defects),
     )
+
+
+def on_device(device: str, command: str | None, profile: str | None, patience: float) -> Conditions:
+    """Programs on a device that is not ours. Raises UsageError, also if it is not there."""
+    from vgpu_emu.cli.devices import device_source, no_device
+    from vgpu_emu.fuzz.outside import Outside, meet
+    from vgpu_emu.peers.front.errors import DeviceError
+    from vgpu_emu.peers.front.source import CommandError
+
+    if not 0 < patience < float("inf"):
+        raise UsageError(f"--patience {patience}: a number of seconds, above 0")
+    source = device_source(device, command)
+    try:
+        met = meet(Outside(source, patience))
+    except (DeviceError, CommandError) as error:
+        raise no_device(error, source) from None
+    return Conditions(target="device", profile=None if profile is None else named_profile(profile), device=met)
 
 
 def named_defect(name: str) -> type:

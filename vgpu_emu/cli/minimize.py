@@ -6,16 +6,16 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from vgpu_emu.cli.fuzz_options import conditions_of, read_program
+from vgpu_emu.cli.fuzz_options import conditions_of, on_device, read_program
 from vgpu_emu.cli.output import write_file
 from vgpu_emu.cli.program_text import listed
 from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import UsageError
-from vgpu_emu.fuzz.campaign import minimised
+from vgpu_emu.fuzz.campaign import minimised, shown
 from vgpu_emu.fuzz.encoding import encode
 from vgpu_emu.fuzz.oracles import ORACLES
 from vgpu_emu.fuzz.targets import target as target_of
-from vgpu_emu.fuzz.trial import Found
+from vgpu_emu.fuzz.trial import Found, TargetLostError
 
 
 def minimize(
@@ -26,6 +26,9 @@ def minimize(
     target: str = "core",
     profile: str | None = None,
     defect: Annotated[list[str] | None, Parameter(negative=())] = None,
+    device: str | None = None,
+    command: str | None = None,
+    patience: float = 5.0,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
     """Take away steps of a program, and what is unusual about them, as long as the same oracle says no.
@@ -52,16 +55,28 @@ def minimize(
         The VMM that the device is; see: vgpu-emu profiles.
     defect
         Plant a defect: a shipped name, or path/to/file.py:NAME. Can be repeated.
+    device
+        vhost-user:PATH: the device that the program was found with; see: vgpu-emu fuzz --help
+    command
+        Starts that device, for each try anew; {socket} stands for the path.
+    patience
+        Seconds that the device has for each answer.
     json_
         One JSON object instead of text.
     """
-    conditions = conditions_of(target, profile, defect or [])
-    program, run = read_program(file), target_of(target).run
-    found = run(program, conditions).found
+    if device is None:
+        conditions = conditions_of(target, profile, defect or [])
+    else:
+        conditions = on_device(device, command, profile, patience)
+    program, run = read_program(file), target_of(conditions.target).run
+    try:
+        found = run(program, conditions).found
+    except TargetLostError as lost:
+        raise UsageError(printable(str(lost))) from None
     if found is None:
         raise UsageError(f"{printable(str(file))} shows no finding here: was it found with another --defect?")
     small = minimised(program, found, conditions)
-    first = run(small, conditions, look=True).found or found
+    first, small, _ = shown(small, found, conditions)
     place = output or file.with_name(f"{file.name}.min")
     write_file(place, encode(small))
     if json_:

@@ -57,22 +57,27 @@ class Bench:
             return None
         return self._contents.setdefault(resource_id, bytearray(blob.buffer))
 
-    def fill_memory(self) -> None:
+    @property
+    def memory(self) -> GuestMemory:
+        """The guest's."""
+        return self.parts.memory
+
+    def fill_memory(self, driver: Driver) -> None:
         """Guest memory that tells its place."""
         self.world.memory = take_memory(self.world.setup.memory)
-        self.parts.memory.write(0, self.world.memory)
-        self.follow_memory()
+        self.memory.write(0, self.world.memory)
+        self.follow_memory(driver)
 
-    def follow_memory(self) -> None:
+    def follow_memory(self, driver: Driver) -> None:
         """The reference hears of what the driver and its programs write."""
-        self.guest.free_bytes = self.parts.driver.pages.free_bytes
-        self.parts.driver.pages.memory = _GuestMemory(self.parts.memory, self.world.memory)  # type: ignore[assignment]
+        self.guest.free_bytes = driver.pages.free_bytes
+        driver.pages.memory = _GuestMemory(self.memory, self.world.memory)  # type: ignore[assignment]
 
     def poke(self, address: int, data: bytes) -> None:
         """The guest writes to its own memory, as far as there is some."""
         data = data[: max(self.world.setup.memory - address, 0)]
         if data:
-            self.parts.memory.write(address, data)
+            self.memory.write(address, data)
             self.world.memory[address : address + len(data)] = data
 
     def plug(self, scanout_id: int, width: int, height: int) -> None:

@@ -6,11 +6,14 @@ brought, and on nothing else: a campaign finds the same with one job or many.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
+from math import inf
 from random import Random
+from time import monotonic
 
 import msgspec
+from msgspec.structs import replace
 
 from vgpu_emu.fuzz.actions import Program
 from vgpu_emu.fuzz.bounded import bounded
@@ -20,16 +23,20 @@ from vgpu_emu.fuzz.minimise import minimise
 from vgpu_emu.fuzz.model.judge import Covered
 from vgpu_emu.fuzz.mutate import mutated
 from vgpu_emu.fuzz.targets import target
-from vgpu_emu.fuzz.trial import Conditions, Found, Result
+from vgpu_emu.fuzz.trial import Conditions, Found, Result, TargetLostError
 
 #: programs of a batch
 BATCH = 200
+#: the same where each program is a connection, and none is seen before its batch is
+SMALL_BATCH = 20
 #: batches of a round: few at first, as what they show is what the next ones are made of
 ROUNDS = (1, 1, 2, 4, 8, 16, 32)
 #: findings of a batch that are made small
 MINIMISED = 3
 #: programs of the corpus that those of a round are made of: every process takes all of them apart
 SAMPLE = 1000
+#: seconds in which a finding on a device that is not ours is made small: each try is a connection, or a process
+DEVICE_SECONDS = 60.0
 #: how long programs are, in steps
 LENGTHS = (10, 10, 20, 20, 20, 40)
 
@@ -49,7 +56,10 @@ class Finding(msgspec.Struct):
 
 
 class Batch(msgspec.Struct):
-    """What became of the programs of one batch. fresh: those that covered what none before them did."""
+    """What became of the programs of one batch. fresh: those that covered what none before them did.
+
+    lost: why nothing can be carried out any more; the batch has what there is until then.
+    """
 
     number: int
     sequences: int = 0
@@ -58,12 +68,14 @@ class Batch(msgspec.Struct):
     covered: set[Covered] = msgspec.field(default_factory=set)
     fresh: list[bytes] = msgspec.field(default_factory=list)
     findings: list[Finding] = msgspec.field(default_factory=list)
+    lost: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True):
     """seed: of all programs. salt: what the campaign started with, so that one that goes on makes other programs.
 
     corpus: programs to make others of, as bytes. covered: by all there are. kinds: of findings that are known.
+    batch: programs of a batch.
     """
 
     seed: int
@@ -71,6 +83,7 @@ class Plan(msgspec.Struct, frozen=True):
     corpus: tuple[bytes, ...] = ()
     covered: frozenset[Covered] = frozenset()
     kinds: frozenset[str] = frozenset()
+    batch: int = BATCH
 
     def __reduce__(self) -> tuple[Callable[[bytes], "Plan"], tuple[bytes]]:
         """For processes: the works of a round have one plan, which is packed once, and unpacked once by each."""
@@ -152,7 +165,7 @@ class _Worker:
             return
         self._kinds.add(found.kind)
         small = minimised(result.program, found, self.conditions)
-        first = self._target.run(small, self.conditions, look=True).found or found
+        first, small, batch.lost = shown(small, found, self.conditions)
         batch.findings.append(
             Finding(first, found.kind, encode(result.program), encode(small), self.plan.seed, sequence)
         )
@@ -181,32 +194,64 @@ _decoded = lru_cache(maxsize=SAMPLE)(decode)
 
 def carry_out(work: Work, conditions: Conditions) -> Batch:
     """Carry out the programs of one batch."""
-    worker, start = _Worker(work, conditions), work.number * BATCH
+    worker = _Worker(work, conditions)
     with bounded() as begin:
-        if isinstance(work.programs, int):
-            for sequence in range(start, start + work.programs):
+        try:
+            for carry in _each(worker, work):
                 begin()
-                worker.make(sequence)
-        else:
-            for place, data in enumerate(work.programs):
-                begin()
-                worker.repeat(data, start + place)
+                carry()
+                if worker.batch.lost:
+                    break
+        except TargetLostError as lost:
+            worker.batch.lost = str(lost)
     return worker.batch
 
 
+def _each(worker: _Worker, work: Work) -> Iterator[Callable[[], None]]:
+    start = work.number * work.plan.batch
+    if isinstance(work.programs, int):
+        yield from (partial(worker.make, sequence) for sequence in range(start, start + work.programs))
+    else:
+        yield from (partial(worker.repeat, data, start + place) for place, data in enumerate(work.programs))
+
+
 def minimised(program: Program, found: Found, conditions: Conditions) -> Program:
-    """The smallest program that breaks the same oracle."""
+    """The smallest program that breaks the same oracle; on a device that is not ours, that is found in a minute or so,
+    and if the device goes for good meanwhile, the smallest so far."""
     run = target(conditions.target).run
+    until = inf if conditions.device is None else monotonic() + DEVICE_SECONDS
 
     def fails(smaller: Program) -> bool:
-        again = run(smaller, conditions).found
+        nonlocal until
+        if monotonic() > until:
+            return False
+        try:
+            again = run(smaller, conditions).found
+        except TargetLostError:
+            until = 0.0
+            return False
         return again is not None and again.oracle == found.oracle
 
     return minimise(program, fails)
 
 
+def shown(program: Program, found: Found, conditions: Conditions) -> tuple[Found, Program, str]:
+    """What a minimised program shows first; the program with what was done at its end; and, if it could not be carried
+    out any more, why."""
+    try:
+        result = target(conditions.target).run(program, conditions, look=True)
+    except TargetLostError as lost:
+        return found, program, str(lost)
+    if result.found is None:
+        return found, program, ""
+    return result.found, program if conditions.device is None else result.program, ""
+
+
 class Summary(msgspec.Struct):
-    """Batches, joined. corpus: programs that showed something new. kinds: of findings, as they were seen first."""
+    """Batches, joined. corpus: programs that showed something new. kinds: of findings, as they were seen first.
+
+    lost: why nothing can be carried out any more.
+    """
 
     sequences: int = 0
     commands: int = 0
@@ -215,8 +260,10 @@ class Summary(msgspec.Struct):
     corpus: dict[bytes, None] = msgspec.field(default_factory=dict)
     findings: dict[str, Finding] = msgspec.field(default_factory=dict)
     kinds: set[str] = msgspec.field(default_factory=set)
+    lost: str = ""
 
     def add(self, batch: Batch) -> None:
+        self.lost = self.lost or batch.lost
         self.sequences += batch.sequences
         self.commands += batch.commands
         self.evaluated.update(batch.evaluated)
@@ -236,11 +283,13 @@ class Summary(msgspec.Struct):
 
 
 class Programs(msgspec.Struct, frozen=True):
-    """What a campaign carries out: those of a corpus, and so many new ones; None: without end."""
+    """What a campaign carries out: those of a corpus, and so many new ones; None: without end. batch: how many at a
+    time."""
 
     seed: int
     corpus: tuple[bytes, ...] = ()
     count: int | None = None
+    batch: int = BATCH
 
     @property
     def salt(self) -> str:
@@ -257,26 +306,28 @@ def campaign(crew: Crew, programs: Programs, summary: Summary) -> Iterator[Summa
         for batch in crew(works):
             summary.add(batch)
             yield summary
+            if summary.lost:
+                return
 
 
 def _works(programs: Programs, summary: Summary) -> Iterator[list[Work]]:
     """The batches of each round, when the rounds before are in the summary."""
-    yield list(_repeated(programs.corpus, Plan(programs.seed)))
+    yield list(_repeated(programs.corpus, Plan(programs.seed, batch=programs.batch)))
     summary.corpus |= dict.fromkeys(programs.corpus)
-    number = 0
+    number, size = 0, programs.batch
     for count in _rounds():
-        left = count * BATCH if programs.count is None else programs.count - number * BATCH
+        left = count * size if programs.count is None else programs.count - number * size
         if left <= 0:
             return
-        plan = summary.plan(programs.seed, programs.salt)
-        sizes = [min(BATCH, left - done) for done in range(0, min(left, count * BATCH), BATCH)]
-        yield [Work(plan, number + place, size) for place, size in enumerate(sizes)]
+        plan = replace(summary.plan(programs.seed, programs.salt), batch=size)
+        sizes = [min(size, left - done) for done in range(0, min(left, count * size), size)]
+        yield [Work(plan, number + place, each) for place, each in enumerate(sizes)]
         number += len(sizes)
 
 
 def _repeated(corpus: Sequence[bytes], plan: Plan) -> Iterator[Work]:
-    for number, start in enumerate(range(0, len(corpus), BATCH), 1):
-        yield Work(plan, -number, tuple(corpus[start : start + BATCH]))
+    for number, start in enumerate(range(0, len(corpus), plan.batch), 1):
+        yield Work(plan, -number, tuple(corpus[start : start + plan.batch]))
 
 
 def _rounds() -> Iterator[int]:

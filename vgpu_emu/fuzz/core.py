@@ -103,7 +103,7 @@ class Core(Bench):
         self.renderer = plant(self.defects, "renderer", self.parts.renderer)
         self.driver = plant(self.defects, "driver", self.parts.driver)
         self.wire = plant(self.defects, "link", Wire())
-        self.follow_memory()
+        self.follow_memory(self.parts.driver)
         self.passage = Passage()
         self.census = Census()
         self.world.uncached = getattr(self.renderer, "write_combining_is_uncached", False)

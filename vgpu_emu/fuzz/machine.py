@@ -75,7 +75,7 @@ class MachineBench(Bench):
         self.renderer = plant(self.defects, "renderer", parts.renderer)
         self.driver = plant(self.defects, "driver", parts.driver)
         if self.inside:
-            self.fill_memory()
+            self.fill_memory(self.parts.driver)
         self.world.uncached = getattr(self.renderer, "write_combining_is_uncached", False)
         device: Any = self.device
         return replace(parts, device=device, renderer=self.renderer, driver=self.driver)

@@ -289,7 +289,8 @@ def _capset_info(rng: Random, world: World, _ids: Ids) -> Record:
 
 
 def _capset(rng: Random, world: World, _ids: Ids) -> Record:
-    number, version, _size = _any(rng, world.setup.capsets)
+    # a device for 2D has none, and has to say so
+    number, version, _size = _any(rng, world.setup.capsets or ((1, 1, 0),))
     return GetCapset(capset_id=number, capset_version=int(rng.random() * (version + 1.2)))
 
 

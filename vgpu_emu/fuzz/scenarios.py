@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
@@ -24,6 +24,9 @@ from vgpu_emu.scenario.session import finished
 from vgpu_emu.trace.log import Event, Note
 from vgpu_emu.vmm.catalogue import find_profile
 
+if TYPE_CHECKING:
+    from vgpu_emu.fuzz.outside import Outside
+
 
 def run(
     scenario: Scenario,
@@ -32,9 +35,10 @@ def run(
     seed: int = 0,
     until: int | None = None,
     defects: Sequence[Any] = (),
+    device: "Outside | None" = None,
 ) -> Outcome:
     """How a scenario that has oracles ends, as `scenario.session.run` tells it of others. seed: of the order of tasks,
-    instead of the file's; 0: as there."""
+    instead of the file's; 0: as there. device: is the target, instead of the file's. Raises TargetLostError."""
     began = time.perf_counter()
     try:
         program = program_of(scenario)
@@ -45,13 +49,15 @@ def run(
     program = program if not seed else under(program, seed)
     weather = len(program.steps) - len(scenario.step)
     program = Program(program.setup, program.steps[: None if until is None else weather + until])
-    result = watched(program, conditions_of(scenario, defects))
+    result = watched(program, conditions_of(scenario, defects, device))
     return finished(_outcome(scenario, result, weather), file, seed, began)
 
 
-def conditions_of(scenario: Scenario, defects: Sequence[Any] = ()) -> Conditions:
+def conditions_of(scenario: Scenario, defects: Sequence[Any] = (), device: "Outside | None" = None) -> Conditions:
     """What its program runs on."""
     profile = None if scenario.profile == "strict" else find_profile(scenario.profile)
+    if device is not None:
+        return Conditions(target="device", profile=profile, device=device)
     return Conditions(target=scenario.oracles.target or "core", profile=profile, defects=tuple(defects))
 
 
@@ -122,7 +128,9 @@ class Told(msgspec.Struct, frozen=True):
 def head_of(id_: str, found: Found, source: str, conditions: Conditions) -> Head:
     """What stands above a finding: what the oracle says, and what it was seen on."""
     why = f"{found.oracle} {ORACLES[found.oracle].title}: {found.detail}"
-    return Head(id=id_, why=why, source=source, target=conditions.target, profile=conditions.profile)
+    # what was found on a device that is not ours is tried there with: vgpu-emu run --device
+    target = conditions.target if conditions.device is None else "core"
+    return Head(id=id_, why=why, source=source, target=target, profile=conditions.profile)
 
 
 def told(program: Program, oracle: str, head: Head, defects: Sequence[Any]) -> Told:

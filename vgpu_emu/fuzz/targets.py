@@ -13,11 +13,13 @@ TARGETS = {
     "core": "vgpu_emu.fuzz.trial",
     "machine": "vgpu_emu.fuzz.machine_trial",
     "process": "vgpu_emu.fuzz.machine_trial",
+    "device": "vgpu_emu.fuzz.device_trial",
 }
 
 
 class Target(Protocol):
-    """A module that carries out programs. What goes wrong is told in the result, never raised."""
+    """A module that carries out programs. What goes wrong is told in the result, never raised; only that
+    nothing can be carried out any more: TargetLostError."""
 
     @staticmethod
     def run(program: Program, conditions: Conditions, *, look: bool = False) -> Result:

@@ -3,7 +3,7 @@
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,6 +15,9 @@ from vgpu_emu.fuzz.model.judge import Covered, Finding
 from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.trace.log import Event
 from vgpu_emu.vmm.profiles import Profile
+
+if TYPE_CHECKING:
+    from vgpu_emu.fuzz.outside import Outside
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -43,12 +46,20 @@ class Result(msgspec.Struct):
     events: Sequence[Event] = ()
 
 
+class TargetLostError(Exception):
+    """There is nothing left that programs could run on."""
+
+
 class Conditions(msgspec.Struct, frozen=True):
-    """What programs run on. target: see targets.py. defects: see defect.py; None of the profile: strict."""
+    """What programs run on. target: see targets.py. defects: see defect.py; None of the profile: strict.
+
+    device: of the target "device".
+    """
 
     target: str = "core"
     profile: Profile | None = None
     defects: tuple[Any, ...] = ()
+    device: "Outside | None" = None
 
 
 def carry_out(conditions: Conditions, setup: Setup, drive: Callable[[Core], object], *, look: bool = False) -> Result:

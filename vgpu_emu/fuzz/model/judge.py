@@ -149,6 +149,11 @@ class Judge:
 
     # -- answers
 
+    @property
+    def heard_at(self) -> float:
+        """When the answer came that is looked at."""
+        return self.world.now
+
     def unanswered(self, case: Case) -> None:
         """The device has taken the request and says nothing yet."""
         self.evaluated["I19"] += 1
@@ -265,8 +270,9 @@ class Judge:
             due = world.due(case.timeline) if case.fence_id is not None else 0.0
         else:
             due = pending.due if pending.firm else 0.0
-        if due > world.now and not case.lenient:
-            raise Finding("I21", f"{case}: fence {case.fence_id} came {due - world.now:g} s before its work was done")
+        if due > self.heard_at and not case.lenient:
+            early = due - self.heard_at
+            raise Finding("I21", f"{case}: fence {case.fence_id} came {early:g} s before its work was done")
         if world.pending:
             self._in_order(case)
 
