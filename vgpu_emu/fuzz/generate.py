@@ -27,6 +27,13 @@ _FEATURES = (0x3F,) * 12 + (0x1F, 0x0F, 0x2F, 0x1B, 0x0E, 0x08, 0x02, 0x00)
 #: faults that a program does not do itself, in steps of its own
 _WEATHER = [kind for kind in FAULTS if kind not in (VmmRestarts, DeviceResets)]
 
+#: calls of a guest program that have to do with each other
+_CALL_THEMES = (
+    ("blob", "blob", "mmap", "mmap", "store", "load", "munmap", "close_handle"),
+    ("guest_blob", "dumb", "mmap", "store", "load", "transfer", "close_handle"),
+    ("context_init", *("execbuffer",) * 4, "wait", "blob"),
+    ("image", "dumb", "transfer", "transfer", "wait", "close_handle"),
+)
 #: requests that use what is there, before something else is done
 _MOST_USES = 16
 #: how far ids lie apart
@@ -74,16 +81,22 @@ class Swarm:
         #: how often all that is there is used, in the middle of everything else
         self._using = rng.choice((0.0, 0.02, 0.1))
         self._uses: list[Use] = []
-        names = [name for name in CALLS if rng.random() < 0.7]
-        self._names = ["open", "blob", "mmap", *(name for name in names for _ in range(rng.choice((1, 1, 3))))]
+        self._names = [name for name in self._calls() for _ in range(rng.choice((1, 1, 3)))]
+
+    def _calls(self) -> list[str]:
+        """Most of them, or those of one or two subjects."""
+        rng = self.rng
+        if rng.random() < 0.5:
+            return ["open", "blob", "mmap", *(name for name in CALLS if rng.random() < 0.7)]
+        return ["open", *(name for theme in rng.sample(_CALL_THEMES, rng.choice((1, 1, 2))) for name in theme)]
 
     def _commands(self) -> list[requests.Maker]:
         """All; some, and those that they need; or those of one or two subjects, and few others."""
         rng, makers = self.rng, list(requests.MAKERS)
         choice = rng.random()
-        if choice < 0.2:
+        if choice < 0.15:
             return makers
-        if choice < 0.5:
+        if choice < 0.4:
             makers = rng.sample(makers, rng.randint(4, 14))
             return makers + [maker for need in makers for maker in requests.NEEDS.get(need, ())]
         self.purpose = 0.9

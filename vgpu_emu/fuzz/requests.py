@@ -435,8 +435,7 @@ MAKERS: dict[Maker, int] = {
 }
 #: subjects: what is done with each other, with weights. Nothing else needs so many steps that all succeed
 THEMES: tuple[tuple[Maker, ...], ...] = (
-    (_submit, _create_blob, _create_blob, _map_blob, _map_blob, _map_blob, _unmap_blob, _unref),
-    (_submit, _create_blob, _create_blob, _map_blob, _map_blob, _map_blob, _unmap_blob, _unref),
+    *((_submit, _create_blob, _create_blob, _map_blob, _map_blob, _map_blob, _unmap_blob, _unref),) * 4,
     (
         _create_2d,
         _attach,
