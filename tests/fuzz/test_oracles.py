@@ -7,7 +7,7 @@ import pytest
 from test_defects import FIRES
 
 from vgpu_emu.drive.requests import PAGE, attach, create_2d, flush, host_blob, submit, work
-from vgpu_emu.fuzz.actions import Call, Elapse, Program, Send, Step
+from vgpu_emu.fuzz.actions import Call, Elapse, Program, Restart, Send, Step
 from vgpu_emu.fuzz.campaign import Plan, Work, carry_out
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.defects import mappings, renderers, requests
@@ -154,6 +154,10 @@ SHOWN: dict[str, tuple[type, Program]] = {
         Program(
             Setup(fences=2), (*requested(OBJECT[0], *(work(1, 1, fence_id=n) for n in range(1, 5))), Elapse(1 << 20))
         ),
+    ),
+    "I30": (
+        mappings.RestoredCached,
+        Program(Setup(), (*requested(*OBJECT, host_blob(1), ResourceMapBlob(resource_id=1)), Restart())),
     ),
     "I31": (WritesToMemory, Program(Setup(), tuple(requested(*IMAGE, flush())))),
     "I35": (GatesOpen, Program(Setup(features=0), tuple(requested(GetCapsetInfo())))),
