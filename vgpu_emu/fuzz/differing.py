@@ -74,11 +74,12 @@ class Differences:
         look = _LOOKS.get(number)
         if look is None:
             return False
+        # what is behind the structure is ignored
+        structure, data = MESSAGES[number], chain.readable
         try:
-            request = MESSAGES[number].parse(chain.readable)
-        except WireError:
-            return False
-        return look(profile, world, request)
+            return look(profile, world, structure.parse(data))
+        except WireError as error:
+            return error.kind == "trailing" and look(profile, world, structure.parse(data[: error.offset]))
 
     def happened(self, device: Device) -> bool:
         """After it: whether the VMM answered by a rule of its own, or is dead."""
