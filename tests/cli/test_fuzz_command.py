@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from vgpu_emu.cli import main
-from vgpu_emu.fuzz.encoding import decode
+from vgpu_emu.fuzz.encoding import decode, encode
 from vgpu_emu.fuzz.oracles import that_apply
+from vgpu_emu.fuzz.reading import program_of
+from vgpu_emu.fuzz.telling import Head, tell
+from vgpu_emu.scenario.loading import load
 
 DEFECT = """
 from vgpu_emu.fuzz.defect import Wrapper
@@ -68,6 +71,10 @@ def test_defect_of_a_file_is_found_and_written(capsys: pytest.CaptureFixture[str
     finding = next(each for each in said["findings"] if each["oracle"] == "I19")
     assert len(decode(bytes.fromhex(finding["minimised"])).steps) == finding["commands"] <= 3
     assert Path(finding["file"]).exists()
+    assert finding["scenario_wrong"] == ""
+    assert main(["run", finding["scenario"]]) == 0
+    assert main(["run", "--defect", "mine.py:DeafToSubmit", finding["scenario"]]) == 1
+    assert "I19 one answer" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -120,6 +127,32 @@ def test_finding_is_minimised_again(capsys: pytest.CaptureFixture[str], tmp_path
     assert (tmp_path / "program.min").read_bytes() == bytes.fromhex(said["findings"][0]["minimised"])
     assert main(["minimize", "program"]) == 2
     assert "program shows no finding here" in capsys.readouterr().err
+
+
+def test_scenario_of_a_finding_is_minimised_to_a_scenario(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(DEFECT)
+    _code, said, _ = fuzz(capsys, "--sequences 60 --defect mine.py:DeafToSubmit")
+    whole = decode(bytes.fromhex(said["findings"][0]["program"]))
+    (tmp_path / "x.vgpu.toml").write_text(tell(whole, Head(id="fuzz@x", why="It is a test.", source="here")))
+    assert main(["minimize", "--defect", "mine.py:DeafToSubmit", "x.vgpu.toml"]) == 0
+    (scenario,) = load(tmp_path / "x.min.vgpu.toml")
+    assert encode(program_of(scenario)) == bytes.fromhex(said["findings"][0]["minimised"])
+    assert (scenario.id, scenario.source) == ("fuzz@x", "here")
+
+
+def test_scenario_that_is_no_program_cannot_be_minimised(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    plain = 'id = "test@plain"\nwhy = "It is a test."\n[[step]]\ndo = "check"\n'
+    (tmp_path / "plain.vgpu.toml").write_text(plain)
+    assert main(["minimize", "plain.vgpu.toml"]) == 2
+    assert "a file without [oracles] is no program" in capsys.readouterr().err
+
+
+def test_scenarios_are_of_a_corpus(capsys: pytest.CaptureFixture[str]) -> None:
+    found = Path(__file__).parents[2] / "scenarios" / "found"
+    assert main(["cover", "--json", str(found)]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["programs"] == len(list(found.iterdir()))
+    assert {"SUBMIT_3D", "CTX_CREATE"} <= {row["command"] for row in said["rows"]}
 
 
 def test_corpus_covers_and_tells_what_it_does_not(capsys: pytest.CaptureFixture[str]) -> None:

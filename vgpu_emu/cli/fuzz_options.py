@@ -1,17 +1,22 @@
 """What the commands around fuzzing have in common: what programs run on, and files of programs."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from vgpu_emu.cli.choices import known
 from vgpu_emu.cli.profiles import named_profile
+from vgpu_emu.cli.scenario_files import load_scenarios
 from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import UsageError, complain
 from vgpu_emu.fuzz.actions import Program
 from vgpu_emu.fuzz.corpus import read
 from vgpu_emu.fuzz.encoding import MAX_BYTES, decode
 from vgpu_emu.fuzz.oracles import DEVICE
+from vgpu_emu.fuzz.reading import ReadError, program_of
 from vgpu_emu.fuzz.targets import TARGETS
 from vgpu_emu.fuzz.trial import Conditions
+from vgpu_emu.scenario.loading import SUFFIX
+from vgpu_emu.scenario.records import Scenario
 
 
 def conditions_of(target: str, profile: str | None, defects: list[str]) -> Conditions:
@@ -64,8 +69,17 @@ def read_corpus(directory: Path) -> list[bytes]:
     return found.programs
 
 
-def read_program(file: Path) -> Program:
-    """A program as bytes. Raises UsageError."""
+class Programmed(NamedTuple):
+    """A program of a file. scenario: what the file is, if it is no bytes."""
+
+    program: Program
+    scenario: Scenario | None = None
+
+
+def read_program(file: Path) -> Programmed:
+    """A program as bytes, or as a scenario. Raises UsageError."""
+    if file.name.endswith(SUFFIX):
+        return _read_scenario(file)
     try:
         with file.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
@@ -73,7 +87,16 @@ def read_program(file: Path) -> Program:
         raise UsageError(f"cannot read {printable(str(file))}: {error.strerror}") from None
     if len(data) > MAX_BYTES:
         raise UsageError(f"{printable(str(file))} is no program: it has more than {MAX_BYTES} bytes")
-    return decode(data)
+    return Programmed(decode(data))
+
+
+def _read_scenario(file: Path) -> Programmed:
+    """Of a file with several rows, the first."""
+    scenario = load_scenarios(file)[0]
+    try:
+        return Programmed(program_of(scenario), scenario)
+    except ReadError as wrong:
+        raise UsageError(f"{printable(str(file))}: {printable(str(wrong))}") from None
 
 
 def duration(text: str) -> float:

@@ -5,17 +5,23 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
+from msgspec.structs import replace
 
 from vgpu_emu.cli.fuzz_options import conditions_of, on_device, read_program
 from vgpu_emu.cli.output import write_file
 from vgpu_emu.cli.program_text import listed
 from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import UsageError
+from vgpu_emu.fuzz.actions import Program
 from vgpu_emu.fuzz.campaign import minimised, shown
 from vgpu_emu.fuzz.encoding import encode
 from vgpu_emu.fuzz.oracles import ORACLES
+from vgpu_emu.fuzz.scenarios import head_of
 from vgpu_emu.fuzz.targets import target as target_of
-from vgpu_emu.fuzz.trial import Found, TargetLostError
+from vgpu_emu.fuzz.telling import tell
+from vgpu_emu.fuzz.trial import Conditions, Found, TargetLostError
+from vgpu_emu.scenario.loading import SUFFIX
+from vgpu_emu.scenario.records import Scenario
 
 
 def minimize(
@@ -23,7 +29,7 @@ def minimize(
     /,
     *,
     output: Path | None = None,
-    target: str = "core",
+    target: str | None = None,
     profile: str | None = None,
     defect: Annotated[list[str] | None, Parameter(negative=())] = None,
     device: str | None = None,
@@ -33,24 +39,24 @@ def minimize(
 ) -> int:
     """Take away steps of a program, and what is unusual about them, as long as the same oracle says no.
 
-    FILE is a finding of vgpu-emu fuzz, a file of a corpus or an artifact of a fuzzing engine. The smaller program is
-    listed, and written to FILE.min or --output. It needs the same --defect, --profile and --target that it was found
-    with.
+    FILE is a finding of vgpu-emu fuzz, as a scenario or as bytes, a file of a corpus or an artifact of a fuzzing
+    engine. The smaller program is listed, and written to FILE.min (x.min.vgpu.toml of x.vgpu.toml) or --output. It
+    needs the same --defect that it was found with; bytes also the same --profile and --target, which a scenario has.
 
     Examples:
 
         vgpu-emu minimize crash-0a1b2c
 
-        vgpu-emu minimize --defect my_defects.py:LosesFences findings/I20-29e5f0fb29bd0d74
+        vgpu-emu minimize --defect my_defects.py:LosesFences findings/I20-29e5f0fb29bd0d74.vgpu.toml
 
     Parameters
     ----------
     file
-        A program as bytes.
+        A program as a scenario with [oracles], or as bytes.
     output
-        Where to write the smaller one.
+        Where to write the smaller one; what ends in .vgpu.toml is written as a scenario.
     target
-        What the program runs on.
+        What the program runs on; of bytes: core, if it is not said.
     profile
         The VMM that the device is; see: vgpu-emu profiles.
     defect
@@ -64,21 +70,21 @@ def minimize(
     json_
         One JSON object instead of text.
     """
+    program, scenario = read_program(file)
     if device is None:
-        conditions = conditions_of(target, profile, defect or [])
+        conditions = _conditions(scenario, target, profile, defect or [])
     else:
         conditions = on_device(device, command, profile, patience)
-    program, run = read_program(file), target_of(conditions.target).run
     try:
-        found = run(program, conditions).found
+        found = target_of(conditions.target).run(program, conditions).found
     except TargetLostError as lost:
         raise UsageError(printable(str(lost))) from None
     if found is None:
         raise UsageError(f"{printable(str(file))} shows no finding here: was it found with another --defect?")
     small = minimised(program, found, conditions)
     first, small, _ = shown(small, found, conditions)
-    place = output or file.with_name(f"{file.name}.min")
-    write_file(place, encode(small))
+    place = output or _beside(file)
+    write_file(place, _written(place, small, first, conditions, scenario))
     if json_:
         print(msgspec.json.encode(_as_json(first, listed(small), str(place))).decode())
     else:
@@ -87,6 +93,31 @@ def minimize(
             print(f"{'>' if number == first.step else ' '} {number + 1:3} {printable(line)}")
         print(f"{len(program.steps)} steps are {len(small.steps)}; written to {printable(str(place))}")
     return 0
+
+
+def _conditions(scenario: Scenario | None, target: str | None, profile: str | None, defects: list[str]) -> Conditions:
+    """What the options say; else the file. Raises UsageError."""
+    if scenario is not None:
+        target, profile = target or scenario.oracles.target, profile or scenario.profile
+    conditions = conditions_of(target or "core", profile, defects)
+    # the reference is strict
+    return replace(conditions, profile=None) if profile == "strict" else conditions
+
+
+def _beside(file: Path) -> Path:
+    """``x.min`` of ``x``, ``x.min.vgpu.toml`` of ``x.vgpu.toml``."""
+    if not file.name.endswith(SUFFIX):
+        return file.with_name(f"{file.name}.min")
+    return file.with_name(f"{file.name.removesuffix(SUFFIX)}.min{SUFFIX}")
+
+
+def _written(place: Path, program: Program, found: Found, conditions: Conditions, scenario: Scenario | None) -> bytes:
+    """As the file's name says: a scenario, or bytes."""
+    if not place.name.endswith(SUFFIX):
+        return encode(program)
+    name = scenario.id if scenario is not None else f"fuzz@{found.oracle.lower()}"
+    source = scenario.source if scenario is not None else "vgpu-emu minimize"
+    return tell(program, head_of(name, found, source, conditions)).encode()
 
 
 def _as_json(first: Found, steps: list[str], file: str) -> dict[str, object]:

@@ -26,7 +26,7 @@ def find_scenarios(paths: Iterable[str], subtest: str | None = None) -> list[Fou
     subtest: only those whose id is, or matches, this. Raises UsageError for what is not there, or is no scenario.
     """
     files = dict.fromkeys(file for path in paths for file in _files(path))
-    found = [Found(file, scenario) for file in files for scenario in _load(file)]
+    found = [Found(file, scenario) for file in files for scenario in load_scenarios(file)]
     _refuse_doubles(found)
     chosen = [each for each in found if subtest is None or _is_meant(each.scenario.id, subtest)]
     if not chosen:
@@ -54,7 +54,8 @@ def _files(path: str) -> list[Path]:
     return found
 
 
-def _load(file: Path) -> list[Scenario]:
+def load_scenarios(file: Path) -> list[Scenario]:
+    """Those of one file. Raises UsageError."""
     try:
         return load(file)
     except ScenarioMistake as mistake:

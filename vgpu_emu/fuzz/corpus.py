@@ -1,6 +1,7 @@
 """A corpus: a directory of programs as bytes, each in a file named by the SHA-1 of its content, as libFuzzer has it.
 
-So a corpus can be merged by copying, shared by many campaigns, and used by an engine.
+So a corpus can be merged by copying, shared by many campaigns, and used by an engine. Scenarios that the reference
+watches are programs, too, whatever their files are called.
 """
 
 import os
@@ -9,7 +10,9 @@ from hashlib import sha1
 from pathlib import Path
 from typing import NamedTuple
 
-from vgpu_emu.fuzz.encoding import MAX_BYTES
+from vgpu_emu.fuzz.encoding import MAX_BYTES, encode
+from vgpu_emu.fuzz.reading import program_of
+from vgpu_emu.scenario.loading import SUFFIX, load
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -41,6 +44,8 @@ def read(directory: Path) -> Read:
 
 def _wrong(path: Path, programs: list[bytes]) -> str:
     """Add the file to the programs, or say why not."""
+    if path.name.endswith(SUFFIX):
+        return _wrong_scenario(path, programs)
     if len(path.name) != 40 or not _HEX.issuperset(path.name):
         return "its name is no SHA-1"
     try:
@@ -52,6 +57,17 @@ def _wrong(path: Path, programs: list[bytes]) -> str:
     if name_of(data) != path.name:
         return "its content is not what its name says"
     programs.append(data)
+    return ""
+
+
+def _wrong_scenario(path: Path, programs: list[bytes]) -> str:
+    """The same of a scenario file."""
+    try:
+        programs += [encode(program_of(scenario)) for scenario in load(path)]
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    except ValueError as wrong:
+        return str(wrong)
     return ""
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from vgpu_emu.assembly import Config, Parts
 from vgpu_emu.faults.plan import Fault
@@ -14,6 +14,7 @@ from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Port
 from vgpu_emu.machine import Machine, open_machine
 from vgpu_emu.scenario.running import Opener
+from vgpu_emu.vmm.asking import Steps
 
 
 class _GuestPort:
@@ -31,15 +32,29 @@ class _GuestPort:
         return [back for used in await self._port.receive() for back in self._wire.used(used)]
 
 
+class _Planted(Parts, frozen=True, kw_only=True):
+    """Parties with defects: the VMM that goes on from a snapshot has them, too."""
+
+    defects: tuple[Any, ...]
+
+    def restarted(self) -> "_Planted":
+        fresh = super().restarted()
+        return replace(fresh, device=plant(self.defects, "device", fresh.device))
+
+    def restore(self, data: bytes) -> Steps[list[Used]]:
+        return super().restore(plant(self.defects, "snapshot", data))
+
+
 def planted(defects: Sequence[Any]) -> Opener:
-    """An opener of machines that have these defects; those of a snapshot have no place in a scenario's machine."""
+    """An opener of machines that have these defects."""
 
     @asynccontextmanager
     async def opened(config: Config, *, faults: Iterable[Fault]) -> AsyncGenerator[Machine, None]:
-        live = [defect() if isinstance(defect, type) else defect for defect in defects]
+        live = tuple(defect() if isinstance(defect, type) else defect for defect in defects)
 
         def change(parts: Parts) -> Parts:
-            return replace(parts, **{seam: plant(live, seam, getattr(parts, seam)) for seam in _PARTIES})
+            parties = {seam: plant(live, seam, getattr(parts, seam)) for seam in _PARTIES}
+            return _Planted(**{**asdict(parts), **parties}, defects=live)
 
         async with open_machine(config, faults=faults, change=change) as machine:
             machine.port = _GuestPort(machine.port, plant(live, "link", Wire()))

@@ -25,7 +25,7 @@ from vgpu_wire.blob import MapCache
 
 
 class ReadError(ValueError):
-    """A step that no program has. step: its number, from 0 on. member: of the step."""
+    """The scenario is no program. step: which of its steps, from 0 on. member: of the step."""
 
     def __init__(self, step: int, wrong: StepError) -> None:
         super().__init__(f"step[{step}].{wrong.member}: {wrong}")
@@ -36,6 +36,8 @@ class ReadError(ValueError):
 
 def program_of(scenario: Scenario) -> Program:
     """Of a scenario that has oracles. Raises ReadError."""
+    if scenario.oracles.target is None:
+        raise ReadError(0, StepError("do", "a file without [oracles] is no program"))
     schedule = scenario.oracles.schedule
     steps: list[Step] = [] if schedule is None else [Schedule(schedule)]
     steps += map(Break, scenario.fault)

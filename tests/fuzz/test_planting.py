@@ -1,0 +1,79 @@
+"""Defects in the machine of a scenario whose expectations a person wrote."""
+
+from typing import Any
+
+import pytest
+
+from vgpu_emu.fuzz.defects import ALL
+from vgpu_emu.fuzz.planting import planted
+from vgpu_emu.scenario.loading import loads
+from vgpu_emu.scenario.outcome import Result
+from vgpu_emu.scenario.session import run
+
+HEAD = 'id = "test@planted"\nwhy = "A defect is planted."\n'
+MAPPED = """
+[[step]]
+do = "create-blob"
+exporter = "wc"
+as = "blob"
+
+[[step]]
+do = "mmap"
+of = "blob"
+as = "view"
+expect = { map_info = "wc" }
+"""
+RESTARTED = (
+    MAPPED
+    + """
+[[step]]
+do = "munmap"
+of = "view"
+
+[[step]]
+do = "raw"
+message = "MOVE_CURSOR"
+fields = { pos = { x = 5 } }
+
+[[step]]
+do = "restart-vmm"
+
+[[step]]
+do = "check"
+expect.value.vmm.scanouts = [{ cursor = { x = 5 } }]
+"""
+)
+
+
+class ForgetsCursors:
+    """A VMM that goes on from a snapshot has lost the cursors' places."""
+
+    def snapshot(self, data: bytes) -> bytes:
+        return data.replace(b'"x":5', b'"x":0')
+
+
+class CountsDevices:
+    """Every device that there is goes through the seam."""
+
+    seen: list[Any] = []  # noqa: RUF012 - of the class, as each run has its own object
+
+    def device(self, device: Any) -> Any:
+        self.seen.append(device)
+        return device
+
+
+@pytest.mark.parametrize(
+    ("defect", "steps", "path"), [(ALL["P12"], MAPPED, "step[1]"), (ForgetsCursors, RESTARTED, "step[5]")]
+)
+def test_scenario_fails_with_the_defect_and_passes_without(defect: type, steps: str, path: str) -> None:
+    (scenario,) = loads(HEAD + steps)
+    assert run(scenario, opener=planted([])).result is Result.SUCCESS
+    failure = run(scenario, opener=planted([defect])).failure
+    assert failure is not None
+    assert failure.path == path
+
+
+def test_vmm_that_goes_on_has_the_defect_too() -> None:
+    (scenario,) = loads(HEAD + RESTARTED)
+    assert run(scenario, opener=planted([CountsDevices])).result is Result.SUCCESS
+    assert len(CountsDevices.seen) == 2
