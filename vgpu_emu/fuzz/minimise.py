@@ -37,6 +37,7 @@ def minimise(program: Program, fails: Fails, tries: int = TRIES) -> Program:
     while size != len(program.steps):
         size = len(program.steps)
         program = _without_two(_joined(_fewest(program, fails), fails), fails)
+        program = _renumbered(program, fails)
         # a step that is plain may need others no more
         program = _fewest(_plainer(_plain_setup(program, fails), fails), fails)
     return program
@@ -108,6 +109,20 @@ def _without_two(program: Program, fails: Fails) -> Program:
         steps = tuple(step for place, step in enumerate(program.steps) if place not in pair)
         if fails(smaller := Program(program.setup, steps)):
             return _without_two(smaller, fails)
+    return program
+
+
+def _renumbered(program: Program, fails: Fails) -> Program:
+    """Without a step that made something, where a later call then means what had the next number."""
+    places = range(len(program.steps)) if len(program.steps) <= _FEW else ()
+    for place, later in combinations(places, 2):
+        call = program.steps[later]
+        if not isinstance(call, Call) or not any(call.numbers[:1]):
+            continue
+        call = Call(call.name, (call.numbers[0] - 1, *call.numbers[1:]))
+        steps = (*program.steps[:place], *program.steps[place + 1 : later], call, *program.steps[later + 1 :])
+        if fails(smaller := Program(program.setup, steps)):
+            return _renumbered(smaller, fails)
     return program
 
 
