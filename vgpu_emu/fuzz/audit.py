@@ -7,7 +7,7 @@ from vgpu_emu.assembly import Parts
 from vgpu_emu.fuzz.model.judge import Finding, Judge
 from vgpu_emu.fuzz.model.world import Resource, World
 from vgpu_emu.host.exporters import EXPORTERS
-from vgpu_emu.ids import ResourceId
+from vgpu_emu.ids import ContextId, ResourceId
 from vgpu_emu.memory import Memory
 from vgpu_emu.vmm.state import Blob, Image
 from vgpu_emu.vmm.state import Resource as DeviceResource
@@ -48,6 +48,14 @@ def accounts(parts: Parts, world: World) -> Wrongs:
     told = {ctx_id: context.attached for ctx_id, context in parts.renderer.contexts.items()}
     there = {ctx_id: attached & on_host for ctx_id, attached in wanted.items()}
     yield from _same("attached blobs of the renderer", told, there)
+
+
+def contexts(parts: Parts, world: World) -> Wrongs:
+    for ctx_id, context in world.contexts.items():
+        mine, hosts = parts.device.contexts[ContextId(ctx_id)], parts.renderer.contexts[ContextId(ctx_id)]
+        if not mine.context_init == hosts.context_init == context.context_init:
+            made = f"{mine.context_init:#x}, and {hosts.context_init:#x} in the renderer"
+            yield f"context_init of context {ctx_id}: {made}, not {context.context_init:#x}"
 
 
 def _on_host(world: World) -> set[int]:
@@ -114,6 +122,14 @@ def configuration(parts: Parts, world: World) -> Wrongs:
     offered = len(setup.capsets) if Feature.VIRGL in parts.config.profile.offers else 0
     yield from _same("num_capsets", config.num_capsets, offered)
     yield from _same("death of the device", parts.device.dead or parts.device.needs_reset, None)
+
+
+def displays(parts: Parts, world: World) -> Wrongs:
+    """What the user plugged in is his, whatever VMM and driver do."""
+    for index, (scanout, wanted) in enumerate(zip(parts.device.displays.scanouts, world.scanouts, strict=True)):
+        actual, user = (scanout.width, scanout.height, scanout.enabled), (wanted.width, wanted.height, wanted.enabled)
+        if actual != user:
+            yield f"display {index}: {actual}, not {user}"
 
 
 def region(parts: Parts, world: World) -> Wrongs:
@@ -197,6 +213,8 @@ LOOKS: tuple[tuple[str, Callable[[Parts, World], Wrongs]], ...] = (
     ("I14", region),
     ("I2", contents),
     ("I6", configuration),
+    ("I6", displays),
+    ("I6", contexts),
     ("I9", backings),
     ("I1", attributes),
     ("I6", shapes),

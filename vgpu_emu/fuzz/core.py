@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from msgspec.structs import replace
 
-from vgpu_emu.assembly import Config, assemble, size_only
+from vgpu_emu.assembly import Config, DeviceConfig, assemble, size_only
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Schedule, Send, Step
 from vgpu_emu.fuzz.audit import audit
 from vgpu_emu.fuzz.bench import Bench, Chooser
@@ -26,16 +26,16 @@ from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.model.world import Asks, Setup
 from vgpu_emu.fuzz.passage import Passage, Wire
 from vgpu_emu.fuzz.ram import give_back, take_memory
+from vgpu_emu.fuzz.remembering import difference, told
 from vgpu_emu.host.renderer import RendererLimits
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.memory import Memory
 from vgpu_emu.trace.log import Log
 from vgpu_emu.vmm.command import Capset
-from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.fences import timeline_of
 from vgpu_emu.vmm.profiles import Profile
 from vgpu_emu.vmm.snapshot import restore, take
-from vgpu_emu.vmm.state import Blob, DeviceLimits
+from vgpu_emu.vmm.state import DeviceLimits
 from vgpu_emu.vocabulary import Dialect
 from vgpu_wire.blob import MapCache
 from vgpu_wire.device import Feature
@@ -272,30 +272,23 @@ class Core(Bench):
     def restart(self, _step: Restart) -> None:
         """Another VMM goes on from the snapshot of this one; what that said of itself must be true of it."""
         self.idle()
-        device = self.parts.device
-        state = take(device)
+        state = take(self.parts.device)
         self.world.restarted()
-        self._kill(device)
-        complete = self.host.carry(restore(device, plant(self.defects, "snapshot", state)))
+        self.host.disarm()
+        # what a profile says that it answers otherwise would be seen in these questions
+        said = told(self.device, self.world) if self._differences is None else {}
+        self.parts = self.parts.restarted()
+        self.device = plant(self.defects, "device", self.parts.device)
+        self.driver.config = DeviceConfig(self.parts.device, self.parts.driver.features)
+        complete = self.host.carry(restore(self.parts.device, plant(self.defects, "snapshot", state)))
         for used in complete:
             self._used(used)
         self.judge.evaluated["I30"] += 1
-        if not complete and take(device) != state:
+        if not complete and take(self.parts.device) != state:
             raise Finding("I30", "the restored device says other things of itself than the one before")
+        if said and said != (now := told(self.device, self.world)):
+            raise Finding("I30", f"another VMM answers otherwise: {difference(said, now)}")
         self.audit()
-
-    def _kill(self, device: Device) -> None:
-        """The VMM's process ends: its mappings and descriptors go, the renderer and the guest are as they were."""
-        self.host.disarm()
-        self.parts.region.clear()
-        for resource in device.resources.values():
-            if isinstance(resource, Blob) and resource.exported is not None:
-                resource.exported.memory.release()
-        self.parts.renderer.end_vmm()
-        device.resources.clear()
-        device.contexts.clear()
-        device.fences.clear()
-        device.image_bytes = device.blob_bytes = 0
 
     def restart_driver(self, _step: Reset) -> None:
         """A driver that programs use, or that waits for answers, is not unbound."""

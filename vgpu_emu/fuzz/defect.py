@@ -1,6 +1,6 @@
 """Defects that are planted into a target, to see whether an oracle finds them.
 
-A defect is an object with any of five methods, each called once when the target is built with the live object; what it
+A defect is an object with any of five methods, each called with the live object when that is made; what it
 returns takes the object's place. None of them is called for a target without the defect.
 """
 

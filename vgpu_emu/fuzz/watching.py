@@ -12,6 +12,7 @@ from vgpu_emu.fuzz.passage import Passage, Wire
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Port
 from vgpu_emu.vmm.asking import Steps
+from vgpu_wire.device import Feature
 
 
 class Watcher(Protocol):
@@ -104,6 +105,13 @@ class WatchedDevice(Wrapper):
         if watcher.host.failed:
             watcher.host.forgive(bytes(chain.readable))
         return used
+
+    def negotiate(self, features: frozenset[Feature]) -> bool:
+        """Raises Finding."""
+        if self.inner.features:
+            raise Finding("I35", "after a reset the device has features before the driver has accepted any")
+        accepted: bool = self.inner.negotiate(features)
+        return accepted
 
     def _differs(self) -> None:
         self.watcher.judge.unsure = True

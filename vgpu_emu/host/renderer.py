@@ -47,8 +47,10 @@ class RendererLimits(msgspec.Struct, frozen=True):
 
 
 class Context(msgspec.Struct):
-    """A rendering context. objects: what its command stream allocated and no resource took yet, as fds."""
+    """A rendering context. context_init: as it was created with. objects: what its command stream allocated and no
+    resource took yet, as fds."""
 
+    context_init: int = 0
     objects: dict[BlobId, Fd] = msgspec.field(default_factory=dict)
     attached: set[ResourceId] = msgspec.field(default_factory=set)
 
@@ -134,7 +136,7 @@ class Renderer:
         ctx_id = ContextId(question.ctx_id)
         if not ctx_id or ctx_id in self.contexts:
             raise OSError(EINVAL, f"context {ctx_id} is not free")
-        self.contexts[ctx_id] = Context()
+        self.contexts[ctx_id] = Context(question.value)
         return _OK
 
     def ctx_destroy(self, question: ContextQuestion) -> Reply:

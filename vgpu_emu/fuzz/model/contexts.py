@@ -33,7 +33,7 @@ def create(world: World, request: CtxCreate) -> Expected:
     refuse(len(world.contexts) >= world.setup.contexts, "no room for a context more")
 
     def success(_answer: object) -> None:
-        world.contexts[request.ctx_id] = Context()
+        world.contexts[request.ctx_id] = Context(request.context_init)
 
     return must(success)
 

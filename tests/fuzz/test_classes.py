@@ -1,0 +1,140 @@
+"""Classes of defects, each with a program of a few steps, and the oracle that finds it."""
+
+from typing import Any
+
+import pytest
+
+from vgpu_emu.fuzz.actions import Plug, Program, Reset, Restart, Send, Step
+from vgpu_emu.fuzz.defect import Wrapper
+from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.trial import Conditions, run
+from vgpu_emu.link.chain import Chain, Used
+from vgpu_wire.blob import ResourceCreateBlob
+from vgpu_wire.context_stream import ExporterKind, StreamAlloc
+from vgpu_wire.control import CtrlType
+from vgpu_wire.render import CmdSubmit, CtxCreate, CtxResource
+from vgpu_wire.renderer_link import Op
+from vgpu_wire.resource import MemEntry, ResourceAttachBacking, ResourceCreate2D
+from vgpu_wire.terms import Records
+
+
+def sent(*requests: Any) -> list[Step]:
+    return [Send(request.build()) for request in requests]
+
+
+def host_blob(blob_mem: int = 2) -> list[Step]:
+    """Resource 1, made of object 1 of context 1, which has it attached."""
+    alloc = StreamAlloc(exporter=ExporterKind.CACHED.value, blob_id=1, size=4096).build()
+    return sent(
+        CtxCreate(ctx_id=1, context_init=4),
+        CmdSubmit(ctx_id=1, size=len(alloc), commands=alloc),
+        ResourceCreateBlob(ctx_id=1, resource_id=1, blob_mem=blob_mem, blob_id=1, size=4096),
+        CtxResource(type=CtrlType.CTX_ATTACH_RESOURCE.value, ctx_id=1, resource_id=1),
+    )
+
+
+def image() -> list[Step]:
+    """Resource 1, of 16 x 16 pixels, with guest memory behind it."""
+    entries = Records.of(MemEntry, [MemEntry(addr=0, length=1024)])
+    return sent(
+        ResourceCreate2D(resource_id=1, format=1, width=16, height=16),
+        ResourceAttachBacking(resource_id=1, nr_entries=1, entries=entries),
+    )
+
+
+class Deaf(Wrapper):
+    """A renderer after each question: what `after` makes of it."""
+
+    def __init__(self, inner: Any, op: Op, after: Any) -> None:
+        super().__init__(inner)
+        self.op, self.after = op, after
+
+    def handle(self, data: bytes, now: float = 0.0) -> Any:
+        reply = self.inner.handle(data, now)
+        if data[0] == self.op:
+            self.after(self.inner)
+        return reply
+
+
+class NotAttached:
+    """CTX_ATTACH does not reach the renderer's context."""
+
+    def renderer(self, live: Any) -> Any:
+        return Deaf(live, Op.CTX_ATTACH, lambda renderer: renderer.contexts[1].attached.clear())
+
+
+class ContextInitLost:
+    def renderer(self, live: Any) -> Any:
+        def lose(renderer: Any) -> None:
+            renderer.contexts[1].context_init = 0
+
+        return Deaf(live, Op.CTX_CREATE, lose)
+
+
+class AfterReset(Wrapper):
+    """Reset leaves, or changes, what it should not."""
+
+    def reset(self) -> Any:
+        features = self.inner.features
+        yield from self.inner.reset()
+        self.leave(features)
+
+
+class ResetReplugs:
+    def device(self, live: Any) -> Any:
+        class Replugs(AfterReset):
+            def leave(self, _features: Any) -> None:
+                self.inner.displays.scanouts[0].enabled = True
+
+        return Replugs(live)
+
+
+class ResetKeepsFeatures:
+    def device(self, live: Any) -> Any:
+        class Keeps(AfterReset):
+            def leave(self, features: Any) -> None:
+                self.inner.features = features
+
+        return Keeps(live)
+
+
+class UuidsAnew:
+    """Each VMM makes up UUIDs of its own."""
+
+    def __init__(self) -> None:
+        self.vmms = 0
+
+    def device(self, live: Any) -> Any:
+        self.vmms += 1
+        return Salted(live, self.vmms)
+
+
+class Salted(Wrapper):
+    def __init__(self, inner: Any, salt: int) -> None:
+        super().__init__(inner)
+        self.salt = salt
+
+    def handle(self, chain: Chain) -> Any:
+        used = self.inner.handle(chain)
+        if chain.readable[:4] != CtrlType.RESOURCE_ASSIGN_UUID.to_bytes(4, "little"):
+            return used
+        return Used(used.head, used.queue, used.written[:-1] + bytes([self.salt]))
+
+
+@pytest.mark.parametrize(
+    ("defect", "steps", "oracle"),
+    [
+        (NotAttached, host_blob(), "I10"),
+        (NotAttached, host_blob(blob_mem=3), "I10"),
+        (ContextInitLost, host_blob(), "I6"),
+        (ResetReplugs, [Plug(0, 0, 0), Reset()], "I6"),
+        (ResetKeepsFeatures, [], "I35"),
+        (UuidsAnew, [*image(), Restart()], "I30"),
+    ],
+)
+def test_defect_is_found(defect: Any, steps: list[Step], oracle: str) -> None:
+    program = Program(Setup(), tuple(steps))
+    assert run(program).found is None
+    found = run(program, Conditions(defects=(defect,))).found
+    assert found is not None
+    assert found.oracle == oracle
