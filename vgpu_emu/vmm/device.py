@@ -59,7 +59,7 @@ def _tables(
         needs = {key: command.feature for key, (_, command) in known.items() if command.feature is not None}
         _latest[:] = [(profile, commands, entries, needs)]
     _profile, _commands, entries, needs = _latest[0]
-    return entries.copy(), needs
+    return entries.copy(), needs.copy()
 
 
 def _entry(profile: Profile, number: CtrlType, command: Command) -> _Entry:
