@@ -12,6 +12,7 @@ from vgpu_emu.link.chain import Chain, Used
 from vgpu_wire.blob import ResourceCreateBlob
 from vgpu_wire.context_stream import ExporterKind, StreamAlloc
 from vgpu_wire.control import CtrlType
+from vgpu_wire.display import Rect, ResourceFlush, SetScanout
 from vgpu_wire.render import CmdSubmit, CtxCreate, CtxResource
 from vgpu_wire.renderer_link import Op
 from vgpu_wire.resource import MemEntry, ResourceAttachBacking, ResourceCreate2D
@@ -121,6 +122,49 @@ class Salted(Wrapper):
         return Used(used.head, used.queue, used.written[:-1] + bytes([self.salt]))
 
 
+class FlushesNothing:
+    def device(self, live: Any) -> Any:
+        live.displays.flush = lambda _resource_id, _r: 1
+        return live
+
+
+class FlushesWhole:
+    """A flush of a part is one of all that a scanout shows, which says where it starts in the scanout's pixels."""
+
+    def device(self, live: Any) -> Any:
+        flush = live.displays.flush
+
+        def whole(resource_id: int, r: Rect) -> int:
+            return int(flush(resource_id, Rect(width=r.width, height=r.height)))
+
+        live.displays.flush = whole
+        return live
+
+
+class ShowsOldPixels:
+    """A flush shows what the image had when it was set as a scanout."""
+
+    def device(self, live: Any) -> Any:
+        flush = live.displays.flush
+
+        def stale(resource_id: int, r: Rect) -> int:
+            live.resources[resource_id].pixels[0] ^= 1
+            return int(flush(resource_id, r))
+
+        live.displays.flush = stale
+        return live
+
+
+def shown(*flushes: Rect) -> list[Step]:
+    return [
+        *image(),
+        *sent(
+            SetScanout(resource_id=1, r=Rect(width=16, height=16)),
+            *(ResourceFlush(resource_id=1, r=r) for r in flushes),
+        ),
+    ]
+
+
 @pytest.mark.parametrize(
     ("defect", "steps", "oracle"),
     [
@@ -130,6 +174,9 @@ class Salted(Wrapper):
         (ResetReplugs, [Plug(0, 0, 0), Reset()], "I6"),
         (ResetKeepsFeatures, [], "I35"),
         (UuidsAnew, [*image(), Restart()], "I30"),
+        (FlushesNothing, shown(Rect(width=16, height=16)), "I13"),
+        (FlushesWhole, shown(Rect(x=4, y=4, width=8, height=8)), "I13"),
+        (ShowsOldPixels, shown(Rect(width=16, height=16)), "I16"),
     ],
 )
 def test_defect_is_found(defect: Any, steps: list[Step], oracle: str) -> None:

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
 from vgpu_emu.assembly import Parts
 from vgpu_emu.fuzz.model.judge import Finding, Judge
+from vgpu_emu.fuzz.model.pictures import picture
 from vgpu_emu.fuzz.model.world import Resource, World
 from vgpu_emu.host.exporters import EXPORTERS
 from vgpu_emu.ids import ContextId, ResourceId
 from vgpu_emu.memory import Memory
+from vgpu_emu.vmm.picture import scanout_picture
 from vgpu_emu.vmm.state import Blob, Image
 from vgpu_emu.vmm.state import Resource as DeviceResource
 from vgpu_wire.context_stream import ExporterKind
@@ -16,6 +18,7 @@ from vgpu_wire.device import Feature
 
 #: what is wrong, in words
 Wrongs = Iterator[str]
+Looks = tuple[tuple[str, Callable[[Parts, World], Wrongs]], ...]
 
 
 # nearly all of what is compared is the same: words are made for what is not
@@ -197,6 +200,18 @@ def shown(parts: Parts, world: World) -> Wrongs:
         yield f"a scanout shows resource {dead}, which is gone"
 
 
+def flushed(parts: Parts, world: World) -> Wrongs:
+    actual = parts.device.displays.flushed
+    yield from _same("flushed", actual, {n: s.flushed for n, s in enumerate(world.scanouts) if s.flushed is not None})
+
+
+def pictures(parts: Parts, world: World) -> Wrongs:
+    for index, scanout in enumerate(world.scanouts):
+        wanted = picture(world, scanout)
+        if wanted is not None and ((seen := scanout_picture(parts.device, index)) is None or seen.rgba != wanted):
+            yield f"the picture of scanout {index} is not that of resource {scanout.shown and scanout.shown[0]}"
+
+
 def _pairs(parts: Parts, world: World) -> Iterator[tuple[int, DeviceResource, Resource]]:
     for resource_id, resource in parts.device.resources.items():
         wanted = world.resources.get(resource_id)
@@ -205,7 +220,7 @@ def _pairs(parts: Parts, world: World) -> Iterator[tuple[int, DeviceResource, Re
 
 
 #: oracle -> what looks
-LOOKS: tuple[tuple[str, Callable[[Parts, World], Wrongs]], ...] = (
+LOOKS: Looks = (
     ("I10", ids),
     ("I10", accounts),
     ("I11", buffers),
@@ -221,18 +236,18 @@ LOOKS: tuple[tuple[str, Callable[[Parts, World], Wrongs]], ...] = (
     ("I16", pixels),
     ("I31", memory),
     ("I13", shown),
+    ("I13", flushed),
+    ("I16", pictures),
 )
+#: what a flush brings before the user's eyes
+OF_FLUSHES = LOOKS[-3:]
+#: those that take no time: no bytes are compared
+SHORT = tuple((oracle, look) for oracle, look in LOOKS if look not in {pixels, memory, pictures})
 
 
-#: looks that take their time: bytes are compared
-_LONG = frozenset({pixels, memory})
-
-
-def audit(parts: Parts, judge: Judge, *, bytes_too: bool = True) -> None:
+def audit(parts: Parts, judge: Judge, looks: Looks = LOOKS) -> None:
     """Raises Finding: the device is not what the reference is."""
-    for oracle, look in LOOKS:
-        if not bytes_too and look in _LONG:
-            continue
+    for oracle, look in looks:
         judge.evaluated[oracle] += 1
         for wrong in look(parts, judge.world):
             raise Finding(oracle, wrong)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from vgpu_emu.assembly import Config, DeviceConfig, assemble, size_only
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Schedule, Send, Step
-from vgpu_emu.fuzz.audit import audit
+from vgpu_emu.fuzz.audit import OF_FLUSHES, SHORT, audit
 from vgpu_emu.fuzz.bench import Bench, Chooser
 from vgpu_emu.fuzz.census import NEWBORN, Census
 from vgpu_emu.fuzz.defect import plant
@@ -38,6 +38,7 @@ from vgpu_emu.vmm.snapshot import restore, take
 from vgpu_emu.vmm.state import DeviceLimits
 from vgpu_emu.vocabulary import Dialect
 from vgpu_wire.blob import MapCache
+from vgpu_wire.control import CtrlType
 from vgpu_wire.device import Feature
 
 _CAPSETS: dict[tuple[tuple[int, int, int], ...], Mapping[int, Capset]] = {}
@@ -79,6 +80,7 @@ def _features(bits: int) -> frozenset[Feature]:
     return frozenset(feature for feature in Feature if bits >> feature & 1)
 
 
+_FLUSH = CtrlType.RESOURCE_FLUSH.value
 #: heads from here on are those of requests that no driver sent
 FIRST_RAW = 1 << 32
 
@@ -222,7 +224,9 @@ class Core(Bench):
         if chain.readable[:4] in NEWBORN:
             self.census.register(self.parts.device, chain.readable)
         if case.expected.verdict is Verdict.OPEN and not judge.unsure:
-            audit(self.parts, judge, bytes_too=False)
+            audit(self.parts, judge, SHORT)
+        if case.number == _FLUSH and not judge.unsure:
+            audit(self.parts, judge, OF_FLUSHES)
 
     def _differs(self) -> NoReturn:
         """What the VMM has is not what the reference has, from here on. Raises Differs."""

@@ -128,7 +128,7 @@ def flush(world: World, request: ResourceFlush) -> Expected:
     shown = [s for s in world.scanouts if s.shown is not None and s.shown[0] == resource.resource_id]
     if not shown and resource.kind == "blob":
         return may("a blob that nothing shows")
-    return must(partial(_touch, [s for s in shown if s.shown is not None and _meet(s.shown[1], r)]))
+    return must(partial(_touch, [s for s in shown if s.shown is not None and _meet(s.shown[1], r)], r))
 
 
 def _meet(one: Rect, other: Rect) -> bool:
@@ -137,9 +137,16 @@ def _meet(one: Rect, other: Rect) -> bool:
     return x < min(one.x + one.width, other.x + other.width) and y < min(one.y + one.height, other.y + other.height)
 
 
-def _touch(touched: list[Scanout], _answer: object) -> None:
+def _touch(touched: list[Scanout], r: Rect, _answer: object) -> None:
     for display in touched:
         display.updates += 1
+        display.flushed = r if display.flushed is None else _around(display.flushed, r)
+
+
+def _around(one: Rect, other: Rect) -> Rect:
+    left, top = min(one.x, other.x), min(one.y, other.y)
+    right, bottom = max(one.x + one.width, other.x + other.width), max(one.y + one.height, other.y + other.height)
+    return Rect(x=left, y=top, width=right - left, height=bottom - top)
 
 
 def cursor(world: World, request: UpdateCursor) -> Expected:

@@ -108,7 +108,8 @@ class Context(msgspec.Struct):
 class Scanout(msgspec.Struct):
     """shown: (resource, rectangle, format, stride, offset); None: nothing. cursor: x, y, hot x, hot y, resource.
 
-    updates: how often a flush has touched what is shown.
+    updates: how often a flush has touched what is shown. flushed: the pixels of the resource that were, as one
+    rectangle, since this VMM is there.
     """
 
     width: int
@@ -117,6 +118,7 @@ class Scanout(msgspec.Struct):
     shown: tuple[int, Rect, int, int, int] | None = None
     cursor: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
     updates: int = 0
+    flushed: Rect | None = None
 
 
 class Pending(msgspec.Struct):
@@ -250,7 +252,10 @@ class World:
         return max([self.now, *ends]) - self.now
 
     def restarted(self) -> None:
-        """A VMM that goes on asks about every fence anew: it may come as late as all work that is there by now."""
+        """A VMM that goes on asks about every fence anew: it may come as late as all work that is there by now. It has
+        shown nothing yet."""
+        for scanout in self.scanouts:
+            scanout.flushed = None
         for pending in self.pending:
             work = self._work(pending.timeline)
             if work > pending.due:
