@@ -4,18 +4,18 @@ from typing import Any
 
 import pytest
 
-from vgpu_emu.fuzz.actions import Plug, Program, Reset, Restart, Send, Step
+from vgpu_emu.fuzz.actions import Call, Plug, Program, Reset, Restart, Send, Step
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.fuzz.trial import Conditions, run
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_wire.blob import ResourceCreateBlob
 from vgpu_wire.context_stream import ExporterKind, StreamAlloc
-from vgpu_wire.control import CtrlType
+from vgpu_wire.control import CtrlType, HeaderOnly
 from vgpu_wire.display import Rect, ResourceFlush, SetScanout
 from vgpu_wire.render import CmdSubmit, CtxCreate, CtxResource
 from vgpu_wire.renderer_link import Op
-from vgpu_wire.resource import MemEntry, ResourceAttachBacking, ResourceCreate2D
+from vgpu_wire.resource import MemEntry, ResourceAttachBacking, ResourceCreate2D, ResourceUnref
 from vgpu_wire.terms import Records
 
 
@@ -120,6 +120,75 @@ class Salted(Wrapper):
         if chain.readable[:4] != CtrlType.RESOURCE_ASSIGN_UUID.to_bytes(4, "little"):
             return used
         return Used(used.head, used.queue, used.written[:-1] + bytes([self.salt]))
+
+
+class DriverForgets:
+    """The driver does not send requests of this type, and takes them for answered."""
+
+    number = 0
+
+    def driver(self, live: Any) -> Any:
+        return Forgetful(live, self.number)
+
+
+class Forgetful(Wrapper):
+    def __init__(self, inner: Any, number: int) -> None:
+        super().__init__(inner)
+        self.number = number
+
+    def queue(self, request: Any, callback: Any = None, *rest: Any, **more: Any) -> Any:
+        if request.type != self.number:
+            return (yield from self.inner.queue(request, callback, *rest, **more))
+        if callback is not None:
+            callback(bytes(24))
+        return True
+
+
+def forgets(number: CtrlType) -> type:
+    return type(f"Forgets_{number.name}", (DriverForgets,), {"number": number.value})
+
+
+class UnrefsAtOnce:
+    """The driver ends a resource as soon as it is made."""
+
+    def driver(self, live: Any) -> Any:
+        return Hasty(live)
+
+
+class Hasty(Wrapper):
+    def queue(self, request: Any, *rest: Any, **more: Any) -> Any:
+        done = yield from self.inner.queue(request, *rest, **more)
+        if request.type == CtrlType.RESOURCE_ATTACH_BACKING:
+            yield from self.inner.queue(ResourceUnref(resource_id=request.resource_id))
+        return done
+
+
+IMAGE_CALLS: list[Step] = [Call("open"), Call("image")]
+#: somebody who is no driver asks for something, too
+BESIDE = sent(HeaderOnly(type=CtrlType.GET_DISPLAY_INFO.value))
+#: guest memory that is more than what belongs to firmware and queues
+LARGE = Setup(memory=(1 << 20) + (1 << 17))
+
+
+@pytest.mark.parametrize(
+    ("defect", "steps", "oracle"),
+    [
+        (forgets(CtrlType.RESOURCE_UNREF), [*IMAGE_CALLS, Call("close_handle")], "I10"),
+        (forgets(CtrlType.RESOURCE_UNREF), IMAGE_CALLS, "I10"),
+        (forgets(CtrlType.RESOURCE_UNREF), [*BESIDE, *IMAGE_CALLS], "I10"),
+        (forgets(CtrlType.CTX_DESTROY), [*BESIDE, *IMAGE_CALLS], "I10"),
+        (forgets(CtrlType.CTX_DETACH_RESOURCE), [*IMAGE_CALLS, Call("mmap"), Call("close_handle")], "I10"),
+        (forgets(CtrlType.CTX_ATTACH_RESOURCE), [*IMAGE_CALLS, Call("image")], "I10"),
+        (forgets(CtrlType.RESOURCE_ATTACH_BACKING), IMAGE_CALLS, "I9"),
+        (UnrefsAtOnce, IMAGE_CALLS, "I10"),
+    ],
+)
+def test_defect_of_the_driver_is_found(defect: Any, steps: list[Step], oracle: str) -> None:
+    program = Program(LARGE, tuple(steps))
+    assert run(program).found is None
+    found = run(program, Conditions(defects=(defect,))).found
+    assert found is not None
+    assert found.oracle == oracle
 
 
 class FlushesNothing:

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from vgpu_emu.assembly import Parts
 from vgpu_emu.fuzz.actions import Program, Step
+from vgpu_emu.fuzz.belongings import Belongings
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.guest import Guest
 from vgpu_emu.fuzz.hosting import Host
@@ -38,6 +39,7 @@ class Bench:
         #: what the driver has sent since the guest program's last call began
         self.sent: list[bytes] = []
         self.guest = Guest(self)
+        self.belongings = Belongings()
         #: resource -> what its host buffer holds, of a setup with real memory
         self._contents: dict[int, bytearray] = {}
 
@@ -95,6 +97,7 @@ class Bench:
     def forget(self) -> None:
         """The device was reset."""
         self._contents.clear()
+        self.belongings.clear()
         self.world.forget_all()
         self.judge.forget()
 

@@ -223,6 +223,8 @@ class Core(Bench):
             self.host.forgive(chain.readable)
         if chain.readable[:4] in NEWBORN:
             self.census.register(self.parts.device, chain.readable)
+        if chain.head < FIRST_RAW:
+            self.belongings.made(case, chain.readable, self.world)
         if case.expected.verdict is Verdict.OPEN and not judge.unsure:
             audit(self.parts, judge, SHORT)
         if case.number == _FLUSH and not judge.unsure:

@@ -114,26 +114,31 @@ def _places(bench: "Bench", holders: Holders) -> Wrongs:
 def _resources(bench: "Bench", holders: Iterable[GemObject]) -> Wrongs:
     """When all is answered, the device has what the driver's objects are, and nothing else of that driver's."""
     world = bench.world
+    attached = bench.belongings.attached(bench.guest.files)
     if bench.meddled or bench.driver.in_flight or bench.host.has_failed:
         return
     objects = {int(gem.resource_id): gem for gem in holders}
     for number in world.resources.keys() - objects.keys():
         yield "I10", f"the device has resource {number}, which no object is"
     for number in world.resources.keys() & objects.keys():
-        yield from _object(objects[number], world.resources[number])
+        yield from _object(objects[number], world.resources[number], world.setup.entries)
+    for number in bench.belongings.lost(world) & objects.keys():
+        yield "I10", f"resource {number} is gone, and its object is not"
     contexts = {file.ctx_id: file for file in bench.guest.files if file.context_created}
     for ctx_id in world.contexts.keys() - contexts.keys():
         yield "I10", f"the device has context {ctx_id}, which no file has"
     for ctx_id, context in world.contexts.items():
         handles = {int(gem.resource_id) for gem in contexts[ContextId(ctx_id)].handles.values()}
-        if not context.attached <= handles:
-            yield "I10", f"context {ctx_id} has resources {context.attached}, and its file has {handles}"
+        wanted = {int(gem.resource_id) for gem in attached[contexts[ContextId(ctx_id)]]} & world.resources.keys()
+        if not wanted <= context.attached <= handles:
+            yield "I10", f"context {ctx_id} has resources {context.attached}, and its file {wanted} of {handles}"
 
 
-def _object(gem: GemObject, there: Resource) -> Wrongs:
-    if isinstance(gem, ShmemObject) and there.stretches is not None:
+def _object(gem: GemObject, there: Resource, entries: int) -> Wrongs:
+    """entries: so many the device takes."""
+    if isinstance(gem, ShmemObject):
         pages = [(start, end - start) for start, end in gem.runs]
-        if list(there.stretches) != pages:
+        if list(there.stretches or ()) != pages and (there.stretches is not None or len(pages) <= entries):
             yield "I9", f"resource {there.resource_id} has the memory {there.stretches}, and its object {pages}"
     if isinstance(gem, VramObject) and there.offset not in {None, gem.node}:
         yield "I14", f"resource {there.resource_id} is mapped at {there.offset}, and its object is at {gem.node}"
@@ -165,3 +170,6 @@ def audit_unused_driver(bench: "Bench") -> None:
     for name, count in left.items():
         if count:
             raise Finding("I10", f"no file is open, and the driver has {count} {name}")
+    for kind, numbers in bench.belongings.left(bench.world).items():
+        for number in sorted(numbers):
+            raise Finding("I10", f"no file is open, and the device has {kind} {number}, which the driver made")
