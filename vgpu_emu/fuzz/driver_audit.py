@@ -130,8 +130,10 @@ def _resources(bench: "Bench", holders: Iterable[GemObject]) -> Wrongs:
     for ctx_id, context in world.contexts.items():
         handles = {int(gem.resource_id) for gem in contexts[ContextId(ctx_id)].handles.values()}
         wanted = {int(gem.resource_id) for gem in attached[contexts[ContextId(ctx_id)]]} & world.resources.keys()
-        if not wanted <= context.attached <= handles:
-            yield "I10", f"context {ctx_id} has resources {context.attached}, and its file {wanted} of {handles}"
+        for number in context.attached - handles:
+            yield "I10", f"context {ctx_id} has resource {number}, and its file does not"
+        for number in wanted - context.attached:
+            yield "I10", f"context {ctx_id} does not have resource {number}, and its file does"
 
 
 def _object(gem: GemObject, there: Resource, entries: int) -> Wrongs:
