@@ -30,7 +30,7 @@ FIRES = {
     "I22": "P02",
 }
 #: mutants whose occasion so few programs may not have
-_RARE = frozenset({"B1", "B3", "B6", "B7"})
+_RARE = frozenset({"B1", "B3", "B6", "B7", "B16"})
 #: programs of which one must find it; the first that does is among the first few hundred
 PROGRAMS = 1000
 

@@ -48,12 +48,13 @@ _RAM = (1 << 20) + (1 << 17)
 
 def setup(rng: Random, *, real: bool) -> Setup:
     asks = rng.choice((Asks.RFC1, Asks.RFC3, Asks.GUESS))
+    alignment = rng.choice((4096, 4096, 4096, 4096, 0, 0, 16384, 65536))
     return Setup(
         features=rng.choice(_FEATURES),
         asks=asks,
         guess=rng.choice((1, 2, 3, 3, 0)) if asks is Asks.GUESS else 1,
-        host_visible=rng.choice((1 << 20, 1 << 16, 1 << 16, 1 << 15)),
-        blob_alignment=rng.choice((4096, 4096, 4096, 4096, 16384, 65536, 0)),
+        host_visible=rng.choice((1 << 20, 1 << 16, 1 << 16, 1 << 15)) if alignment < 1 << 14 else 1 << 20,
+        blob_alignment=alignment,
         real=real,
         # what is below the first megabyte, a driver does not use
         memory=_RAM if real else 1 << 16,

@@ -319,13 +319,38 @@ def _submit(rng: Random, world: World, ids: Ids) -> Record:
         blob_id, choice = 1 + int(rng.random() * 6) + (int(rng.random() + 0.2) << 32), rng.random()
         if choice < 0.65:
             size = _any(rng, (1, 4096, 8192, 16384)) if rng.random() < 0.3 else max(world.setup.blob_alignment, 4096)
-            exporter = int(1 + rng.random() * 5.02) if rng.random() < 0.5 else int(1 + rng.random() * 3)
+            # mostly one of those that can be mapped: write-combined and cached
+            exporter = int(1 + rng.random() * 5.02) if rng.random() < 0.25 else int(1 + rng.random() * 2)
             commands += StreamAlloc(exporter=exporter, blob_id=blob_id, size=size).build()
         elif choice < 0.9:
             commands += StreamWork(microseconds=_any(rng, (1, 10, 100, 1000))).build()
         else:
             commands += StreamFree(blob_id=blob_id).build()
     return CmdSubmit(ctx_id=_context(rng, world, ids), size=len(commands), commands=commands)
+
+
+def _alloc(rng: Random, world: World, ids: Ids) -> Record:
+    """A few objects that a host knows how to map: write-combined and cached ones."""
+    size, first = max(world.setup.blob_alignment, 4096), int(rng.random() * 40)
+    commands = b"".join(
+        StreamAlloc(exporter=_any(rng, (1, 2)), blob_id=10 + first + number, size=size).build()
+        for number in range(_any(rng, (1, 2, 4)))
+    )
+    return CmdSubmit(ctx_id=_context(rng, world, ids), size=len(commands), commands=commands)
+
+
+def _create_mappable(rng: Random, world: World, ids: Ids) -> Record:
+    """A blob of a context's object that a guest can map, all of it."""
+    ctx_id, objects = next(((i, c.objects) for i, c in world.contexts.items() if c.objects), (1, {}))
+    blob_id, (_exporter, size) = _any(rng, list(objects.items())) if objects else (1, (1, 4096))
+    return ResourceCreateBlob(
+        ctx_id=ctx_id,
+        resource_id=_free(rng, world, ids),
+        blob_mem=2,
+        blob_flags=_any(rng, (1, 1, 3, 7)),
+        blob_id=blob_id,
+        size=size,
+    )
 
 
 def _work(rng: Random, world: World, ids: Ids) -> Record:
@@ -336,7 +361,7 @@ def _work(rng: Random, world: World, ids: Ids) -> Record:
 
 def _create_blob(rng: Random, world: World, ids: Ids) -> Record:
     ctx_id, resource_id = _with_objects(rng, world, ids), _free(rng, world, ids)
-    flags = _any(rng, (1, 1, 1, 3, 7, 2, 0))
+    flags = _any(rng, (1, 1, 1, 1, 3, 7, 2, 0))
     objects = (
         [(blob_id, size) for blob_id, (_e, size) in world.contexts[ctx_id].objects.items()]
         if (ctx_id in world.contexts)
@@ -428,6 +453,8 @@ MAKERS: dict[Maker, int] = {
     _transfer_3d: CONTROLQ,
     _submit: CONTROLQ,
     _work: CONTROLQ,
+    _alloc: CONTROLQ,
+    _create_mappable: CONTROLQ,
     _map_blob: CONTROLQ,
     _unmap_blob: CONTROLQ,
     _create_cursor: CONTROLQ,
@@ -435,7 +462,8 @@ MAKERS: dict[Maker, int] = {
 }
 #: subjects: what is done with each other, with weights. Nothing else needs so many steps that all succeed
 THEMES: tuple[tuple[Maker, ...], ...] = (
-    *((_submit, _create_blob, _create_blob, _map_blob, _map_blob, _map_blob, _unmap_blob, _unref),) * 4,
+    *((_alloc, _create_mappable, _map_blob, _map_blob, _unmap_blob, _unref),) * 3,
+    *((_submit, _create_blob, _create_mappable, _map_blob, _map_blob, _map_blob, _unmap_blob, _unref),) * 3,
     (
         _create_2d,
         _attach,
@@ -479,8 +507,10 @@ WANTS: dict[Maker, tuple[tuple[Maker, Callable[[World], object]], ...]] = {
     _submit: ((_ctx_create, lambda w: w.contexts),),
     _work: ((_ctx_create, lambda w: w.contexts),),
     _cursor: ((_create_cursor, lambda w: any(_is_cursor(r) for r in w.resources.values())),),
-    _create_blob: ((_submit, lambda w: any(context.objects for context in w.contexts.values())),),
-    _map_blob: ((_create_blob, lambda w: any(_mappable(r) for r in w.resources.values())),),
+    _create_blob: ((_alloc, lambda w: any(context.objects for context in w.contexts.values())),),
+    _map_blob: ((_create_mappable, lambda w: any(_mappable(r) for r in w.resources.values())),),
+    _create_mappable: ((_alloc, lambda w: any(context.objects for context in w.contexts.values())),),
+    _alloc: ((_ctx_create, lambda w: w.contexts),),
     _unmap_blob: ((_map_blob, lambda w: w.mapped),),
     _set_scanout_blob: ((_create_blob, lambda w: any(r.kind == "blob" for r in w.resources.values())),),
     _attach: ((_create_2d, lambda w: any(r.stretches is None and not r.on_host for r in w.resources.values())),),
