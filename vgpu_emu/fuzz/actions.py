@@ -1,10 +1,16 @@
 """What a program is made of: the setup of a device, and actions of guest, VMM, host and time, in order."""
 
+from collections.abc import Sequence
+from errno import EINVAL
+from typing import TypeVar
+
 import msgspec
 
 from vgpu_emu.faults.plan import AnyFault
 from vgpu_emu.fuzz.model.world import Setup
 from vgpu_wire.device import CONTROLQ
+
+T = TypeVar("T")
 
 
 class Action(msgspec.Struct, frozen=True, tag=True, tag_field="do"):
@@ -86,3 +92,10 @@ class Program(msgspec.Struct, frozen=True):
 
     setup: Setup
     steps: tuple[Step, ...]
+
+
+def one_of(things: Sequence[T], number: int) -> T:
+    """What a number of a Call chooses. Raises OSError: EINVAL where there is nothing to choose from."""
+    if not things:
+        raise OSError(EINVAL, "the program has none")
+    return things[number % len(things)]

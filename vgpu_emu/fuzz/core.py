@@ -27,6 +27,7 @@ from vgpu_emu.fuzz.model.world import Asks, Setup
 from vgpu_emu.fuzz.passage import Passage, Wire
 from vgpu_emu.fuzz.ram import give_back, take_memory
 from vgpu_emu.fuzz.remembering import difference, told
+from vgpu_emu.guest.driver import Capsets
 from vgpu_emu.host.renderer import RendererLimits
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.memory import Memory
@@ -298,8 +299,10 @@ class Core(Bench):
 
     def restart_driver(self, _step: Reset) -> None:
         """A driver that programs use, or that waits for answers, is not unbound."""
-        if not self.guest.files and not self.driver.in_flight:
+        if not self.guest.uses_device and not self.driver.in_flight:
             self.reset()
+            self.parts.driver.outputs.clear()
+            self.parts.driver.capsets = Capsets()
 
     def reset(self) -> None:
         self.host.disarm()

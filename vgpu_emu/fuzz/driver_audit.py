@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vgpu_emu.fuzz.model.expectation import Verdict
 from vgpu_emu.fuzz.model.judge import Case, Finding
 from vgpu_emu.fuzz.model.world import Resource
+from vgpu_emu.fuzz.screens_audit import shown
 from vgpu_emu.guest.driver import CURSORQ_SIZE, QUEUE_SIZE
 from vgpu_emu.guest.gem import GemObject
 from vgpu_emu.guest.shmem import ShmemObject
@@ -68,7 +69,13 @@ def audit_driver(bench: "Bench") -> None:
     """After a call. Raises Finding."""
     bench.judge.evaluated[_OF_EVERY_CALL] += 1
     holders = _holders(bench)
-    looks = (_references(bench, holders), _places(bench, holders), _fences(bench), _resources(bench, holders))
+    looks = (
+        _references(bench, holders),
+        _places(bench, holders),
+        _fences(bench),
+        _resources(bench, holders),
+        shown(bench),
+    )
     for oracle, wrong in chain.from_iterable(looks):
         raise Finding(oracle, wrong)
 
@@ -78,9 +85,11 @@ Holders = dict[GemObject, int]
 
 
 def _holders(bench: "Bench") -> Holders:
-    """Handles, mappings and requests in flight."""
+    """Handles, mappings, framebuffers, dma-bufs and requests in flight."""
     held = [gem for file in bench.guest.files for gem in file.handles.values()]
     held += [vma.vram for vma in bench.guest.vmas]
+    held += [framebuffer.gem for framebuffer in bench.guest.framebuffers]
+    held += [dma_buf.gem for dma_buf in set(bench.guest.dma_bufs)]
     for pending in bench.driver._pending.values():
         held += pending.objects
     # there are few: a Counter takes longer
@@ -167,6 +176,7 @@ def audit_unused_driver(bench: "Bench") -> None:
         "open files": driver.open_count,
         "descriptors in use of the controlq": QUEUE_SIZE - driver.free_descriptors[CONTROLQ],
         "descriptors in use of the cursorq": CURSORQ_SIZE - driver.free_descriptors[CURSORQ],
+        "pictures shown": sum(1 for o in driver.outputs for p in (o.primary, o.cursor) if p.framebuffer is not None),
         "bytes of guest memory": bench.guest.free_bytes - driver.pages.free_bytes,
     }
     for name, count in left.items():

@@ -9,31 +9,26 @@ from random import Random
 from vgpu_emu.faults.drawing import draw
 from vgpu_emu.faults.plan import FAULTS, DeviceResets, VmmRestarts
 from vgpu_emu.fuzz import requests
-from vgpu_emu.fuzz.actions import Break, Call, Elapse, Reset, Restart, Schedule, Send, Step
+from vgpu_emu.fuzz.actions import Break, Reset, Restart, Schedule, Send, Step
 from vgpu_emu.fuzz.bench import Bench
 from vgpu_emu.fuzz.boundary import bent
-from vgpu_emu.fuzz.guest import CALLS, NEEDS, NUMBERS, Guest
+from vgpu_emu.fuzz.calling import Calling
 from vgpu_emu.fuzz.happening import Happenings
 from vgpu_emu.fuzz.model.commands import COMMANDS
 from vgpu_emu.fuzz.model.world import Asks, Setup, World
 from vgpu_emu.fuzz.using import Use, uses
 from vgpu_wire.control import CtrlFlag
-from vgpu_wire.device import CONTROLQ, CURSORQ
+from vgpu_wire.device import CONTROLQ, CURSORQ, Feature
 
 _FENCED, _RING = CtrlFlag.FENCE.value, int(CtrlFlag.FENCE | CtrlFlag.INFO_RING_IDX)
 _COMMANDS = tuple(COMMANDS)
 #: combinations that a driver can negotiate, the whole one most often
 _FEATURES = (0x3F,) * 12 + (0x1F, 0x0F, 0x2F, 0x1B, 0x0E, 0x08, 0x02, 0x00)
+#: a driver that other drivers' memory is imported into
+_WITHOUT_VIRGL = (0x0E, 0x2E, 0x0A)
 #: faults that a program does not do itself, in steps of its own
 _WEATHER = [kind for kind in FAULTS if kind not in (VmmRestarts, DeviceResets)]
 
-#: calls of a guest program that have to do with each other
-_CALL_THEMES = (
-    ("blob", "blob", "mmap", "mmap", "store", "load", "munmap", "close_handle"),
-    ("guest_blob", "dumb", "mmap", "store", "load", "transfer", "close_handle"),
-    ("context_init", *("execbuffer",) * 4, "wait", "blob"),
-    ("image", "dumb", "transfer", "transfer", "wait", "close_handle"),
-)
 #: requests that use what is there, before something else is done
 _MOST_USES = 16
 #: how far ids lie apart
@@ -50,7 +45,7 @@ def setup(rng: Random, *, real: bool) -> Setup:
     asks = rng.choice((Asks.RFC1, Asks.RFC3, Asks.GUESS))
     alignment = rng.choice((4096, 4096, 4096, 4096, 0, 0, 16384, 65536))
     return Setup(
-        features=rng.choice(_FEATURES),
+        features=rng.choice(_FEATURES if not real or rng.random() < 0.8 else _WITHOUT_VIRGL),
         asks=asks,
         guess=rng.choice((1, 2, 3, 3, 0)) if asks is Asks.GUESS else 1,
         host_visible=rng.choice((1 << 20, 1 << 16, 1 << 16, 1 << 15)) if alignment < 1 << 14 else 1 << 20,
@@ -67,7 +62,7 @@ class Swarm:
     def __init__(self, rng: Random) -> None:
         self.rng = rng
         #: a guest program's calls, or requests that no driver sends
-        self.calls = rng.random() < 0.25
+        self.calls = rng.random() < 0.3
         self.setup = setup(rng, real=self.calls)
         self.ids = requests.Ids(rng.choice((2, 4, 8, 24)), rng.choice(_STEPS))
         #: rings of fences: few, so that several fences wait on one
@@ -82,14 +77,7 @@ class Swarm:
         #: how often all that is there is used, in the middle of everything else
         self._using = rng.choice((0.0, 0.02, 0.1))
         self._uses: list[Use] = []
-        self._names = [name for name in self._calls() for _ in range(rng.choice((1, 1, 3)))]
-
-    def _calls(self) -> list[str]:
-        """Most of them, or those of one or two subjects."""
-        rng = self.rng
-        if rng.random() < 0.5:
-            return ["open", "blob", "mmap", *(name for name in CALLS if rng.random() < 0.7)]
-        return ["open", *(name for theme in rng.sample(_CALL_THEMES, rng.choice((1, 1, 2))) for name in theme)]
+        self._call = Calling(rng, self.purpose, virgl=self.setup.has(Feature.VIRGL))
 
     def _commands(self) -> list[requests.Maker]:
         """All; some, and those that they need; or those of one or two subjects, and few others."""
@@ -149,7 +137,7 @@ class Swarm:
     def _other(self, world: World) -> Step:
         step = self._happens(world)
         if self.calls:
-            return Elapse(7) if isinstance(step, Reset) else step
+            return step
         if isinstance(step, Restart | Reset) and self._using:
             self._uses = uses(world, self.rng)[:_MOST_USES]
         return step
@@ -161,16 +149,6 @@ class Swarm:
             return data, CONTROLQ if queue == CURSORQ else CURSORQ
         number = self.rng.choice(_COMMANDS) if choice < 0.8 else self.rng.getrandbits(16)
         return number.to_bytes(4, "little") + data[4:], queue
-
-    def _call(self, guest: Guest) -> Call:
-        """One that the program can do something with, if there is one among a few."""
-        rng = self.rng
-        name = "open"
-        for _ in range(6):
-            name = self._names[int(rng.random() * len(self._names))]
-            if name not in NEEDS or getattr(guest, NEEDS[name]):
-                break
-        return Call(name, tuple(int(rng.random() * 64) for _ in range(6))[: len(NUMBERS[name])])
 
     def _fenced(self, data: bytes, world: World) -> bytes:
         """The same request with a fence, on a ring or not."""

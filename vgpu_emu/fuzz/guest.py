@@ -5,13 +5,19 @@ Its numbers choose among what it has, so that every sequence of calls means some
 
 from collections.abc import Callable
 from errno import EINVAL
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from vgpu_emu.fuzz.actions import Call
+from vgpu_emu.fuzz import asking, screens, sharing
+from vgpu_emu.fuzz.actions import Call, one_of
 from vgpu_emu.fuzz.driver_audit import Promise
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.guest.file import DrmFile
+from vgpu_emu.guest.framebuffer import Framebuffer
+from vgpu_emu.guest.imported import ForeignDmaBuf
 from vgpu_emu.guest.ioctls_resource import Transfer
+from vgpu_emu.guest.outputs import Output
+from vgpu_emu.guest.pages import Run
+from vgpu_emu.guest.prime import DmaBuf
 from vgpu_emu.guest.submit import SyncFile
 from vgpu_emu.guest.vma import Vma
 from vgpu_emu.guest.waiting import Op
@@ -27,15 +33,19 @@ from vgpu_wire.virtgpu_drm import BLOB_FLAG_HINT_DEFER_MAPPING, ContextParam, Ex
 if TYPE_CHECKING:
     from vgpu_emu.fuzz.bench import Bench
 
-T = TypeVar("T")
 #: what a blob is for
 BLOB_FLAGS = (1, 1, 1, 3, 7, 0)
+#: bytes of a context's name, around what there is room for; 0: it has the process's
+NAME_BYTES = (0, 0, 0, 5, 62, 63, 64, 65)
 #: map_info -> the page protection that Linux makes of it (virtgpu_vram.c, virtio_gpu_vram_mmap); cached otherwise
 PGPROT = {3: "writecombine", 2: "noncached"}
 
 
 class Guest:
-    """files, objects, vmas, fences: what the program has, in the order in which it got it."""
+    """files, objects, vmas, fences, dma_bufs: what the program has, in the order in which it got it.
+
+    foreign: buffers of other drivers. held: pages that others in the guest have.
+    """
 
     def __init__(self, bench: "Bench") -> None:
         self.bench = bench
@@ -43,14 +53,40 @@ class Guest:
         self.objects: list[tuple[DrmFile, GemHandle]] = []
         self.vmas: list[Vma] = []
         self.fences: list[SyncFile] = []
+        self.dma_bufs: list[DmaBuf] = []
+        self.foreign: list[ForeignDmaBuf] = []
+        self.held: list[Run] = []
         #: what the driver must send for the call that is being carried out
-        self.promise: Promise | None = None
+        self.promises: list[Promise] = []
         #: bytes of guest memory that nobody has at the start
         self.free_bytes = 0
         self._blob_ids = 0
 
+    @property
+    def fresh(self) -> list[DrmFile]:
+        """Files without a context."""
+        return [file for file in self.files if not file.context_created]
+
+    @property
+    def framebuffers(self) -> list[Framebuffer]:
+        return [framebuffer for file in self.files for framebuffer in file.framebuffers]
+
+    @property
+    def shown(self) -> list[Output]:
+        return [output for output in self.bench.driver.outputs if output.primary.framebuffer is not None]
+
+    @property
+    def pointed(self) -> list[Output]:
+        """Outputs with a cursor."""
+        return [output for output in self.bench.driver.outputs if output.cursor.framebuffer is not None]
+
+    @property
+    def uses_device(self) -> bool:
+        return bool(self.files or self.vmas or self.dma_bufs)
+
     def call(self, step: Call) -> Op[None]:
         """Raises OSError for what the kernel refuses, Finding for what no kernel does."""
+        self.promises.clear()
         op = CALLS[step.name](self, *(step.numbers + (0,) * 6)[:6])
         if op is not None:
             yield from op
@@ -71,21 +107,39 @@ class Guest:
         if len(self.files) < 3:
             self.files.append(DrmFile(self.bench.driver, "fuzz"))
 
-    def _file(self, number: int) -> DrmFile:
-        return _of(self.files, number)
+    def unit(self, pages: int) -> int:
+        """Bytes that a blob's size is a multiple of: mostly such as the device wants it."""
+        setup = self.bench.world.setup
+        aligned = setup.has(Feature.BLOB_ALIGNMENT) and pages < 48
+        return max(setup.blob_alignment, PAGE_SIZE) if aligned else PAGE_SIZE
 
-    def context_init(self, file: int, rings: int, *_numbers: int) -> Op[None]:
-        yield from self._file(file).context_init([(ContextParam.NUM_RINGS, rings % 66)])
+    def _file(self, number: int) -> DrmFile:
+        return one_of(self.files, number)
+
+    def context_init(self, file: int, rings: int, capset: int, name: int, *_numbers: int) -> Op[None]:
+        """The context of a file that has none yet: rings, and now and then a capset and a name."""
+        owner = one_of(self.fresh or self.files, file)
+        params: list[tuple[int, int | bytes]] = [(ContextParam.NUM_RINGS, rings % 66)]
+        capset_id, length = 0, NAME_BYTES[name % len(NAME_BYTES)]
+        if capset % 3 == 1:
+            yield from asking.probed(self)
+            capset_id = one_of(self.bench.world.setup.capsets, capset // 3)[0]
+            params.append((ContextParam.CAPSET_ID, capset_id))
+        if length:
+            params.append((ContextParam.DEBUG_NAME, b"n" * length + b"\0"))
+        members = {"nlen": min(length, 64)} if length else {}
+        self.promises.append(Promise(CtrlType.CTX_CREATE, ctx_id=owner.ctx_id, context_init=capset_id, **members))
+        yield from owner.context_init(params)
 
     def blob(self, file: int, pages: int, exporter: int, flags: int, hints: int, size: int) -> Op[None]:
         """A blob on the host, made with its memory: what a Vulkan driver does for an allocation."""
         self._blob_ids += 1
-        length = (1 + pages % 4) * PAGE_SIZE
+        length = (1 + pages % 4) * self.unit(pages)
         cmd = StreamAlloc(exporter=1 + exporter % 5, blob_id=self._blob_ids, size=length - (size % 2) * 100).build()
         owner = self._file(file)
         blob_flags = BLOB_FLAGS[flags % 6]
         members = {"blob_id": self._blob_ids, "size": length, "blob_flags": blob_flags, "ctx_id": owner.ctx_id}
-        self.promise = Promise(CtrlType.RESOURCE_CREATE_BLOB, blob_mem=BlobMem.HOST3D.value, **members)
+        self.promises.append(Promise(CtrlType.RESOURCE_CREATE_BLOB, blob_mem=BlobMem.HOST3D.value, **members))
         op = owner.resource_create_blob(
             size=length,
             blob_id=self._blob_ids,
@@ -97,7 +151,7 @@ class Guest:
 
     def guest_blob(self, file: int, pages: int, *_numbers: int) -> Op[None]:
         owner = self._file(file)
-        op = owner.resource_create_blob(size=(1 + pages % 3) * PAGE_SIZE, blob_mem=BlobMem.GUEST.value)
+        op = owner.resource_create_blob(size=(1 + pages % 3) * self.unit(pages), blob_mem=BlobMem.GUEST.value)
         self.objects.append((owner, (yield from op)))
 
     def dumb(self, file: int, width: int, height: int, *_numbers: int) -> Op[None]:
@@ -113,22 +167,22 @@ class Guest:
         owner = self._file(file)
         size = {"width": 1 + width % 32, "height": 1 + height % 32}
         if owner.driver.has(Feature.VIRGL):
-            self.promise = Promise(CtrlType.RESOURCE_CREATE_3D, flags=CtrlFlag.FENCE.value, bind=2, **size)
+            self.promises.append(Promise(CtrlType.RESOURCE_CREATE_3D, flags=CtrlFlag.FENCE.value, bind=2, **size))
         self.objects.append((owner, (yield from owner.resource_create(**size, bind=2, size=PAGE_SIZE))))
 
     def transfer(self, bo: int, x: int, y: int, width: int, height: int, to_host: int) -> Op[None]:
         """A box of an object, one way or the other."""
-        owner, handle = _of(self.objects, bo)
+        owner, handle = one_of(self.objects, bo)
         box = Box(x=x % 16, y=y % 16, w=1 + width % 16, h=1 + height % 16, d=1)
         way = owner.transfer_to_host if to_host % 3 else owner.transfer_from_host
         resource_id = owner.object(handle).resource_id
         if owner.driver.has(Feature.VIRGL):
             kind = CtrlType.TRANSFER_TO_HOST_3D if to_host % 3 else CtrlType.TRANSFER_FROM_HOST_3D
-            self.promise = Promise(kind, resource_id=resource_id, box=box, flags=CtrlFlag.FENCE.value)
+            self.promises.append(Promise(kind, resource_id=resource_id, box=box, flags=CtrlFlag.FENCE.value))
         yield from way(handle, Transfer(box=box))
 
     def mmap(self, bo: int, pages: int, pgoff: int, *_numbers: int) -> Op[None]:
-        owner, handle = _of(self.objects, bo)
+        owner, handle = one_of(self.objects, bo)
         gem = owner.object(handle)
         whole = pages % 4
         length, place = (gem.size, 0) if not whole else (whole * PAGE_SIZE, pgoff % 3 * PAGE_SIZE)
@@ -165,7 +219,7 @@ class Guest:
 
     def store(self, mapping: int, place: int, value: int, *_numbers: int) -> None:
         """What is stored in one mapping is what every other mapping of the place has."""
-        vma = _of(self.vmas, mapping)
+        vma = one_of(self.vmas, mapping)
         at = place * 97 % max(vma.length - 8, 1)
         data = bytes([value % 251, at % 256] * 4)
         vma.write(at, data)
@@ -174,7 +228,7 @@ class Guest:
             contents[vma.pgoff + at : vma.pgoff + at + 8] = data
 
     def load(self, mapping: int, place: int, *_numbers: int) -> None:
-        vma = _of(self.vmas, mapping)
+        vma = one_of(self.vmas, mapping)
         at = place * 97 % max(vma.length - 8, 1)
         contents = self.bench.contents(int(vma.vram.resource_id))
         data = vma.read(at, 8)
@@ -190,12 +244,12 @@ class Guest:
             raise Finding("I24", f"resource {vma.vram.resource_id}: nobody stored {data!r} at {vma.pgoff + at:#x}")
 
     def munmap(self, mapping: int, *_numbers: int) -> Op[None]:
-        vma = _of(self.vmas, mapping)
+        vma = one_of(self.vmas, mapping)
         self.vmas.remove(vma)
         yield from vma.munmap()
 
     def close_handle(self, bo: int, *_numbers: int) -> Op[None]:
-        owner, handle = _of(self.objects, bo)
+        owner, handle = one_of(self.objects, bo)
         self.objects.remove((owner, handle))
         yield from owner.gem_close(handle)
 
@@ -213,7 +267,7 @@ class Guest:
         ring_idx = ring % owner.num_rings if on_ring else 0
         flags = CtrlFlag.FENCE | (CtrlFlag.INFO_RING_IDX if on_ring else 0)
         members = {"ctx_id": owner.ctx_id, "commands": command, "flags": int(flags), "ring_idx": ring_idx}
-        self.promise = Promise(CtrlType.SUBMIT_3D, **members)
+        self.promises.append(Promise(CtrlType.SUBMIT_3D, **members))
         sync = yield from owner.execbuffer(
             command,
             flags=int(ExecbufFlag.FENCE_FD_OUT | on_ring),
@@ -224,22 +278,18 @@ class Guest:
             self.fences.append(sync)
 
     def wait(self, bo: int, *_numbers: int) -> Op[None]:
-        owner, handle = _of(self.objects, bo)
+        owner, handle = one_of(self.objects, bo)
         yield from owner.wait(handle)
 
     def end(self) -> Op[None]:
         """The program exits: the kernel closes what it had."""
         for vma in self.vmas:
             yield from vma.munmap()
+        for dma_buf in self.dma_bufs:
+            yield from dma_buf.close()
         for file in self.files:
             yield from file.close()
-
-
-def _of(things: list[T], number: int) -> T:
-    """Raises OSError: EINVAL where there is nothing to choose from."""
-    if not things:
-        raise OSError(EINVAL, "the program has none")
-    return things[number % len(things)]
+        self.bench.driver.pages.release(self.held)
 
 
 CALLS: dict[str, Callable[..., Op[None] | None]] = {
@@ -258,12 +308,19 @@ CALLS: dict[str, Callable[..., Op[None] | None]] = {
     "wait": Guest.wait,
     "image": Guest.image,
     "transfer": Guest.transfer,
+    **screens.CALLS,
+    **sharing.CALLS,
+    **asking.CALLS,
 }
 #: the numbers that a call takes, by their names
 NUMBERS = {name: call.__code__.co_varnames[1 : call.__code__.co_argcount] for name, call in CALLS.items()}
 #: what a call needs at least one of
 NEEDS: dict[str, str] = {
-    **dict.fromkeys(("context_init", "blob", "guest_blob", "dumb", "image", "execbuffer", "close_file"), "files"),
+    **dict.fromkeys(("blob", "guest_blob", "dumb", "image", "execbuffer", "close_file"), "files"),
     **dict.fromkeys(("mmap", "close_handle", "wait", "transfer"), "objects"),
     **dict.fromkeys(("store", "load", "munmap"), "vmas"),
+    "context_init": "fresh",
+    **screens.NEEDS,
+    **sharing.NEEDS,
+    **asking.NEEDS,
 }

@@ -28,12 +28,11 @@ class Lockstep:
         """Raises Finding. What the kernel refuses, and what Linux waits for without end, is no finding by itself."""
         core = self._core
         core.sent.clear()
-        core.guest.promise = None
         try:
             self.run(core.guest.call(step))
         except (OSError, HangError):
             core.judge.evaluated["I28"] += 1
-            core.guest.promise = None
+            core.guest.promises.clear()
         finally:
             self.kick()
         while core.idle():
@@ -41,8 +40,10 @@ class Lockstep:
         if core.judge.unsure:
             return
         core.guest.signals()
-        if core.guest.promise is not None and not core.meddled and not core.host.has_failed:
-            core.guest.promise.check(core.sent)
+        if not core.meddled and not core.host.has_failed:
+            for promise in core.guest.promises:
+                core.judge.evaluated["I6"] += 1
+                promise.check(core.sent)
         if not self.hangs:
             audit_driver(core)
 

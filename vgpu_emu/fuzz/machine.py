@@ -258,7 +258,7 @@ class MachineBench(Bench):
 
     async def restart_driver(self, _step: Reset) -> None:
         """A driver that programs use, or that waits for answers, is not unbound."""
-        if not self.guest.files and not self.driver.in_flight:
+        if not self.guest.uses_device and not self.driver.in_flight:
             await self.reset()
 
     async def reset(self) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from vgpu_emu.fuzz.actions import Call
-from vgpu_emu.fuzz.guest import BLOB_FLAGS, Guest
+from vgpu_emu.fuzz import screens
+from vgpu_emu.fuzz.actions import Call, one_of
+from vgpu_emu.fuzz.guest import BLOB_FLAGS, NAME_BYTES, Guest
 from vgpu_emu.memory import PAGE_SIZE
 from vgpu_wire.context_stream import ExporterKind
 
@@ -13,7 +14,7 @@ class Names:
     """What things of a guest program are called: by the calls that made them."""
 
     def __init__(self, guest: Guest) -> None:
-        self._guest = guest
+        self.guest = guest
         self._names: dict[Any, str] = {}
         self._count = 0
 
@@ -33,18 +34,27 @@ class Names:
         return self._names[key]
 
     def _things(self) -> set[Any]:
-        return {_key(kind, thing) for kind in _KINDS for thing in getattr(self._guest, kind)}
+        return {_key(kind, thing) for kind in _KINDS for thing in getattr(self.guest, kind)}
 
     def of(self, kind: str, number: int) -> str:
         """The name of what the number chooses. Raises LookupError: there is none."""
-        things = getattr(self._guest, kind)
+        things = getattr(self.guest, kind)
         if not things:
             raise LookupError(_KINDS[kind])
         return self._names[_key(kind, things[number % len(things)])]
 
 
 #: what a guest program has -> what one of these is called
-_KINDS = {"files": "file", "objects": "bo", "vmas": "vma", "fences": "fence"}
+_KINDS = {
+    "files": "file",
+    "fresh": "file",
+    "objects": "bo",
+    "vmas": "vma",
+    "fences": "fence",
+    "framebuffers": "fb",
+    "dma_bufs": "dmabuf",
+    "foreign": "foreign",
+}
 
 
 def _key(kind: str, thing: Any) -> tuple[str, int, int]:
@@ -57,7 +67,31 @@ def _blob(names: Names, file: int, pages: int, exporter: int, flags: int, hints:
     short = ", memory 100 bytes shorter" if size % 2 else ""
     defer = ", mapped later" if hints % 4 == 1 else ""
     kind, use = ExporterKind(1 + exporter % 5).name.lower(), BLOB_FLAGS[flags % 6]
-    return f"blob in {names.of('files', file)}: {_pages(1 + pages % 4)}, {kind}, blob_flags {use}{defer}{short}"
+    length = f"{(1 + pages % 4) * names.guest.unit(pages):#x} bytes"
+    return f"blob in {names.of('files', file)}: {length}, {kind}, blob_flags {use}{defer}{short}"
+
+
+def _guest_blob(names: Names, file: int, pages: int, *_numbers: int) -> str:
+    return f"blob of guest memory in {names.of('files', file)}: {(1 + pages % 3) * names.guest.unit(pages):#x} bytes"
+
+
+def _context_init(names: Names, file: int, rings: int, capset: int, name: int, *_numbers: int) -> str:
+    owner, length = names.of("fresh" if names.guest.fresh else "files", file), NAME_BYTES[name % len(NAME_BYTES)]
+    of = f", capset {one_of(names.guest.bench.world.setup.capsets, capset // 3)[0]}" if capset % 3 == 1 else ""
+    return f"context init in {owner}, {rings % 66} rings{of}" + (f", a name of {length} bytes" if length else "")
+
+
+def _screen(names: Names, file: int, width: int, height: int, _fourcc: int, cursor: int, *_numbers: int) -> str:
+    size = screens.size_of(width, height, cursor)
+    return f"dumb buffer in {names.of('files', file)}, and a framebuffer of it: {size[0]}x{size[1]}"
+
+
+def _crtc(names: Names, _display: int, fb: int, _x: int, _y: int, _mode: int, off: int) -> str:
+    return "set crtc: off" if off % 5 == 4 else f"set crtc: {names.of('framebuffers', fb)}"
+
+
+def _cursor(names: Names, _display: int, fb: int, x: int, y: int, _hot: int, off: int) -> str:
+    return "no cursor" if off % 4 == 3 else f"cursor {names.of('framebuffers', fb)} at ({x - 32}, {y - 32})"
 
 
 def _pages(number: int) -> str:
@@ -92,9 +126,9 @@ def _about(kind: str, words: str) -> Callable[..., str]:
 
 SAID: dict[str, Callable[..., str]] = {
     "open": lambda names, *_numbers: "open",
-    "context_init": _file(lambda rings, *_: f"context init in {{}}, {rings % 66} rings"),
+    "context_init": _context_init,
     "blob": _blob,
-    "guest_blob": _file(lambda pages, *_: f"blob of guest memory in {{}}: {_pages(1 + pages % 3)}"),
+    "guest_blob": _guest_blob,
     "dumb": _file(lambda width, height, *_: f"dumb buffer in {{}}: {16 + width % 17}x{16 + height % 17}"),
     "image": _file(lambda width, height, *_: f"image in {{}}: {1 + width % 32}x{1 + height % 32}"),
     "transfer": _transfer,
@@ -106,4 +140,25 @@ SAID: dict[str, Callable[..., str]] = {
     "close_file": _about("files", "close {}"),
     "execbuffer": _execbuffer,
     "wait": _about("objects", "wait for {}"),
+    "screen": _screen,
+    "framebuffer": _about("objects", "framebuffer of {}"),
+    "remove_framebuffer": _about("framebuffers", "remove {}"),
+    "crtc": _crtc,
+    "flip": lambda names, *_numbers: "page flip",
+    "dirty": _about("framebuffers", "damage of {}"),
+    "cursor": _cursor,
+    "move": lambda names, _display, x, y, *_numbers: f"move the cursor to ({x - 32}, {y - 32})",
+    "export": _about("objects", "dma-buf of {}"),
+    "take": lambda names, file, dmabuf, *_: f"import {names.of('dma_bufs', dmabuf)} into {names.of('files', file)}",
+    "close_dma_buf": _about("dma_bufs", "close {}"),
+    "uuid": _about("dma_bufs", "UUID of {}"),
+    "attach": _about("dma_bufs", "another device attaches to {}"),
+    "foreign": _about("files", "import another driver's memory into {}"),
+    "move_foreign": _about("foreign", "the other driver moves {}"),
+    "share": lambda names, bo, file, *_: f"share {names.of('objects', bo)} with {names.of('files', file)}",
+    "map_again": _about("vmas", "mmap once more what {} maps"),
+    "press": lambda names, *_numbers: "others take every second page, or give them back",
+    "probe": lambda names, *_numbers: "probe",
+    "hotplug": lambda names, *_numbers: "the driver looks at the displays",
+    "capset": _about("files", "get caps in {}"),
 }
