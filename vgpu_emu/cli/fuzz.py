@@ -1,7 +1,5 @@
 """``vgpu-emu fuzz``: programs against the device, and what they find."""
 
-import contextlib
-from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Annotated
@@ -14,11 +12,12 @@ from vgpu_emu.cli.fuzz_options import conditions_of, duration, on_device, read_c
 from vgpu_emu.cli.fuzz_view import Ended, Ticker, as_json, show
 from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import FOUND, UsageError, complain
-from vgpu_emu.fuzz.campaign import BATCH, SMALL_BATCH, Batch, Programs, Summary, Work, campaign, carry_out
+from vgpu_emu.fuzz.campaign import BATCH, SLOW_BATCH, SMALL_BATCH, Batch, Programs, Summary, Work, campaign, carry_out
 from vgpu_emu.fuzz.crew import crew
 from vgpu_emu.fuzz.trial import Conditions
 
-INTERRUPTED = 130
+#: as a shell has it for a process that SIGINT or SIGKILL ended
+INTERRUPTED, KILLED = 130, 137
 
 
 def fuzz(
@@ -45,7 +44,8 @@ def fuzz(
     an oracle does not accept is a finding: it is made as small as it can be and written as a scenario, which vgpu-emu
     run carries out, and as bytes, for fuzzing engines. The same seed finds the same, with any number of jobs.
 
-    Exit code 1: something was found. Interrupted (130), it reports and keeps what it has.
+    Exit code 1: something was found. Interrupted (130), or with a process of its own killed (137), it reports and keeps
+    what it has.
 
     Examples:
 
@@ -119,13 +119,16 @@ def fuzz(
     programs = [] if corpus is None else read_corpus(corpus)
     limit = 10_000 if sequences is None and time is None else sequences
     until = None if time is None else duration(time)
-    work = Programs(seed, tuple(programs), limit, SMALL_BATCH if device else BATCH)
+    batch = SMALL_BATCH if device else SLOW_BATCH if target == "process" else BATCH
+    work = Programs(seed, tuple(programs), limit, batch)
     ended = _carry_out(conditions, jobs, Keeper(corpus, output, conditions, defect or []), work, until)
     if json_:
         print(msgspec.json.encode(as_json(ended)).decode())
     else:
         show(ended)
-    return FOUND if ended.summary.findings else INTERRUPTED if ended.stopped else 0
+    if ended.summary.findings:
+        return FOUND
+    return KILLED if ended.killed else INTERRUPTED if ended.stopped else 0
 
 
 def _carry_out(conditions: Conditions, jobs: int, keeper: Keeper, programs: Programs, until: float | None) -> Ended:
@@ -134,35 +137,35 @@ def _carry_out(conditions: Conditions, jobs: int, keeper: Keeper, programs: Prog
     def work(task: Work) -> Batch:
         return carry_out(task, conditions)
 
-    summary, ticker, stopped = Summary(), Ticker(), False
-    with _no_process_lost(), crew(work, jobs) as workers, stoppable():
+    summary, ticker, ends = Summary(), Ticker(), dict.fromkeys(("stopped", "killed"), False)
+    with crew(work, jobs) as workers, stoppable():
         try:
-            for _ in campaign(workers, programs, summary):
-                keeper.keep(summary)
-                ticker.tell(summary)
-                if until is not None and ticker.seconds >= until:
-                    break
+            try:
+                for _ in campaign(workers, programs, summary):
+                    keeper.keep(summary)
+                    ticker.tell(summary)
+                    if until is not None and ticker.seconds >= until:
+                        break
+            except KeyboardInterrupt:
+                ends["stopped"] = True
+                complain("fuzz: what is in hand is finished")
+            for batch in workers.rest():
+                summary.add(batch)
         except KeyboardInterrupt:
-            stopped = True
-            complain("fuzz: what is in hand is finished")
-        for batch in workers.rest():
+            complain("fuzz: what is in hand is given up")
+        except BrokenProcessPool:
+            ends["killed"] = True
+            complain("fuzz: a process that carried out programs was killed; what it had in hand is lost")
+        for batch in workers.finished():
             summary.add(batch)
     ticker.end()
     if summary.lost:
         complain(f"fuzz: {_end_of(conditions)}: {printable(summary.lost)}")
     keeper.keep(summary)
-    return Ended(summary, conditions.target, ticker.seconds, keeper.kept, stopped)
+    return Ended(summary, conditions.target, ticker.seconds, keeper.kept, **ends)
 
 
 def _end_of(conditions: Conditions) -> str:
     if conditions.device is not None and conditions.device.restarts:
         return "the campaign is over, as the device does not come back"
     return "the campaign is over, as the device is gone and nobody starts it again (see --command)"
-
-
-@contextlib.contextmanager
-def _no_process_lost() -> Iterator[None]:
-    try:
-        yield
-    except BrokenProcessPool:
-        complain("fuzz: a process that carried out programs was killed; what it had in hand is lost")

@@ -26,6 +26,7 @@ class Ended(NamedTuple):
     seconds: float
     kept: Sequence[Kept]
     stopped: bool
+    killed: bool
 
 
 class Ticker:
@@ -89,6 +90,7 @@ def as_json(ended: Ended) -> dict[str, object]:
         "commands": summary.commands,
         "seconds": round(ended.seconds, 3),
         "stopped": ended.stopped,
+        "killed": ended.killed,
         "findings": [_finding(finding, kept) for finding, kept in found],
         "oracles": evaluations(ended),
         "never_asked": unasked(ended),
@@ -139,4 +141,8 @@ def show(ended: Ended) -> None:
     if never := unasked(ended):
         print(paint("yellow", f"never asked: {', '.join(never)}"))
     colour, count = ("red", len(summary.findings)) if summary.findings else ("green", "no")
-    print(paint(colour, f"{count} finding{'s' * (count != 1)}") + (", stopped by the user" if ended.stopped else ""))
+    print(paint(colour, f"{count} finding{'s' * (count != 1)}") + _early(ended))
+
+
+def _early(ended: Ended) -> str:
+    return ", a process was killed" if ended.killed else ", stopped by the user" if ended.stopped else ""

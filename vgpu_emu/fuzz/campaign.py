@@ -29,6 +29,8 @@ from vgpu_emu.fuzz.trial import Conditions, Found, Result, TargetLostError
 BATCH = 200
 #: the same where each program is a connection, and none is seen before its batch is
 SMALL_BATCH = 20
+#: the same where each program takes a second: who stops a campaign waits for the batches in hand
+SLOW_BATCH = 5
 #: batches of a round: few at first, as what they show is what the next ones are made of
 ROUNDS = (1, 1, 2, 4, 8, 16, 32)
 #: findings of a batch that are made small

@@ -40,10 +40,14 @@ class Crew(Generic[Task, Done]):
 
     def rest(self) -> Iterator[Done]:
         """What was begun is finished, and nothing more is."""
-        begun = [future for future in self._due if not future.cancel()]
-        self._due.clear()
-        for future in begun:
-            yield future.result()
+        self._due = deque([future for future in self._due if not future.cancel()])
+        while self._due:
+            yield self._first()
+
+    def finished(self) -> list[Done]:
+        """What is finished already, of what nobody was given: when nothing more will be."""
+        done = [future for future in self._due if future.done() and not future.cancelled()]
+        return [future.result() for future in done if future.exception() is None]
 
 
 @contextmanager
@@ -59,6 +63,8 @@ def crew(carry: Callable[[Task], Done], jobs: int) -> Iterator[Crew[Task, Done]]
 def _begin(carry: Callable[[Any], Any]) -> None:
     # an interrupt is the parent's: it lets everybody finish what is in hand
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # so that a process that the pool ends, because another was killed, says nothing
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _carry.append(carry)
 
 
