@@ -11,7 +11,7 @@ import pytest
 from task_defects import Breeding, Hurried, Reentrant, Tasked, Unfailing
 
 from vgpu_emu.cli import main
-from vgpu_emu.faults.plan import Drop, Duplicate, Fault, HostDies, HostHangs, LieAttribute
+from vgpu_emu.faults.plan import Drop, Duplicate, Fault, HostDies, HostHangs, LieAttribute, ReadOnlyFd
 from vgpu_emu.fuzz import machine_trial, trial
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Program, Reset, Restart, Schedule, Send
 from vgpu_emu.fuzz.comparing import under
@@ -92,6 +92,11 @@ def test_command_that_the_host_hangs_at_is_in_the_snapshot_of_the_vmm_that_waite
         HostHangs(message="CTX_CREATE" if call.name == "execbuffer" else "CREATE_BLOB", answer=True, seconds=1.0)
     )
     assert machine_trial.run(Program(Setup(), (hangs, Call("open"), call, Restart())), MACHINE).found is None
+
+
+def test_blob_that_a_fault_keeps_from_being_mapped_again_is_no_fault_of_the_snapshot() -> None:
+    steps = (Break(ReadOnlyFd(skip=1)), Call("open"), Call("blob"), Restart())
+    assert machine_trial.run(Program(Setup(), steps), MACHINE).found is None
 
 
 def test_fence_that_a_host_lies_about_may_never_be_signalled() -> None:

@@ -252,6 +252,8 @@ class MachineBench(Bench):
         device: Any = self.device
         self.machine.vmm.device = device
         self.judge.evaluated["I30"] += 1
+        # a fault may have struck while the blobs were mapped again
+        self.look()
         same = len(self.judge.unanswered_cases) == pending and not self._astray
         if same and self.machine.parts.snapshot() != state:
             raise Finding("I30", "the restored device says other things of itself than the one before")
