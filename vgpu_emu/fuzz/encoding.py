@@ -227,7 +227,15 @@ def _read_setup(reader: Reader) -> Setup:
 
 
 #: what an engine may ask for at most, where the default is not the most
-_MOST = {"features": 0x3F, "guess": 3, "real": 1, "host_visible": 1 << 24, "blob_alignment": 1 << 20, "memory": 1 << 21}
+_MOST = {
+    "features": 0x3F,
+    "guess": 3,
+    "real": 1,
+    "host_visible": 1 << 24,
+    "blob_alignment": 1 << 20,
+    "memory": 1 << 21,
+    "submit_bytes": 1 << 14,
+}
 
 
 def _bounded(name: str, value: int) -> int | bool:

@@ -37,6 +37,8 @@ _RINGS = ((0,), (0, 1), (0, 1, 2), (0, 1, 32, 63), (1, 33))
 #: bits of the largest fence_id: one that fits into fewer may be another's
 _FENCE_BITS = (3, 20, 40, 64)
 
+#: bytes of the longest command stream
+_STREAMS = (1 << 10, 1 << 10, 1 << 14)
 #: bytes of guest memory for a driver: its firmware's, and 32 pages
 _RAM = (1 << 20) + (1 << 17)
 
@@ -50,6 +52,7 @@ def setup(rng: Random, *, real: bool) -> Setup:
         guess=rng.choice((1, 2, 3, 3, 0)) if asks is Asks.GUESS else 1,
         host_visible=rng.choice((1 << 20, 1 << 16, 1 << 16, 1 << 15)) if alignment < 1 << 14 else 1 << 20,
         blob_alignment=alignment,
+        submit_bytes=rng.choice(_STREAMS),
         real=real,
         # what is below the first megabyte, a driver does not use
         memory=_RAM if real else 1 << 16,

@@ -164,8 +164,8 @@ def _create_3d(rng: Random, world: World, ids: Ids) -> Record:
         bind=2,
         width=_any(rng, (4, 16, 17)),
         height=_any(rng, (1, 4, 16)),
-        depth=_any(rng, (1, 1, 3, 4)),
-        array_size=_any(rng, (1, 1, 2)),
+        depth=_any(rng, (1, 3, 4)),
+        array_size=_any(rng, (1, 1, 2, 3)),
         last_level=_any(rng, (0, 0, 1, 2)),
     )
 
@@ -179,7 +179,7 @@ def _attach(rng: Random, world: World, ids: Ids) -> Record:
     there = world.resources.get(resource_id)
     size = _image_size(there) if there is not None else 64
     # room for lines and layers that lie farther apart
-    entries = _entries(rng, world, size if rng.random() < 0.6 else size * 3 // 2)
+    entries = _entries(rng, world, _any(rng, (size, size, size * 3 // 2, size * 3)))
     return ResourceAttachBacking(
         resource_id=resource_id, nr_entries=len(entries), entries=Records.of(MemEntry, entries)
     )
@@ -227,17 +227,18 @@ def _transfer_3d(rng: Random, world: World, ids: Ids) -> Record:
         return TransferHost3D(type=number, resource_id=resource_id, box=Box(w=1, h=1, d=1))
     level = int(rng.random() * (there.last_level + 1))
     width, height, slices = level_size(there, level)
-    r, z = _rect(rng, width, height), int(rng.random() * slices)
+    r, z = _rect(rng, width, height), 0 if rng.random() < 0.4 else int(rng.random() * slices)
+    depth = slices - z if rng.random() < 0.5 else 1 + int(rng.random() * (slices - z))
     stride = 0 if rng.random() < 0.6 else _any(rng, (r.width, width)) * pixel_bytes(there) + _any(rng, (0, 0, 4))
     layer = (stride or width * pixel_bytes(there)) * _any(rng, (r.height, height)) + _any(rng, (0, 8))
     return TransferHost3D(
         type=number,
         resource_id=resource_id,
         level=level,
-        box=Box(x=r.x, y=r.y, z=z, w=r.width, h=r.height, d=1 + int(rng.random() * (slices - z))),
+        box=Box(x=r.x, y=r.y, z=z, w=r.width, h=r.height, d=depth),
         offset=0 if rng.random() < 0.7 else int(rng.random() * 64),
         stride=stride,
-        layer_stride=0 if rng.random() < 0.6 else layer,
+        layer_stride=0 if rng.random() < 0.5 else layer,
     )
 
 
@@ -298,7 +299,8 @@ def _ctx_create(rng: Random, world: World, ids: Ids) -> Record:
     init = _any(rng, (0, 0, 4, 6, 3)) if world.setup.features & 16 else 0
     # now and then more than there is room for
     ctx_id = ids.nth(int(1 + rng.random() * _any(rng, (4, 4, 4, 12))))
-    return CtxCreate(ctx_id=ctx_id, nlen=4, debug_name=b"fuzz".ljust(64, b"\0"), context_init=init)
+    length = _any(rng, (4, 4, 4, 0, 63, 64))
+    return CtxCreate(ctx_id=ctx_id, nlen=length, debug_name=(b"fuzz" * 16)[:length].ljust(64, b"\0"), context_init=init)
 
 
 def _ctx_destroy(rng: Random, world: World, ids: Ids) -> Record:
@@ -354,8 +356,12 @@ def _create_mappable(rng: Random, world: World, ids: Ids) -> Record:
 
 
 def _work(rng: Random, world: World, ids: Ids) -> Record:
-    """A command stream that takes time, and nothing else."""
-    commands = StreamWork(microseconds=_any(rng, (1, 10, 100, 1000))).build()
+    """A command stream that takes time, and nothing else; now and then one for which there is just room, or not."""
+    if rng.random() < 0.95:
+        commands = StreamWork(microseconds=_any(rng, (1, 10, 100, 1000))).build()
+    else:
+        one = StreamWork(microseconds=1).build()
+        commands = one * (world.setup.submit_bytes // len(one) + _any(rng, (-1, 0, 0, 1)))
     return CmdSubmit(ctx_id=_context(rng, world, ids), size=len(commands), commands=commands)
 
 
