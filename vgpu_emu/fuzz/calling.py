@@ -17,7 +17,8 @@ _THEMES: tuple[tuple[str, ...], ...] = (
     ("export", "take", "share", "close_dma_buf", "uuid", "uuid", "attach", "image", "blob", "close_handle"),
     ("foreign", "foreign", "move_foreign", "framebuffer", "crtc", "cursor", "export", "close_handle"),
     ("probe", "hotplug", "hotplug", "capset", "capset", "context_init", "open", "close_file"),
-    ("context_init", "execbuffer", "execbuffer", "execbuffer", "wait", "blob", "image", "transfer", "close_file"),
+    ("context_init", "context_init", "execbuffer", "execbuffer", "execbuffer", "execbuffer", "wait"),
+    ("context_init", "context_init", "execbuffer", "execbuffer", "wait", "blob", "image", "transfer", "close_file"),
 )
 #: what there is none of -> calls that make some
 _MAKES: dict[str, tuple[str, ...]] = {
