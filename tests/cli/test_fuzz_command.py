@@ -4,17 +4,21 @@ import json
 import signal
 import subprocess
 import sys
+from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from vgpu_emu.cli import main
+from vgpu_emu.fuzz.actions import Program, Send
 from vgpu_emu.fuzz.encoding import decode, encode
+from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.fuzz.oracles import that_apply
 from vgpu_emu.fuzz.reading import program_of
 from vgpu_emu.fuzz.telling import Head, tell
 from vgpu_emu.scenario.loading import load
+from vgpu_wire.resource import ResourceCreate2D, ResourceUnref
 
 DEFECT = """
 from vgpu_emu.fuzz.defect import Wrapper
@@ -165,6 +169,20 @@ def test_corpus_covers_and_tells_what_it_does_not(capsys: pytest.CaptureFixture[
     assert not reached & set(said["unreached"])
     assert main(["cover", "corpus"]) == 0
     assert "Never reached" in capsys.readouterr().out
+
+
+def test_commands_that_never_succeed_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    right = Send(ResourceCreate2D(resource_id=1, format=1, width=16, height=16).build())
+    wrong = Send(ResourceUnref(resource_id=7).build())
+    (tmp_path / "corpus").mkdir()
+    data = encode(Program(Setup(), (right, wrong)))
+    (tmp_path / "corpus" / sha1(data).hexdigest()).write_bytes(data)
+    assert main(["cover", "--json", "corpus"]) == 0
+    never = json.loads(capsys.readouterr().out)["never_succeeded"]
+    assert "RESOURCE_UNREF" in never
+    assert "RESOURCE_CREATE_2D" not in never
+    assert main(["cover", "corpus"]) == 0
+    assert "Never succeeded\n  GET_DISPLAY_INFO\n" in capsys.readouterr().out
 
 
 def test_score_of_a_defect(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from vgpu_emu.cli.progress import progress
 from vgpu_emu.cli.style import painter, printable
 from vgpu_emu.cli.usage import FOUND, UsageError
 from vgpu_emu.fuzz.campaign import BATCH, Batch, Plan, Summary, Work, carry_out
-from vgpu_emu.fuzz.coverage import Row, rows, unreached
+from vgpu_emu.fuzz.coverage import Row, never_right, rows, unreached
 from vgpu_emu.fuzz.crew import crew
 from vgpu_emu.fuzz.trial import Conditions
 from vgpu_wire.messages import type_name
@@ -28,7 +28,8 @@ def cover(
     jobs: int = 1,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
-    """Carry out every program of a corpus, and show what came of each command, and what none of them reached.
+    """Carry out every program of a corpus, and show what came of each command, what none of them reached,
+    and which commands never succeeded.
 
     A line says: this command, in this condition, was answered so, in so many states of the device. Nothing to the
     left of the answer: the request was plainly right. Exit code 1: a program of the corpus shows a finding.
@@ -59,11 +60,15 @@ def cover(
         raise UsageError(f"there is no program in {printable(str(corpus))}; vgpu-emu fuzz --corpus makes some")
     summary = _carried_out(programs, conditions_of(target, profile, []), jobs)
     table, never = rows(summary.covered), unreached(summary.covered)
+    failed = [_name(number) for number in never_right(summary.covered)]
     if json_:
         found = [_as_json(row) for row in table]
-        print(msgspec.json.encode({"schema": 1, "programs": len(programs), "rows": found, "unreached": never}).decode())
+        said = {"programs": len(programs), "rows": found, "unreached": never, "never_succeeded": failed}
+        print(msgspec.json.encode({"schema": 1, **said}).decode())
     else:
-        _show(table, never, len(programs))
+        _show(table, len(programs))
+        _list("Never reached", never)
+        _list("Never succeeded", failed)
     return FOUND if summary.findings else 0
 
 
@@ -93,14 +98,17 @@ def _name(number: int) -> str:
     return type_name(number) if number else "no command"
 
 
-def _show(table: list[Row], never: list[str], programs: int) -> None:
+def _show(table: list[Row], programs: int) -> None:
     paint = painter(sys.stdout)
     for number, those in groupby(table, lambda row: row.number):
         print(paint("bold", _name(number)))
         for row in those:
             print(f"  {row.condition:62} {type_name(row.outcome).removeprefix('RESP_'):24} {row.states:3}")
     print(paint("bold", f"{programs} programs, {len(table)} outcomes, {sum(row.states for row in table)} with states"))
-    if never:
-        print(paint("bold", "Never reached"))
-        for condition in never:
-            print(f"  {condition}")
+
+
+def _list(title: str, names: list[str]) -> None:
+    if names:
+        print(painter(sys.stdout)("bold", title))
+        for name in names:
+            print(f"  {name}")

@@ -7,7 +7,9 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
+from vgpu_emu.fuzz.model.commands import COMMANDS
 from vgpu_emu.fuzz.model.judge import Covered
+from vgpu_wire.control import FIRST_ERROR
 
 #: functions of the reference that name a condition -> the place of its words among their arguments
 _NAMING = {"refuse": 1, "leave_open": 1, "may": 0, "Expected": 1}
@@ -53,3 +55,10 @@ def unreached(covered: Iterable[Covered]) -> list[str]:
     # what the renderer said of a command stream is told behind other words
     met = "\n".join({condition for _number, condition, _state, _outcome in covered})
     return sorted(words for words in conditions() if words not in met)
+
+
+def never_right(covered: Iterable[Covered]) -> list[int]:
+    """Commands that were never plainly right and succeeded, with an answer that was seen: the cursorq often has room
+    for none."""
+    right = {number for number, condition, _state, outcome in covered if not condition and outcome < FIRST_ERROR}
+    return [number for number in COMMANDS if number not in right]
