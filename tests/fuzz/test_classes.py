@@ -163,6 +163,33 @@ class Hasty(Wrapper):
         return done
 
 
+class SignalsAll:
+    """The driver takes every fence before the one that is answered for signalled, whatever its ring."""
+
+    def driver(self, live: Any) -> Any:
+        process = live.fences.process
+
+        def processed(fence_id: int) -> None:
+            for number in range(1, fence_id + 1):
+                process(number)
+
+        live.fences.process = processed
+        return live
+
+
+class SignalsNone:
+    def driver(self, live: Any) -> Any:
+        live.fences.process = lambda _fence_id: None
+        return live
+
+
+#: work on ring 1, and then less on ring 2
+TWO_RINGS: list[Step] = [
+    Call("open"),
+    Call("context_init", (0, 3)),
+    Call("execbuffer", (0, 1, 900)),
+    Call("execbuffer", (0, 2, 100)),
+]
 IMAGE_CALLS: list[Step] = [Call("open"), Call("image")]
 #: somebody who is no driver asks for something, too
 BESIDE = sent(HeaderOnly(type=CtrlType.GET_DISPLAY_INFO.value))
@@ -181,6 +208,8 @@ LARGE = Setup(memory=(1 << 20) + (1 << 17))
         (forgets(CtrlType.CTX_ATTACH_RESOURCE), [*IMAGE_CALLS, Call("image")], "I10"),
         (forgets(CtrlType.RESOURCE_ATTACH_BACKING), IMAGE_CALLS, "I9"),
         (UnrefsAtOnce, IMAGE_CALLS, "I10"),
+        (SignalsAll, TWO_RINGS, "I21"),
+        (SignalsNone, [*BESIDE, *TWO_RINGS], "I21"),
     ],
 )
 def test_defect_of_the_driver_is_found(defect: Any, steps: list[Step], oracle: str) -> None:

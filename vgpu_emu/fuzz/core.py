@@ -27,6 +27,7 @@ from vgpu_emu.fuzz.model.world import Asks, Setup
 from vgpu_emu.fuzz.passage import Passage, Wire
 from vgpu_emu.fuzz.ram import give_back, take_memory
 from vgpu_emu.fuzz.remembering import difference, told
+from vgpu_emu.fuzz.signalling import Signalling
 from vgpu_emu.guest.driver import Capsets
 from vgpu_emu.host.renderer import RendererLimits
 from vgpu_emu.link.chain import Chain, Used
@@ -109,6 +110,7 @@ class Core(Bench):
         self.follow_memory(self.parts.driver)
         self.passage = Passage()
         self.census = Census()
+        self.signalling = Signalling()
         self.world.uncached = getattr(self.renderer, "write_combining_is_uncached", False)
         self.look = look
         if look:
@@ -197,6 +199,8 @@ class Core(Bench):
     def submit(self, chain: Chain) -> None:
         """One request on its way, whoever made it."""
         self.passage.sends(chain)
+        if chain.head < FIRST_RAW:
+            self.signalling.sends(chain.readable)
         for arrived in self.wire.available(chain):
             self.passage.arrives(arrived)
             self._handle(arrived)
@@ -249,6 +253,7 @@ class Core(Bench):
             self.passage.returns(back)
             if back.head < FIRST_RAW:
                 self.driver.complete(back)
+                self.signalling.answered(back.written, self.driver.fences)
 
     def idle(self) -> bool:
         """Let arrive what the link still has; whether there was something."""
@@ -309,6 +314,7 @@ class Core(Bench):
         self.idle()
         self.host.carry(self.device.reset())
         self.passage.clear()
+        self.signalling.clear()
         self.forget()
         if self.parts.device.features:
             raise Finding("I35", "after a reset the device has features before the driver has accepted any")

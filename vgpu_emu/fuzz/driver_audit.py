@@ -11,6 +11,8 @@ from vgpu_emu.fuzz.model.world import Resource
 from vgpu_emu.fuzz.screens_audit import shown
 from vgpu_emu.guest.driver import CURSORQ_SIZE, QUEUE_SIZE
 from vgpu_emu.guest.gem import GemObject
+from vgpu_emu.guest.imported import ImportedObject
+from vgpu_emu.guest.pages import Run
 from vgpu_emu.guest.shmem import ShmemObject
 from vgpu_emu.guest.vram import VramObject
 from vgpu_emu.ids import ContextId
@@ -145,10 +147,17 @@ def _resources(bench: "Bench", holders: Iterable[GemObject]) -> Wrongs:
             yield "I10", f"context {ctx_id} does not have resource {number}, and its file does"
 
 
+def _runs(gem: ShmemObject | ImportedObject) -> list[Run]:
+    """The pages that the device has to know; of another driver's, as long as they stay where they are."""
+    if isinstance(gem, ShmemObject):
+        return gem.runs
+    return gem.attached_to.runs if gem.is_mapped else []
+
+
 def _object(gem: GemObject, there: Resource, entries: int) -> Wrongs:
     """entries: so many the device takes."""
-    if isinstance(gem, ShmemObject):
-        pages = [(start, end - start) for start, end in gem.runs]
+    if isinstance(gem, ShmemObject | ImportedObject):
+        pages = [(start, end - start) for start, end in _runs(gem)]
         if list(there.stretches or ()) != pages and (there.stretches is not None or len(pages) <= entries):
             yield "I9", f"resource {there.resource_id} has the memory {there.stretches}, and its object {pages}"
     if isinstance(gem, VramObject) and there.offset not in {None, gem.node}:

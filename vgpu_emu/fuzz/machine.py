@@ -22,6 +22,7 @@ from vgpu_emu.fuzz.hosting import Host
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.fuzz.passage import Passage, Wire
+from vgpu_emu.fuzz.remembering import Said, difference, told
 from vgpu_emu.fuzz.watching import Alone, GuestPort, VmmPort, WatchedDevice
 from vgpu_emu.guest.waiting import Op, Wait
 from vgpu_emu.host.renderer import Renderer
@@ -246,6 +247,7 @@ class MachineBench(Bench):
     async def _take_over(self) -> None:
         """What the VMM has carried out is in its snapshot: it is taken when the VMM has stopped."""
         state, pending, given = self.machine.parts.snapshot(), len(self.judge.unanswered_cases), self.device.given
+        said = self._told()
         self.world.restarted()
         await take_over(self.machine, plant(self.defects, "snapshot", state))
         self.device = self._watched(replace(self.parts, device=self.machine.parts.device), given)
@@ -257,6 +259,14 @@ class MachineBench(Bench):
         same = len(self.judge.unanswered_cases) == pending and not self._astray
         if same and self.machine.parts.snapshot() != state:
             raise Finding("I30", "the restored device says other things of itself than the one before")
+        if said and said != (now := self._told()):
+            raise Finding("I30", f"another VMM answers otherwise: {difference(said, now)}")
+
+    def _told(self) -> Said:
+        """Nothing of a device that is elsewhere, or that a profile's VMM would answer otherwise."""
+        device = self.device.inner
+        is_asked = self.inside and self.differences is None and not device.silent
+        return told(device, self.world) if is_asked else {}
 
     async def restart_driver(self, _step: Reset) -> None:
         """A driver that programs use, or that waits for answers, is not unbound."""

@@ -58,6 +58,10 @@ class FenceDriver:
     def __len__(self) -> int:
         return len(self._by_id)
 
+    def __contains__(self, fence_id: int) -> bool:
+        """A fence that is emitted, and not signalled."""
+        return fence_id in self._by_id
+
     def new_contexts(self, number: int) -> int:
         """dma_fence_context_alloc: the first of so many context numbers."""
         first, self._next_context = self._next_context, self._next_context + number
