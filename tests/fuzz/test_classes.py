@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from vgpu_emu.drive.requests import work
 from vgpu_emu.fuzz.actions import Call, Plug, Program, Reset, Restart, Send, Step
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.model.world import Setup
@@ -62,6 +63,21 @@ class NotAttached:
 
     def renderer(self, live: Any) -> Any:
         return Deaf(live, Op.CTX_ATTACH, lambda renderer: renderer.contexts[1].attached.clear())
+
+
+class DoubledSubmit:
+    """A stream is carried out twice; fences come later for it, which they may."""
+
+    def renderer(self, live: Any) -> Any:
+        submit = (Op.SUBMIT.value).to_bytes(4, "little")
+
+        class Doubled(Wrapper):
+            def handle(self, data: bytes, now: float = 0.0) -> Any:
+                if data[:4] == submit:
+                    self.inner.handle(data, now)
+                return self.inner.handle(data, now)
+
+        return Doubled(live)
 
 
 class ContextInitLost:
@@ -269,6 +285,7 @@ def shown(*flushes: Rect) -> list[Step]:
         (NotAttached, host_blob(), "I10"),
         (NotAttached, host_blob(blob_mem=3), "I10"),
         (ContextInitLost, host_blob(), "I6"),
+        (DoubledSubmit, sent(CtxCreate(ctx_id=1), work(1, 1)), "I6"),
         (ResetReplugs, [Plug(0, 0, 0), Reset()], "I6"),
         (ResetKeepsFeatures, [], "I35"),
         (UuidsAnew, [*image(), Restart()], "I30"),

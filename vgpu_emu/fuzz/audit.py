@@ -59,6 +59,8 @@ def contexts(parts: Parts, world: World) -> Wrongs:
         if not mine.context_init == hosts.context_init == context.context_init:
             made = f"{mine.context_init:#x}, and {hosts.context_init:#x} in the renderer"
             yield f"context_init of context {ctx_id}: {made}, not {context.context_init:#x}"
+        if hosts.work != context.work:
+            yield f"work of context {ctx_id}: {hosts.work} microseconds, not {context.work}"
 
 
 def _on_host(world: World) -> set[int]:

@@ -48,9 +48,10 @@ class RendererLimits(msgspec.Struct, frozen=True):
 
 class Context(msgspec.Struct):
     """A rendering context. context_init: as it was created with. objects: what its command stream allocated and no
-    resource took yet, as fds."""
+    resource took yet, as fds. work: ring -> microseconds that the streams on it have asked for."""
 
     context_init: int = 0
+    work: dict[int, int] = msgspec.field(default_factory=dict)
     objects: dict[BlobId, Fd] = msgspec.field(default_factory=dict)
     attached: set[ResourceId] = msgspec.field(default_factory=set)
 
@@ -162,6 +163,7 @@ class Renderer:
                 self._alloc(context, BlobId(command.blob_id), command)
             elif isinstance(command, StreamWork):
                 self.rings.work((question.ctx_id, question.ring_idx), command.microseconds / 1e6, self.now)
+                context.work[question.ring_idx] = context.work.get(question.ring_idx, 0) + command.microseconds
             elif BlobId(command.blob_id) in context.objects:
                 self.process.close(context.objects.pop(BlobId(command.blob_id)))
             else:

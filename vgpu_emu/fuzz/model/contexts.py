@@ -80,6 +80,7 @@ def submit(world: World, request: CmdSubmit) -> Expected:
                 _alloc(world, there, command)
             elif isinstance(command, StreamWork):
                 world.work(ring, command.microseconds / 1e6)
+                there.work[ring[1]] = there.work.get(ring[1], 0) + command.microseconds
             else:
                 refuse(command.blob_id not in there.objects, "no such object")
                 del there.objects[command.blob_id]

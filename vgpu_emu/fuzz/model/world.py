@@ -97,10 +97,13 @@ class Resource(msgspec.Struct):
 
 
 class Context(msgspec.Struct):
-    """context_init: as it was created with. objects: blob id -> (exporter, bytes), as its command stream allocated them
-    and no resource took them yet."""
+    """context_init: as it was created with. work: ring -> microseconds that streams have asked for.
+
+    objects: blob id -> (exporter, bytes), as its command stream allocated them and no resource took them yet.
+    """
 
     context_init: int = 0
+    work: dict[int, int] = msgspec.field(default_factory=dict)
     objects: dict[int, tuple[int, int]] = msgspec.field(default_factory=dict)
     attached: set[int] = msgspec.field(default_factory=set)
 
