@@ -1,7 +1,9 @@
-"""A defect for the processes of the engines' tests: every blob may be mapped cached."""
+"""Defects for the processes of the engines' tests, one a seam."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
+
+from msgspec.structs import replace
 
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.link.chain import Chain, Used
@@ -24,5 +26,39 @@ def _changed(steps: Any) -> Generator[Any, Any, Used | None]:
 
 
 class CachedForAll:
+    """Every blob may be mapped cached."""
+
     def device(self, device: Any) -> Any:
         return _Silent(device)
+
+
+class PaddingForgotten:
+    """Padding reads as zero, whatever was sent."""
+
+    def record(self, record: Any) -> Any:
+        return replace(record, padding=0) if "padding" in record.__struct_fields__ else record
+
+
+class WritesElsewhere:
+    """A device's queue writes behind the rings, too, when it has used a chain."""
+
+    def queue(self, queue: Any) -> Any:
+        return _Stray(queue) if hasattr(queue, "push") else queue
+
+
+class _Stray(Wrapper):
+    def push(self, used: Used) -> Any:
+        self.inner.memory.write(0x17000, b"!")
+        return self.inner.push(used)
+
+
+class AnswersCut:
+    """The last byte of what is sent is lost."""
+
+    def stream(self, stream: Any) -> Any:
+        return _Cut(stream)
+
+
+class _Cut(Wrapper):
+    async def send(self, data: bytes, fds: Sequence[int] = ()) -> None:
+        await self.inner.send(data[:-1], fds)

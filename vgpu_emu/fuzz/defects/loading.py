@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -16,19 +17,19 @@ class DefectError(ValueError):
     """There is no such defect, or it cannot be planted; one line says why."""
 
 
-def load(wanted: str) -> type:
+def load(wanted: str, seams: Iterable[str] = SEAMS) -> type:
     """The class of a defect: a shipped name, or `path/to/file.py:NAME`. Raises DefectError.
 
-    The file is run: it can do whatever the user can.
+    seams: where it may be planted; it has to use one of them. The file is run: it can do whatever the user can.
     """
     path, colon, name = wanted.rpartition(":")
     if not colon:
-        return _shipped(wanted)
+        return _checked(_shipped(wanted), wanted, seams)
     module = _run(Path(path))
     found = getattr(module, name, None)
     if found is None:
-        raise DefectError(f"{path} has no {name or 'class without a name'}{_others(module)}")
-    return _checked(found, f"{name} in {path}")
+        raise DefectError(f"{path} has no {name or 'class without a name'}{_others(module, seams)}")
+    return _checked(found, f"{name} in {path}", seams)
 
 
 def _shipped(name: str) -> type:
@@ -55,20 +56,20 @@ def _run(path: Path) -> ModuleType:
     return module
 
 
-def _others(module: ModuleType) -> str:
-    names = [name for name, item in vars(module).items() if isinstance(item, type) and _seams(item)]
+def _others(module: ModuleType, seams: Iterable[str]) -> str:
+    names = [name for name, item in vars(module).items() if isinstance(item, type) and _uses(item, seams)]
     return f"; it has {', '.join(names)}" if names else ""
 
 
-def _seams(found: type) -> list[str]:
-    return [seam for seam in SEAMS if callable(getattr(found, seam, None))]
+def _uses(found: type, seams: Iterable[str]) -> bool:
+    return any(callable(getattr(found, seam, None)) for seam in seams)
 
 
-def _checked(found: object, name: str) -> type:
+def _checked(found: object, name: str, seams: Iterable[str]) -> type:
     if not isinstance(found, type):
         raise DefectError(f"{name} is no class")
-    if not _seams(found):
-        raise DefectError(f"{name} has none of the methods {', '.join(SEAMS)}")
+    if not _uses(found, seams):
+        raise DefectError(f"{name} has none of the methods {', '.join(seams)}")
     try:
         found()
     except Exception as error:

@@ -14,6 +14,7 @@ from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.encoding import MAX_STEPS, Reader, read_call
 from vgpu_emu.fuzz.engines.lies import Liar, Lie
 from vgpu_emu.fuzz.engines.target import Target
+from vgpu_emu.fuzz.engines.wanted import wanted
 from vgpu_emu.fuzz.guest import PGPROT
 from vgpu_emu.fuzz.lockstep import HangError, Lockstep
 from vgpu_emu.fuzz.model.judge import Finding
@@ -30,6 +31,7 @@ from vgpu_wire.errors import WireError
 
 #: requests that one step can lead to; a program has some twenty objects at most, and closes them with a few requests
 _REQUESTS = 10_000
+DEFECTS = wanted("driver")
 _SIZES = {CONTROLQ: QUEUE_SIZE, CURSORQ: CURSORQ_SIZE}
 
 
@@ -58,7 +60,7 @@ class LyingHost(Core):
     """A device and a renderer that are honest, and somebody between them and the guest."""
 
     def __init__(self, setup: Setup) -> None:
-        super().__init__(setup)
+        super().__init__(setup, defects=DEFECTS)
         self.lockstep = _Patient(self)
         self.liar = Liar()
         # what the guest is told is not what the reference knows
@@ -139,12 +141,12 @@ def _elapse(host: LyingHost, reader: Reader) -> None:
 
 
 def _probe(host: LyingHost, reader: Reader) -> None:
-    host.parts.driver.config = _LyingConfig(reader)
-    _op(host, probe(host.parts.driver))
+    host.driver.config = _LyingConfig(reader)
+    _op(host, probe(host.driver))
 
 
 def _interrupt(host: LyingHost, _reader: Reader) -> None:
-    config_interrupt(host.parts.driver)
+    config_interrupt(host.driver)
     host.lockstep.kick()
 
 

@@ -1,22 +1,18 @@
 """Programs (see encoding.py) on driver, device and renderer in one thread, under all oracles."""
 
-import os
-import sys
 from random import Random
 
 from vgpu_emu.fuzz.actions import Program, Step
 from vgpu_emu.fuzz.bench import Bench
-from vgpu_emu.fuzz.defects.loading import DefectError, load
+from vgpu_emu.fuzz.defect import SEAMS
 from vgpu_emu.fuzz.encoding import decode, encode
 from vgpu_emu.fuzz.engines.target import Target
+from vgpu_emu.fuzz.engines.wanted import wanted
 from vgpu_emu.fuzz.generate import Swarm
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.mutate import mutated
 from vgpu_emu.fuzz.trial import Conditions, explore, run
 
-#: the environment's word for a defect to plant, by name or as path/to/file.py:NAME: processes that the engine starts
-#: have it, too
-DEFECT = "VGPU_EMU_DEFECT"
 #: steps that a program may grow by
 _GROWTH = 8
 
@@ -81,17 +77,5 @@ def _fitting(program: Program, max_size: int) -> bytes:
     return data[:max_size]
 
 
-def _conditions() -> Conditions:
-    """A defect that cannot be loaded ends the process with 2, after one line."""
-    wanted = os.environ.get(DEFECT)
-    if not wanted:
-        return Conditions()
-    try:
-        return Conditions(defects=(load(wanted),))
-    except DefectError as error:
-        print(f"{DEFECT}: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-
-
-CONDITIONS = _conditions()
+CONDITIONS = Conditions(defects=tuple(wanted(*SEAMS)))
 PROGRAM = Target("program", run_program, mutate, cross)

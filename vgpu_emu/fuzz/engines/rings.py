@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from vgpu_emu.fuzz.encoding import Reader
 from vgpu_emu.fuzz.engines.naive import Naive, walk
+from vgpu_emu.fuzz.engines.wanted import planted, wanted
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.descriptors import VringLimits
@@ -15,6 +16,7 @@ from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.link.vring import Vring, VringError
 from vgpu_wire.vring import VringDesc
 
+DEFECTS = wanted("queue")
 BASE, SIZE = 0x10000, 0x8000
 #: in the middle: an arena's blocks are of a power of two
 _ARENA = BASE + SIZE // 2
@@ -73,9 +75,10 @@ class Side:
 class DeviceSide(Side):
     def __init__(self, entries: int, *, indirect_desc: bool, event_idx: bool) -> None:
         super().__init__(entries)
-        self.queue = DeviceQueue(
+        queue = DeviceQueue(
             self.memory, self.vring, queue=0, indirect_desc=indirect_desc, event_idx=event_idx, limits=_LIMITS
         )
+        self.queue = planted(DEFECTS, "queue", queue)
         self.in_flight: dict[int, Naive] = {}
 
     # -- the driver
@@ -143,7 +146,7 @@ class DeviceSide(Side):
 class DriverSide(Side):
     def __init__(self, entries: int, *, indirect_desc: bool, event_idx: bool) -> None:
         super().__init__(entries)
-        self.queue = DriverQueue(
+        queue = DriverQueue(
             self.memory,
             self.vring,
             DmaArena(_ARENA, SIZE // 2),
@@ -151,6 +154,7 @@ class DriverSide(Side):
             indirect_desc=indirect_desc,
             event_idx=event_idx,
         )
+        self.queue = planted(DEFECTS, "queue", queue)
         #: head -> bytes that the device may write
         self.in_flight: dict[int, int] = {}
 

@@ -15,6 +15,7 @@ from vgpu_emu.assembly import Config
 from vgpu_emu.fuzz.encoding import Reader
 from vgpu_emu.fuzz.engines.messages import MESSAGES, Sent, answered
 from vgpu_emu.fuzz.engines.target import Target
+from vgpu_emu.fuzz.engines.wanted import planted, wanted
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.link.seqpacket import Seqpacket
 from vgpu_emu.peers.outlets import Outlets
@@ -24,6 +25,7 @@ from vgpu_emu.peers.vfio_user import session as vfio_user
 from vgpu_emu.peers.vhost_user import session as vhost_user
 from vgpu_wire.errors import WireError
 
+DEFECTS = wanted("stream")
 #: virtual seconds in which a session is over whose peer is gone: more than anybody in it is patient
 _SECONDS = 120.0
 #: messages of a session
@@ -126,7 +128,7 @@ def _heard(far: socket.socket) -> bytes:
 
 
 async def _serve(serve: Serve, ours: socket.socket) -> None:
-    stream = FdStream(trio.socket.from_stdlib_socket(ours))
+    stream = planted(DEFECTS, "stream", FdStream(trio.socket.from_stdlib_socket(ours)))
     with Outlets(lambda _line: None) as outlets, trio.move_on_after(_SECONDS) as scope:
         try:
             await serve(stream, _CONFIG, outlets)
@@ -146,7 +148,7 @@ def _packets(messages: list[Sent]) -> None:
     with far:
         far.setblocking(False)
         _say(far, messages)
-    end = Seqpacket(ours, timeout=1.0, max_message=_MAX_MESSAGE)
+    end = planted(DEFECTS, "stream", Seqpacket(ours, timeout=1.0, max_message=_MAX_MESSAGE))
     try:
         while True:
             message = end.receive()

@@ -11,6 +11,7 @@ import construct
 
 import vgpu_wire
 from vgpu_emu.fuzz.engines.target import Target
+from vgpu_emu.fuzz.engines.wanted import planted, wanted
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.trace.listing import listing
 from vgpu_wire.errors import WireError
@@ -27,6 +28,7 @@ def _records() -> Iterator[type[Record]]:
 
 #: every structure, in an order that stays when another one comes behind them
 RECORDS = sorted((cls for cls in _records() if "layout" in cls.__dict__), key=lambda cls: cls.layout.name)
+DEFECTS = wanted("record")
 
 
 def run_wire(data: bytes) -> None:
@@ -39,7 +41,7 @@ def run_wire(data: bytes) -> None:
     except WireError as error:
         _refused(kind, body, error)
     else:
-        _accepted(record, body)
+        _accepted(planted(DEFECTS, "record", record), body)
 
 
 def _accepted(record: Record, body: bytes) -> None:
