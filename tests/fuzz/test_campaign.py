@@ -1,13 +1,16 @@
 """Campaigns: what they find does not depend on the processes that share the work."""
 
+import os
+import signal
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import pytest
 from test_core import CachedForAll
 
-from vgpu_emu.fuzz.bounded import bounded
+from vgpu_emu.fuzz.bounded import bounded, in_time
 from vgpu_emu.fuzz.campaign import BATCH, Batch, Plan, Programs, Summary, Work, campaign, carry_out, minimised
 from vgpu_emu.fuzz.corpus import name_of, read, save
 from vgpu_emu.fuzz.crew import crew
@@ -77,19 +80,19 @@ class NeverAnswers:
 
 def test_device_that_comes_to_no_end_is_found() -> None:
     program = decode(next(iter(go(CLEAN, 1, 1).corpus)))
-    with bounded(0.05) as begin:
-        begin()
+    with bounded(0.05):
         found = target("core").run(program, Conditions(defects=(NeverAnswers,))).found
     assert found is not None
     assert found.oracle == "I29"
 
 
-def test_what_ends_in_time_is_left_alone() -> None:
-    with bounded(0.02) as begin:
-        begin()
-    until = time.process_time() + 0.03
-    while time.process_time() < until:
-        pass
+def test_only_a_program_is_interrupted_and_what_is_done_between_two_of_them_is_not() -> None:
+    with bounded(0.02):
+        with in_time():
+            pass
+        until = time.process_time() + 0.03
+        while time.process_time() < until:
+            pass
 
 
 def test_interruption_is_a_finding() -> None:
@@ -97,10 +100,27 @@ def test_interruption_is_a_finding() -> None:
         while True:
             pass
 
-    with bounded(0.001) as begin:
-        begin()
-        with pytest.raises(Finding, match="I29"):
-            endless()
+    with bounded(0.001), pytest.raises(Finding, match="I29"), in_time():
+        endless()
+
+
+def test_worker_finishes_what_is_in_hand_when_it_is_asked_to_end() -> None:
+    def ask(task: int) -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return task
+
+    with crew(ask, 1) as workers:
+        assert list(workers([1, 2])) == [1, 2]
+
+
+def test_workers_are_ended_when_one_of_them_is_killed() -> None:
+    def die(task: int) -> None:
+        if task:
+            signal.pause()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with crew(die, 2) as workers, pytest.raises(BrokenProcessPool):
+        list(workers([1, 0]))
 
 
 # -- corpora

@@ -19,7 +19,7 @@ from vgpu_emu.fuzz.actions import Program
 from vgpu_emu.fuzz.bounded import bounded
 from vgpu_emu.fuzz.encoding import decode, encode
 from vgpu_emu.fuzz.generate import Swarm
-from vgpu_emu.fuzz.minimise import minimise
+from vgpu_emu.fuzz.minimise import TRIES, minimise
 from vgpu_emu.fuzz.model.judge import Covered
 from vgpu_emu.fuzz.mutate import mutated
 from vgpu_emu.fuzz.targets import target
@@ -37,6 +37,8 @@ ROUNDS = (1, 1, 2, 4, 8, 16, 32)
 MINIMISED = 3
 #: programs of the corpus that those of a round are made of: every process takes all of them apart
 SAMPLE = 1000
+#: how often a program is tried that does not come to an end: each time until it is interrupted
+ENDLESS_TRIES = 60
 #: seconds in which a finding on a device that is not ours is made small: each try is a connection, or a process
 DEVICE_SECONDS = 60.0
 #: how long programs are, in steps
@@ -197,10 +199,9 @@ _decoded = lru_cache(maxsize=SAMPLE)(decode)
 def carry_out(work: Work, conditions: Conditions) -> Batch:
     """Carry out the programs of one batch."""
     worker = _Worker(work, conditions)
-    with bounded() as begin:
+    with bounded():
         try:
             for carry in _each(worker, work):
-                begin()
                 carry()
                 if worker.batch.lost:
                     break
@@ -234,7 +235,7 @@ def minimised(program: Program, found: Found, conditions: Conditions) -> Program
             return False
         return again is not None and again.oracle == found.oracle
 
-    return minimise(program, fails)
+    return minimise(program, fails, ENDLESS_TRIES if found.oracle == "I29" else TRIES)
 
 
 def shown(program: Program, found: Found, conditions: Conditions) -> tuple[Found, Program, str]:

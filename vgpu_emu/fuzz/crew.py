@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing.context import ForkContext, ForkProcess
 from typing import Any, Generic, TypeVar
 
 Task = TypeVar("Task")
@@ -50,10 +50,20 @@ class Crew(Generic[Task, Done]):
         return [future.result() for future in done if future.exception() is None]
 
 
+class _Process(ForkProcess):
+    def terminate(self) -> None:
+        """What the pool does to the others when one was killed: they ignore a mere SIGTERM."""
+        self.kill()
+
+
+class _Context(ForkContext):
+    Process = _Process
+
+
 @contextmanager
 def crew(carry: Callable[[Task], Done], jobs: int) -> Iterator[Crew[Task, Done]]:
     """Raises BrokenProcessPool, from the crew's methods, if a process is killed."""
-    pool = ProcessPoolExecutor(jobs, get_context("fork"), _begin, (carry,))
+    pool = ProcessPoolExecutor(jobs, _Context(), _begin, (carry,))
     try:
         yield Crew(pool, jobs)
     finally:
@@ -61,10 +71,9 @@ def crew(carry: Callable[[Task], Done], jobs: int) -> Iterator[Crew[Task, Done]]
 
 
 def _begin(carry: Callable[[Any], Any]) -> None:
-    # an interrupt is the parent's: it lets everybody finish what is in hand
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # so that a process that the pool ends, because another was killed, says nothing
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # to be interrupted is the parent's: it lets everybody finish what is in hand
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(kind, signal.SIG_IGN)
     _carry.append(carry)
 
 

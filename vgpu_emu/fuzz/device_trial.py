@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from vgpu_emu.fuzz.actions import Program
 from vgpu_emu.fuzz.bench import Chooser
+from vgpu_emu.fuzz.bounded import in_time
 from vgpu_emu.fuzz.device_bench import DeviceBench
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.model.world import Setup
@@ -53,7 +54,8 @@ def _carry_out(setup: Setup, conditions: Conditions, drive: Drive) -> Result:
 
 def _found(bench: DeviceBench, main: Callable[[], Awaitable[None]]) -> Found | None:
     try:
-        bench.outside.carry_out(main)
+        with in_time():
+            bench.outside.carry_out(main)
     except Finding as finding:
         return Found(finding.oracle, finding.detail, bench.index)
     except (DeviceError, CommandError) as error:

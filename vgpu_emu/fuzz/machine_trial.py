@@ -9,6 +9,7 @@ from vgpu_emu.faults.plan import Fault
 from vgpu_emu.fuzz import lost
 from vgpu_emu.fuzz.actions import Program, Step
 from vgpu_emu.fuzz.bench import Chooser
+from vgpu_emu.fuzz.bounded import in_time
 from vgpu_emu.fuzz.comparing import in_one_thread, is_calm, under
 from vgpu_emu.fuzz.differing import Differs
 from vgpu_emu.fuzz.machine import MachineBench, faults_of, seed_of
@@ -94,7 +95,8 @@ def _carry_out(
 def _found(bench: MachineBench, live: Callable[[], Any]) -> Found | None:
     """What goes wrong; when all was well, nothing may be left of the machine (I11)."""
     try:
-        live()
+        with in_time():
+            live()
     except BaseExceptionGroup as group:
         return _of_group(bench, group)
     except Differs:

@@ -64,11 +64,9 @@ def conditions_of(scenario: Scenario, defects: Sequence[Any] = (), device: "Outs
 def watched(program: Program, conditions: Conditions) -> Result:
     """As a campaign carries a program out: it must come to an end, and have the same answers a second time."""
     carry_out = target(conditions.target).run
-    with bounded() as begin:
-        begin()
+    with bounded():
         result = carry_out(program, conditions, look=True)
         if result.found is None:
-            begin()
             again = carry_out(program, conditions)
             result.found = again.found or _differing(result, again)
     return result

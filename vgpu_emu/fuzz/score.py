@@ -66,9 +66,8 @@ class Score(msgspec.Struct):
 def hunt(task: Hunt) -> Caught:
     """Programs until an oracle says something. They are made up, each on its own: no corpus helps."""
     where = target(task.conditions.target)
-    with bounded() as begin:
+    with bounded():
         for sequence in range(task.limit):
-            begin()
             rng = Random(f"{task.seed}/score/{sequence}")
             swarm = Swarm(rng)
             result = where.explore(swarm, swarm.setup, rng.choice(LENGTHS), task.conditions)

@@ -9,6 +9,7 @@ import msgspec
 
 from vgpu_emu.fuzz.actions import Program, Send
 from vgpu_emu.fuzz.bench import Chooser
+from vgpu_emu.fuzz.bounded import in_time
 from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.differing import Differs
 from vgpu_emu.fuzz.model.judge import Covered, Finding
@@ -67,10 +68,11 @@ def carry_out(conditions: Conditions, setup: Setup, drive: Callable[[Core], obje
     core = Core(setup, profile=conditions.profile, defects=conditions.defects, look=look)
     found: Found | None = None
     try:
-        drive(core)
+        with in_time():
+            drive(core)
     except Differs:
         # whatever a VMM leaves behind that is like that
-        core.close()
+        _close(core, None)
     except Finding as finding:
         found = Found(finding.oracle, finding.detail, core.index)
         _close(core, found)
@@ -92,7 +94,10 @@ OF_EVERY_PROGRAM = ("I11", "I12", "I28", "I29")
 def _close(core: Core, found: Found | None) -> Found | None:
     """The machine's end; when all was well until then, nothing may be left of it (I11)."""
     try:
-        core.close()
+        with in_time():
+            core.close()
+    except Finding as finding:
+        return found or Found(finding.oracle, finding.detail, core.index)
     except Exception as error:
         return found or Found("I12", where(error), core.index)
     left = core.parts.leaks()
