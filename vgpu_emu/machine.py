@@ -79,6 +79,14 @@ class Machine(DriverShell):
         """Another VMM takes over, and what was on its way to the one before is lost with its connections."""
         self.parts = parts
         self.vmm.replace(parts.device)
+        self._forget_late_signals()
+
+    def forget_signals(self) -> None:
+        """What is on its way to a device that was reset is of fences that are no more, whose numbers may come again."""
+        self.vmm.forget_signals()
+        self._forget_late_signals()
+
+    def _forget_late_signals(self) -> None:
         if self.injector is not None:
             self.injector.forget_signals()
 

@@ -63,7 +63,7 @@ class Vmm:
         self._look_at = inf
         self._asked_at = 0.0
         self._patience = trio.CancelScope()
-        #: how many VMMs were there before this one
+        #: how often signals were forgotten
         self._number = 0
         #: descriptors of answers that nobody waited for
         self._surplus: list[PassedFd] = []
@@ -114,10 +114,14 @@ class Vmm:
                 self._go.unpark_all()
 
     def replace(self, device: Device) -> None:
-        """Another VMM takes over. What the one before had open is closed, and what was on its way to it is lost."""
+        """Another VMM takes over. What the one before had open is closed."""
         self.device = device
         self._first = self._serial
         self._surplus.clear()
+        self.forget_signals()
+
+    def forget_signals(self) -> None:
+        """Signals that are on their way are of nobody's fences any more, and are lost."""
         self.fences.undelivered()
         self._number += 1
         # who hears signals begins anew
@@ -141,7 +145,7 @@ class Vmm:
             self._lose("it is gone")
 
     async def _hear(self) -> None:
-        """Signals. One that has arrived, and that no task has been handed yet, is lost with the VMM that it was for."""
+        """Signals. One that has arrived, and that no task has been handed yet, may be forgotten meanwhile."""
         number = self._number
         while True:
             data = await self.fences.receive()

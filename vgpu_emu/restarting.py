@@ -38,6 +38,7 @@ async def rebind(machine: Machine) -> None:
         remove(old)
         machine.forget_queues()
         await machine.vmm.carry(machine.vmm.device.reset())
+        machine.forget_signals()
         features = accept_features(offered(machine.parts.config))
         if not machine.vmm.device.negotiate(features):
             raise ValueError("the device refuses the features that it took before")

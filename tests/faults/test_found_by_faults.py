@@ -1,6 +1,6 @@
 """What faults have found in the parties: each once more, by itself."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from errno import ENODEV, ENOMEM
 from functools import partial
@@ -204,21 +204,31 @@ def test_restart_in_the_middle_of_a_fence_answers_it_once() -> None:
 
 
 @pytest.mark.parametrize("late", [Delay(link="fences", seconds=1.0), Reorder(link="fences")])
-def test_signal_on_its_way_to_a_vmm_that_ends_is_lost_with_the_connection(late: Fault) -> None:
-    """The driver uses the number again, and is not told too early."""
+@pytest.mark.parametrize("another", [restart, rebind])
+def test_signal_on_its_way_to_a_vmm_that_ends_or_a_device_that_is_reset_is_lost(
+    late: Fault, another: Callable[[Machine], Awaitable[None]]
+) -> None:
+    """A driver uses the number again, and is not told too early."""
+
+    async def waits(machine: Machine) -> None:
+        # a driver that is unbound waits no longer
+        with suppress(OSError):
+            await worked(machine)
 
     async def main(machine: Machine) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(worked, machine)
+            nursery.start_soon(waits, machine)
             await trio.sleep(0.1)
-            await restart(machine)
-        await machine.run(machine.driver.command(CtxCreate(ctx_id=2)))
+            await another(machine)
+        for ctx_id in (2, 3):
+            await machine.run(machine.driver.command(CtxCreate(ctx_id=ctx_id)))
         start = trio.current_time()
         async with trio.open_nursery() as nursery:
             # a signal that another one may come behind
             on_ring = CtrlFlag.FENCE | CtrlFlag.INFO_RING_IDX
             nursery.start_soon(partial(work, machine, fence_id=8, microseconds=1000, ctx_id=2, flags=on_ring))
-            assert (await work(machine, fence_id=7, microseconds=3_000_000)).type == CtrlType.RESP_OK_NODATA
+            answer = await work(machine, fence_id=7, microseconds=3_000_000, ctx_id=3)
+            assert answer.type == CtrlType.RESP_OK_NODATA
         assert trio.current_time() - start == pytest.approx(3.0)
 
     run(main, late)
