@@ -1,13 +1,18 @@
 """Oracles fire on what is planted, and on nothing that a device may do; defects come by name or from a file."""
 
+import sys
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from vgpu_emu.fuzz.actions import Program, Restart, Send
+from vgpu_emu.fuzz.defect import SEAMS, DefectError, Wrapper
 from vgpu_emu.fuzz.defects import BENIGN
-from vgpu_emu.fuzz.defects.loading import DefectError, load
+from vgpu_emu.fuzz.defects.loading import load
 from vgpu_emu.fuzz.generate import Swarm
+from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.targets import target as target_of
 from vgpu_emu.fuzz.trial import Conditions, Found, explore
 
 #: oracle -> a defect that makes it fire
@@ -85,7 +90,11 @@ def test_defect_comes_from_a_file(tmp_path: Path) -> None:
         ("class Mine: pass\n", "Mine", "none of the methods renderer, device"),
         ("Mine = 3\n", "Mine", "is no class"),
         ("import nothing_of_this_name\n", "Mine", "could not be loaded: ModuleNotFoundError"),
-        ("class Mine:\n    def __init__(self): raise ValueError('no')\n    def link(self, x): pass\n", "Mine", "made"),
+        (
+            "class Mine:\n    def __init__(self): raise ValueError('no')\n    def link(self, x): pass\n",
+            "Mine",
+            r"mine.py:Mine: __init__\(\) raised ValueError: no: line 2 of mine.py",
+        ),
         ("def broken(:\n", "Mine", "could not be loaded: SyntaxError"),
     ],
 )
@@ -99,3 +108,146 @@ def test_wrong_file_is_told_in_a_line(tmp_path: Path, text: str, name: str, says
 def test_unknown_defect_is_told(wanted: str, says: str) -> None:
     with pytest.raises(DefectError, match=says):
         load(wanted)
+
+
+def test_file_without_a_name_tells_its_classes(tmp_path: Path) -> None:
+    path = written(tmp_path, "class One:\n    def link(self, link): return link\n\n\nclass Two(One): pass\n")
+    for wanted in (path, f"{path}:"):
+        with pytest.raises(DefectError, match=r"mine\.py: which class of it\? .*; it has One, Two"):
+            load(wanted)
+
+
+def test_file_imports_its_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "neighbour_of_mine.py").write_text("class Base:\n    def link(self, link): return link\n")
+    path = written(tmp_path, "from neighbour_of_mine import Base\n\n\nclass Mine(Base): pass\n")
+    before = list(sys.path)
+    assert load(f"{path}:Mine").__name__ == "Mine"
+    assert sys.path == before
+
+
+# -- planting
+
+HEAD = "from vgpu_emu.fuzz.defect import Wrapper\n\n\n"
+DEFECT = "class Mine:\n    def {seam}(self, live):\n        {body}\n"
+
+
+@pytest.mark.parametrize("seam", SEAMS)
+def test_what_a_method_raises_is_told_with_its_line(seam: str, tmp_path: Path) -> None:
+    path = written(tmp_path, DEFECT.format(seam=seam, body="return live.nothing_of_this_name"))
+    with pytest.raises(DefectError, match=rf"^mine.py:Mine: {seam}\(\) raised AttributeError: .*: line 3 of mine.py$"):
+        load(f"{path}:Mine")
+
+
+@pytest.mark.parametrize("seam", SEAMS)
+def test_method_that_returns_nothing_is_refused(seam: str, tmp_path: Path) -> None:
+    path = written(tmp_path, DEFECT.format(seam=seam, body="live"))
+    with pytest.raises(DefectError, match=rf"^mine.py:Mine: {seam}\(\) returns None, .*: line 2 of mine.py$"):
+        load(f"{path}:Mine")
+
+
+def test_snapshot_that_is_no_bytes_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, DEFECT.format(seam="snapshot", body="return live.decode()"))
+    with pytest.raises(DefectError, match="returns no bytes, but str"):
+        load(f"{path}:Mine")
+
+
+def test_method_that_does_not_return_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vgpu_emu.fuzz.defects.loading.SECONDS", 0.02)
+    path = written(tmp_path, DEFECT.format(seam="link", body="while True: pass"))
+    with pytest.raises(DefectError, match=r"link\(\) raised Finding: I29: .*: line 3 of mine.py"):
+        load(f"{path}:Mine")
+
+
+def test_wrapper_that_is_not_made_whole_is_told(tmp_path: Path) -> None:
+    wrapper = "class Part(Wrapper):\n    def __init__(self, live):\n        self.live = live\n\n\n"
+    path = written(tmp_path, HEAD + wrapper + DEFECT.format(seam="device", body="return Part(live)"))
+    with pytest.raises(DefectError, match=r"Part.__init__ does not call super\(\).__init__\(inner\): line 11 of mine"):
+        load(f"{path}:Mine")
+
+
+LATER = """
+class Part(Wrapper):
+    def {method}(self, *arguments):
+        return {{}}["nothing"]
+
+
+class Mine:
+    def {seam}(self, live):
+        return Part(live)
+"""
+
+
+@pytest.mark.parametrize("target", ["core", "machine"])
+def test_what_is_raised_later_is_a_finding_that_names_the_line(target: str, tmp_path: Path) -> None:
+    path = written(tmp_path, HEAD + LATER.format(seam="device", method="handle"))
+    conditions = Conditions(target=target, defects=(load(f"{path}:Mine"),))
+    found = target_of(target).run(Program(Setup(), (Send(bytes(24)),)), conditions).found
+    assert found is not None
+    assert (found.oracle, found.detail) == ("I28", "KeyError: 'nothing' in handle, line 7 of mine.py")
+
+
+@pytest.mark.parametrize("target", ["core", "machine"])
+def test_defect_that_cannot_be_planted_into_the_next_vmm_is_told(target: str, tmp_path: Path) -> None:
+    body = "self.count = getattr(self, 'count', 0) + 1\n        return live if self.count == 1 else None"
+    path = written(tmp_path, DEFECT.format(seam="device", body=body))
+    conditions = Conditions(target=target, defects=(load(f"{path}:Mine"),))
+    with pytest.raises(DefectError, match=r"mine.py:Mine: device\(\) returns None"):
+        target_of(target).run(Program(Setup(), (Restart(),)), conditions)
+
+
+# -- wrappers
+
+
+class Inner:
+    count = 5
+    size = 7
+
+    def ask(self) -> str:
+        return "inner"
+
+
+class Own(Wrapper):
+    """size: of its body; count: set in `__init__`, before there is an inner one."""
+
+    size = 0
+
+    def __init__(self, inner: Inner) -> None:
+        self.count = 0
+        super().__init__(inner)
+
+    def ask(self) -> str:
+        self.count += 1
+        self.size += 1
+        return "outer"
+
+
+def test_what_a_wrapper_sets_of_its_own_is_not_the_inner_ones() -> None:
+    own = Own(inner := Inner())
+    assert (own.ask(), own.count, own.size) == ("outer", 1, 1)
+    assert (inner.ask(), inner.count, inner.size) == ("inner", 5, 7)
+
+
+def test_what_a_wrapper_does_not_have_is_the_inner_ones_to_read_and_to_write() -> None:
+    plain = Wrapper(inner := Inner())
+    plain.count = 9
+    plain.other = 1
+    assert (inner.count, plain.count, plain.ask()) == (9, 9, "inner")
+    assert not hasattr(inner, "other")
+
+
+def test_method_of_a_wrapper_is_replaced_there() -> None:
+    """A defect inside of another, or of what watches: whoever replaces a method calls the one before."""
+    own = Own(inner := Inner())
+    before = own.ask
+    own.ask = lambda: f"new and {before()}"  # type: ignore[method-assign]
+    assert (own.ask(), inner.ask()) == ("new and outer", "inner")
+
+
+def test_wrapper_says_what_is_read_too_early() -> None:
+    class Early(Wrapper):
+        def __init__(self, inner: Inner) -> None:
+            self.double = 2 * self.count
+            super().__init__(inner)
+
+    with pytest.raises(AttributeError, match=r"'count' is read before super\(\).__init__\(inner\)"):
+        Early(Inner())

@@ -8,12 +8,13 @@ import msgspec
 from cyclopts import Parameter
 
 from vgpu_emu.cli.fuzz_keeping import Keeper, stoppable
-from vgpu_emu.cli.fuzz_options import conditions_of, duration, on_device, read_corpus
+from vgpu_emu.cli.fuzz_options import conditions_of, duration, on_device, planting, read_corpus
 from vgpu_emu.cli.fuzz_view import Ended, Ticker, as_json, show
 from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import FOUND, UsageError, complain
 from vgpu_emu.fuzz.campaign import BATCH, SLOW_BATCH, SMALL_BATCH, Batch, Programs, Summary, Work, campaign, carry_out
 from vgpu_emu.fuzz.crew import crew
+from vgpu_emu.fuzz.score import SEEDS
 from vgpu_emu.fuzz.trial import Conditions
 
 #: as a shell has it for a process that SIGINT or SIGKILL ended
@@ -35,6 +36,8 @@ def fuzz(
     patience: float = 5.0,
     output: Path = Path("findings"),
     score: Annotated[bool, Parameter(negative=())] = False,
+    seeds: int | None = None,
+    benign: Annotated[list[str] | None, Parameter(negative=())] = None,
     oracles: Annotated[bool, Parameter(negative=())] = False,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
@@ -55,7 +58,7 @@ def fuzz(
 
         vgpu-emu fuzz --defect my_defects.py:LosesFences --json
 
-        vgpu-emu fuzz --score --defect my_defects.py:LosesFences
+        vgpu-emu fuzz --score --seeds 5 --defect my_defects.py:LosesFences --benign my_defects.py:Slow
 
         vgpu-emu fuzz --device vhost-user:/tmp/gpu.sock --command '/usr/lib/qemu/vhost-user-gpu -s {socket}'
 
@@ -94,6 +97,11 @@ def fuzz(
         Measure instead: for each defect (all that are shipped, or those of --defect) and 20 seeds, how many programs
         it takes to find it, which oracle does, and how small the program is; and that nothing is found in the clean
         build and in benign mutants. --sequences: when to give up, 100000 if it is not said.
+    seeds
+        Of --score: so many, from 0 on.
+    benign
+        Of --score: what is unusual but legal, named as a defect is; nothing must be found, in 500 programs by seed, or
+        --sequences. Can be repeated.
     oracles
         List the oracles, with the sentence that each enforces, and do nothing else.
     json_
@@ -104,12 +112,15 @@ def fuzz(
 
         show_oracles(json=json_)
         return 0
-    if jobs < 1 or (sequences is not None and sequences < 1):
-        raise UsageError("--sequences and --jobs count from 1 on")
+    if min(jobs, 1 if sequences is None else sequences, 1 if seeds is None else seeds) < 1:
+        raise UsageError("--sequences, --jobs and --seeds count from 1 on")
+    if not score and (seeds is not None or benign):
+        raise UsageError("--seeds and --benign are of --score")
     if score:
-        from vgpu_emu.cli.fuzz_score import show_score
+        from vgpu_emu.cli.fuzz_score import Wanted, show_score
 
-        return show_score(conditions_of(target, profile, []), defect or [], sequences, jobs, json=json_)
+        wanted = Wanted(defect or [], benign or [], sequences, seeds or SEEDS)
+        return show_score(conditions_of(target, profile, []), wanted, jobs, json=json_)
     if device is None:
         conditions = conditions_of(target, profile, defect or [])
     else:
@@ -135,10 +146,10 @@ def _carry_out(conditions: Conditions, jobs: int, keeper: Keeper, programs: Prog
     """The campaign, until it is over, the time is up, or the user stops it."""
 
     def work(task: Work) -> Batch:
-        return carry_out(task, conditions)
+        return carry_out(task, conditions, ticker.aside())
 
     summary, ticker, ends = Summary(), Ticker(), dict.fromkeys(("stopped", "killed"), False)
-    with crew(work, jobs) as workers, stoppable():
+    with planting(), crew(work, jobs) as workers, stoppable():
         try:
             try:
                 for _ in campaign(workers, programs, summary):

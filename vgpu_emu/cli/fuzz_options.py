@@ -1,5 +1,7 @@
 """What the commands around fuzzing have in common: what programs run on, and files of programs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +12,7 @@ from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import UsageError, complain
 from vgpu_emu.fuzz.actions import Program
 from vgpu_emu.fuzz.corpus import read
+from vgpu_emu.fuzz.defect import DefectError
 from vgpu_emu.fuzz.encoding import MAX_BYTES, decode
 from vgpu_emu.fuzz.oracles import DEVICE
 from vgpu_emu.fuzz.reading import ReadError, program_of
@@ -50,10 +53,17 @@ def on_device(device: str, command: str | None, profile: str | None, patience: f
 
 def named_defect(name: str) -> type:
     """A shipped defect, or one of a file: path/to/file.py:NAME. Raises UsageError."""
-    from vgpu_emu.fuzz.defects.loading import DefectError, load
+    from vgpu_emu.fuzz.defects.loading import load
 
-    try:
+    with planting():
         return load(name)
+
+
+@contextmanager
+def planting() -> Iterator[None]:
+    """A defect that cannot be planted, also later, is the user's mistake. Raises UsageError."""
+    try:
+        yield
     except DefectError as wrong:
         raise UsageError(f"--defect {printable(str(wrong))}") from None
 

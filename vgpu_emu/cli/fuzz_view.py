@@ -6,14 +6,16 @@ from time import monotonic
 from typing import NamedTuple
 
 from vgpu_emu.cli.fuzz_keeping import Kept
-from vgpu_emu.cli.progress import PATIENCE
+from vgpu_emu.cli.progress import PATIENCE, teller
 from vgpu_emu.cli.style import painter, printable
 from vgpu_emu.cli.usage import complain
-from vgpu_emu.fuzz.campaign import Finding, Summary
+from vgpu_emu.fuzz.campaign import Finding, Summary, Tell
 from vgpu_emu.fuzz.encoding import decode
 from vgpu_emu.fuzz.oracles import ORACLES, that_apply
 
 SCHEMA = 1
+#: the line of a terminal, from its start on
+_CLEARED = "\r\x1b[K"
 #: programs after which every oracle must have been asked
 _ENOUGH = 2000
 
@@ -46,13 +48,17 @@ class Ticker:
             return
         self._spoke = self._clock()
         if self._alive:
-            print(f"\r\x1b[K{self._line(summary)}", end="", file=sys.stderr, flush=True)
+            print(f"{_CLEARED}{self._line(summary)}", end="", file=sys.stderr, flush=True)
         else:
             complain(f"fuzz: {self._line(summary)}")
 
+    def aside(self) -> Tell:
+        """Of a process that carries out programs: what it is at, when it says nothing for long."""
+        return teller(f"{_CLEARED if self._alive else ''}fuzz")
+
     def end(self) -> None:
         if self._alive:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            print(_CLEARED, end="", file=sys.stderr, flush=True)
 
     def _line(self, summary: Summary) -> str:
         rate = summary.sequences / max(self.seconds, 1e-9)

@@ -7,12 +7,14 @@ import msgspec
 from cyclopts import Parameter
 from msgspec.structs import replace
 
-from vgpu_emu.cli.fuzz_options import conditions_of, on_device, read_program
+from vgpu_emu.cli.fuzz_options import conditions_of, on_device, planting, read_program
 from vgpu_emu.cli.output import write_file
 from vgpu_emu.cli.program_text import listed
+from vgpu_emu.cli.progress import teller
 from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import UsageError
 from vgpu_emu.fuzz.actions import Program
+from vgpu_emu.fuzz.bounded import bounded
 from vgpu_emu.fuzz.campaign import minimised, shown
 from vgpu_emu.fuzz.encoding import encode
 from vgpu_emu.fuzz.oracles import ORACLES
@@ -75,14 +77,12 @@ def minimize(
         conditions = _conditions(scenario, target, profile, defect or [])
     else:
         conditions = on_device(device, command, profile, patience)
-    try:
-        found = target_of(conditions.target).run(program, conditions).found
-    except TargetLostError as lost:
-        raise UsageError(printable(str(lost))) from None
-    if found is None:
-        raise UsageError(f"{printable(str(file))} shows no finding here: was it found with another --defect?")
-    small = minimised(program, found, conditions)
-    first, small, _ = shown(small, found, conditions)
+    with planting():
+        found = _found(program, conditions)
+        if found is None:
+            raise UsageError(f"{printable(str(file))} shows no finding here: was it found with another --defect?")
+        small = minimised(program, found, conditions, teller("minimize"))
+        first, small, _ = shown(small, found, conditions)
     place = output or _beside(file)
     write_file(place, _written(place, small, first, conditions, scenario))
     if json_:
@@ -93,6 +93,15 @@ def minimize(
             print(f"{'>' if number == first.step else ' '} {number + 1:3} {printable(line)}")
         print(f"{len(program.steps)} steps are {len(small.steps)}; written to {printable(str(place))}")
     return 0
+
+
+def _found(program: Program, conditions: Conditions) -> Found | None:
+    """Raises UsageError for a device that is gone."""
+    with bounded():
+        try:
+            return target_of(conditions.target).run(program, conditions).found
+        except TargetLostError as lost:
+            raise UsageError(printable(str(lost))) from None
 
 
 def _conditions(scenario: Scenario | None, target: str | None, profile: str | None, defects: list[str]) -> Conditions:

@@ -1,5 +1,6 @@
 """``vgpu-emu run``: carry out scenarios, and say which of them end as they should."""
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -127,10 +128,11 @@ def run(
         work = [Job(str(each.path), each.scenario.id, tried, until, is_golden, isolation, planted) for each in chosen]
         parts = outcomes(work, jobs)
     done: list[Judged] = []
-    for outcome in parts:
-        done.append(judge(outcome, expected))
-        if not (json_ or tap):
-            show(done[-1], ladder=until is not None)
+    with _planting(defect or []):
+        for outcome in parts:
+            done.append(judge(outcome, expected))
+            if not (json_ or tap):
+                show(done[-1], ladder=until is not None)
     if json_:
         print(as_json(done))
     elif tap:
@@ -167,6 +169,15 @@ def _defects(names: list[str], isolation: str | None) -> tuple[str, ...]:
         for name in names:
             named_defect(name)
     return tuple(names)
+
+
+def _planting(names: list[str]) -> AbstractContextManager[None]:
+    """Raises UsageError for a defect that cannot be planted after all."""
+    if not names:
+        return nullcontext()
+    from vgpu_emu.cli.fuzz_options import planting
+
+    return planting()
 
 
 def _refuse(until: int | None, least: int, both: bool, update_of_parts: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from vgpu_emu.assembly import Parts
 from vgpu_emu.fuzz.actions import Program, Step
 from vgpu_emu.fuzz.belongings import Belongings
-from vgpu_emu.fuzz.defect import Wrapper
+from vgpu_emu.fuzz.defect import Wrapper, made
 from vgpu_emu.fuzz.guest import Guest
 from vgpu_emu.fuzz.hosting import Host
 from vgpu_emu.fuzz.model.judge import Judge
@@ -28,8 +28,7 @@ class Bench:
     def __init__(self, setup: Setup, defects: Sequence[Any] = ()) -> None:
         self.world = World(setup)
         self.judge = Judge(self.world)
-        # a defect that keeps something in mind begins anew with each machine
-        self.defects = [defect() if isinstance(defect, type) else defect for defect in defects]
+        self.defects = made(defects)
         self.index = 0
         #: chains that the device was given
         self.commands = 0

@@ -9,13 +9,17 @@ from vgpu_emu.fuzz.model.judge import Finding
 
 #: seconds of the processor that a program may take; it takes some milliseconds
 SECONDS = 5.0
+#: the same where one was seen that took so long
+SHORT = 0.5
+#: what is said of it
+ENDLESS = "the program does not come to an end"
 #: what holds here; without any, programs take as long as they like
 _limits: list[float] = []
 
 
 @contextmanager
 def bounded(seconds: float = SECONDS) -> Iterator[None]:
-    """Programs that are carried out here are interrupted when they take longer, by a Finding (I29).
+    """Programs that are carried out here are interrupted when they take longer, by a Finding (I29, ENDLESS).
 
     It is processor time, so that other work on the machine counts nothing. Only for the main thread of a process.
     """
@@ -42,4 +46,4 @@ def in_time() -> Iterator[None]:
 
 
 def _too_long(_number: int, _frame: FrameType | None) -> None:
-    raise Finding("I29", "the program does not come to an end")
+    raise Finding("I29", ENDLESS)

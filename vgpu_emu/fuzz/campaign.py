@@ -16,10 +16,10 @@ import msgspec
 from msgspec.structs import replace
 
 from vgpu_emu.fuzz.actions import Program
-from vgpu_emu.fuzz.bounded import bounded
+from vgpu_emu.fuzz.bounded import ENDLESS, SECONDS, SHORT, bounded
 from vgpu_emu.fuzz.encoding import decode, encode
 from vgpu_emu.fuzz.generate import Swarm
-from vgpu_emu.fuzz.minimise import TRIES, minimise
+from vgpu_emu.fuzz.minimise import minimise
 from vgpu_emu.fuzz.model.judge import Covered
 from vgpu_emu.fuzz.mutate import mutated
 from vgpu_emu.fuzz.targets import target
@@ -37,12 +37,21 @@ ROUNDS = (1, 1, 2, 4, 8, 16, 32)
 MINIMISED = 3
 #: programs of the corpus that those of a round are made of: every process takes all of them apart
 SAMPLE = 1000
-#: how often a program is tried that does not come to an end: each time until it is interrupted
-ENDLESS_TRIES = 60
 #: seconds in which a finding on a device that is not ours is made small: each try is a connection, or a process
 DEVICE_SECONDS = 60.0
+#: how many tries of a finding that is made small may be interrupted: each takes SHORT
+ENDLESS_TRIES = 30
 #: how long programs are, in steps
 LENGTHS = (10, 10, 20, 20, 20, 40)
+
+
+#: is told what takes long
+Tell = Callable[[str], None]
+_ENDLESS_KIND = Found("I29", ENDLESS, 0).kind
+
+
+def nobody(_says: str) -> None:
+    """A Tell that keeps it to itself."""
 
 
 class Finding(msgspec.Struct):
@@ -115,13 +124,19 @@ class Work(msgspec.Struct, frozen=True):
 class _Worker:
     """Who carries out one batch."""
 
-    def __init__(self, work: Work, conditions: Conditions) -> None:
+    def __init__(self, work: Work, conditions: Conditions, tell: Tell) -> None:
         self.plan = work.plan
         self.conditions = conditions
+        self.tell = tell
         self.batch = Batch(work.number)
         self.pool = _Pool(work.plan.corpus)
         self._kinds = set(work.plan.kinds)
         self._target = target(conditions.target)
+
+    @property
+    def seconds(self) -> float:
+        """That the next program may take."""
+        return SHORT if _ENDLESS_KIND in self._kinds else SECONDS
 
     def make(self, sequence: int) -> None:
         """One more program."""
@@ -165,10 +180,12 @@ class _Worker:
 
     def _keep(self, result: Result, found: Found, sequence: int) -> None:
         batch = self.batch
+        if found.detail == ENDLESS:
+            self.tell(f"program {sequence} does not come to an end, and was interrupted")
         if found.kind in self._kinds or len(batch.findings) == MINIMISED:
             return
         self._kinds.add(found.kind)
-        small = minimised(result.program, found, self.conditions)
+        small = minimised(result.program, found, self.conditions, self.tell)
         first, small, batch.lost = shown(small, found, self.conditions)
         batch.findings.append(
             Finding(first, found.kind, encode(result.program), encode(small), self.plan.seed, sequence)
@@ -196,17 +213,17 @@ class _Pool:
 _decoded = lru_cache(maxsize=SAMPLE)(decode)
 
 
-def carry_out(work: Work, conditions: Conditions) -> Batch:
-    """Carry out the programs of one batch."""
-    worker = _Worker(work, conditions)
-    with bounded():
-        try:
-            for carry in _each(worker, work):
+def carry_out(work: Work, conditions: Conditions, tell: Tell = nobody) -> Batch:
+    """Carry out the programs of one batch. Raises DefectError."""
+    worker = _Worker(work, conditions, tell)
+    try:
+        for carry in _each(worker, work):
+            with bounded(worker.seconds):
                 carry()
-                if worker.batch.lost:
-                    break
-        except TargetLostError as lost:
-            worker.batch.lost = str(lost)
+            if worker.batch.lost:
+                break
+    except TargetLostError as lost:
+        worker.batch.lost = str(lost)
     return worker.batch
 
 
@@ -218,33 +235,46 @@ def _each(worker: _Worker, work: Work) -> Iterator[Callable[[], None]]:
         yield from (partial(worker.repeat, data, start + place) for place, data in enumerate(work.programs))
 
 
-def minimised(program: Program, found: Found, conditions: Conditions) -> Program:
-    """The smallest program that breaks the same oracle; on a device that is not ours, that is found in a minute or so,
-    and if the device goes for good meanwhile, the smallest so far."""
-    run = target(conditions.target).run
-    until = inf if conditions.device is None else monotonic() + DEVICE_SECONDS
+class _Tries:
+    """Whether smaller programs break the same oracle; no more when time is up."""
 
-    def fails(smaller: Program) -> bool:
-        nonlocal until
-        if monotonic() > until:
+    def __init__(self, found: Found, conditions: Conditions, tell: Tell) -> None:
+        self._oracle = found.oracle
+        self._conditions = conditions
+        self._tell = tell
+        self._run = target(conditions.target).run
+        self._until = inf if conditions.device is None else monotonic() + DEVICE_SECONDS
+        self._endless = ENDLESS_TRIES
+
+    def __call__(self, smaller: Program) -> bool:
+        if monotonic() > self._until or not self._endless:
             return False
+        self._tell(f"a finding of {self._oracle} is made small: {len(smaller.steps)} steps are tried")
         try:
-            again = run(smaller, conditions).found
+            again = self._run(smaller, self._conditions).found
         except TargetLostError:
-            until = 0.0
+            self._until = 0.0
             return False
-        return again is not None and again.oracle == found.oracle
+        self._endless -= again is not None and again.detail == ENDLESS
+        return again is not None and again.oracle == self._oracle
 
-    return minimise(program, fails, ENDLESS_TRIES if found.oracle == "I29" else TRIES)
+
+def minimised(program: Program, found: Found, conditions: Conditions, tell: Tell = nobody) -> Program:
+    """The smallest program that breaks the same oracle; on a device that is not ours, that is found in a minute or so,
+    and if the device goes for good meanwhile, the smallest so far. Of programs that do not come to an end few are
+    tried."""
+    with bounded(SHORT):
+        return minimise(program, _Tries(found, conditions, tell))
 
 
 def shown(program: Program, found: Found, conditions: Conditions) -> tuple[Found, Program, str]:
     """What a minimised program shows first; the program with what was done at its end; and, if it could not be carried
     out any more, why."""
-    try:
-        result = target(conditions.target).run(program, conditions, look=True)
-    except TargetLostError as lost:
-        return found, program, str(lost)
+    with bounded(SHORT if found.detail == ENDLESS else SECONDS):
+        try:
+            result = target(conditions.target).run(program, conditions, look=True)
+        except TargetLostError as lost:
+            return found, program, str(lost)
     if result.found is None:
         return found, program, ""
     return result.found, program if conditions.device is None else result.program, ""

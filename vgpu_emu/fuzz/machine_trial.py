@@ -11,6 +11,7 @@ from vgpu_emu.fuzz.actions import Program, Step
 from vgpu_emu.fuzz.bench import Chooser
 from vgpu_emu.fuzz.bounded import in_time
 from vgpu_emu.fuzz.comparing import in_one_thread, is_calm, under
+from vgpu_emu.fuzz.defect import DefectError
 from vgpu_emu.fuzz.differing import Differs
 from vgpu_emu.fuzz.machine import MachineBench, faults_of, seed_of
 from vgpu_emu.fuzz.model.judge import Finding
@@ -108,6 +109,8 @@ def _found(bench: MachineBench, live: Callable[[], Any]) -> Found | None:
 
 
 def _of(bench: MachineBench, error: BaseException) -> Found:
+    if isinstance(error, DefectError):
+        raise error
     if isinstance(error, Finding):
         return Found(error.oracle, error.detail, bench.index)
     if isinstance(error, HangError):
@@ -121,7 +124,7 @@ def _of_group(bench: MachineBench, group: BaseExceptionGroup[BaseException]) -> 
         raise KeyboardInterrupt from stopped
     if group.subgroup(Differs) is not None:
         return None
-    first: BaseException = group.subgroup(Finding) or group
+    first: BaseException = group.subgroup(DefectError) or group.subgroup(Finding) or group
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
     return _of(bench, first)

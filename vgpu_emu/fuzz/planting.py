@@ -8,7 +8,7 @@ from msgspec.structs import asdict, replace
 
 from vgpu_emu.assembly import Config, Parts
 from vgpu_emu.faults.plan import Fault
-from vgpu_emu.fuzz.defect import plant
+from vgpu_emu.fuzz.defect import made, plant
 from vgpu_emu.fuzz.passage import Wire
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Port
@@ -50,7 +50,7 @@ def planted(defects: Sequence[Any]) -> Opener:
 
     @asynccontextmanager
     async def opened(config: Config, *, faults: Iterable[Fault]) -> AsyncGenerator[Machine, None]:
-        live = tuple(defect() if isinstance(defect, type) else defect for defect in defects)
+        live = tuple(made(defects))
 
         def change(parts: Parts) -> Parts:
             parties = {seam: plant(live, seam, getattr(parts, seam)) for seam in _PARTIES}

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from vgpu_emu.fuzz.bounded import bounded
-from vgpu_emu.fuzz.campaign import LENGTHS, minimised
+from vgpu_emu.fuzz.campaign import LENGTHS, Tell, minimised, nobody
 from vgpu_emu.fuzz.generate import Swarm
 from vgpu_emu.fuzz.targets import target
 from vgpu_emu.fuzz.trial import Conditions, commands
@@ -63,7 +63,7 @@ class Score(msgspec.Struct):
         return self.sequences[-1] if self.sequences else None
 
 
-def hunt(task: Hunt) -> Caught:
+def hunt(task: Hunt, tell: Tell = nobody) -> Caught:
     """Programs until an oracle says something. They are made up, each on its own: no corpus helps."""
     where = target(task.conditions.target)
     with bounded():
@@ -72,7 +72,7 @@ def hunt(task: Hunt) -> Caught:
             swarm = Swarm(rng)
             result = where.explore(swarm, swarm.setup, rng.choice(LENGTHS), task.conditions)
             if result.found is not None:
-                small = minimised(result.program, result.found, task.conditions)
+                small = minimised(result.program, result.found, task.conditions, tell)
                 found = result.found
                 return Caught(task.name, task.seed, sequence + 1, found.oracle, found.detail, commands(small))
     return Caught(task.name, task.seed, task.limit)

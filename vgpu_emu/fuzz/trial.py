@@ -11,6 +11,7 @@ from vgpu_emu.fuzz.actions import Program, Send
 from vgpu_emu.fuzz.bench import Chooser
 from vgpu_emu.fuzz.bounded import in_time
 from vgpu_emu.fuzz.core import Core
+from vgpu_emu.fuzz.defect import DefectError, line_of
 from vgpu_emu.fuzz.differing import Differs
 from vgpu_emu.fuzz.model.judge import Covered, Finding
 from vgpu_emu.fuzz.model.world import Setup
@@ -21,12 +22,20 @@ if TYPE_CHECKING:
     from vgpu_emu.fuzz.outside import Outside
 
 
+#: characters of what is said of a finding: an answer may be a megabyte
+DETAIL = 400
+
+
 class Found(msgspec.Struct, frozen=True):
-    """An oracle that did not hold, and at which step, counted from 0."""
+    """An oracle that did not hold, and at which step, counted from 0. What is too long of the detail is left out."""
 
     oracle: str
     detail: str
     step: int
+
+    def __post_init__(self) -> None:
+        if len(self.detail) > DETAIL:
+            msgspec.structs.force_setattr(self, "detail", f"{self.detail[: DETAIL - 4]} ...")
 
     @property
     def kind(self) -> str:
@@ -64,7 +73,10 @@ class Conditions(msgspec.Struct, frozen=True):
 
 
 def carry_out(conditions: Conditions, setup: Setup, drive: Callable[[Core], object], *, look: bool = False) -> Result:
-    """A machine, driven, ended and closed. What is raised that no interface documents is a finding, too (I28)."""
+    """A machine, driven, ended and closed. What is raised that no interface documents is a finding, too (I28).
+
+    Raises DefectError for a defect that cannot be planted, also into a VMM that takes over.
+    """
     core = Core(setup, profile=conditions.profile, defects=conditions.defects, look=look)
     found: Found | None = None
     try:
@@ -76,6 +88,8 @@ def carry_out(conditions: Conditions, setup: Setup, drive: Callable[[Core], obje
     except Finding as finding:
         found = Found(finding.oracle, finding.detail, core.index)
         _close(core, found)
+    except DefectError:
+        raise
     except Exception as error:
         found = Found("I28", where(error), core.index)
         _close(core, found)
@@ -105,9 +119,9 @@ def _close(core: Core, found: Found | None) -> Found | None:
 
 
 def where(error: BaseException) -> str:
-    """What happened, and where."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} in {place.name}"
+    """What happened, and where; of a defect of a file also its line."""
+    place, line = traceback.extract_tb(error.__traceback__)[-1], line_of(error)
+    return f"{type(error).__name__}: {error} in {place.name}" + (f", {line}" if line else "")
 
 
 def run(program: Program, conditions: Conditions = Conditions(), *, look: bool = False) -> Result:  # noqa: B008

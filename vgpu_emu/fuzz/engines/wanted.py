@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import TypeVar
 
-from vgpu_emu.fuzz.defect import plant
-from vgpu_emu.fuzz.defects.loading import DefectError, load
+from vgpu_emu.fuzz.defect import DefectError, made, plant
+from vgpu_emu.fuzz.defects.loading import load
 
 T = TypeVar("T")
 #: a name, or path/to/file.py:NAME
@@ -30,4 +30,4 @@ def wanted(*seams: str) -> Sequence[type]:
 
 def planted(defects: Sequence[type], seam: str, live: T) -> T:
     """What new objects of the defects make of a live object: they begin anew with each input."""
-    return plant([defect() for defect in defects], seam, live)
+    return plant(made(defects), seam, live)

@@ -84,5 +84,12 @@ def may(why: str, success: Callable[[Any], None] = nothing) -> Expected:
 
 
 def differs(name: str, actual: object, wanted: object) -> str | None:
-    """For payloads."""
-    return None if actual == wanted else f"{name} is {actual}, not {wanted}"
+    """For payloads. Of bytes the first is named that is not as it must be."""
+    if actual == wanted:
+        return None
+    if not isinstance(actual, bytes) or not isinstance(wanted, bytes):
+        return f"{name} is {actual}, not {wanted}"
+    if len(actual) != len(wanted):
+        return f"{name} has {len(actual)} bytes, not {len(wanted)}"
+    first, count = next(place for place in range(len(wanted)) if actual[place] != wanted[place]), len(wanted)
+    return f"{name} is not as it must be: byte {first} of {count} is {actual[first]:#04x}, not {wanted[first]:#04x}"
