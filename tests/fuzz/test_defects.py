@@ -11,9 +11,10 @@ from vgpu_emu.fuzz.defect import SEAMS, DefectError, Wrapper
 from vgpu_emu.fuzz.defects import BENIGN
 from vgpu_emu.fuzz.defects.loading import load
 from vgpu_emu.fuzz.generate import Swarm
+from vgpu_emu.fuzz.model.expectation import differs
 from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.fuzz.targets import target as target_of
-from vgpu_emu.fuzz.trial import Conditions, Found, explore
+from vgpu_emu.fuzz.trial import DETAIL, Conditions, Found, explore
 
 #: oracle -> a defect that makes it fire
 FIRES = {
@@ -251,3 +252,25 @@ def test_wrapper_says_what_is_read_too_early() -> None:
 
     with pytest.raises(AttributeError, match=r"'count' is read before super\(\).__init__\(inner\)"):
         Early(Inner())
+
+
+# -- what is said
+
+
+@pytest.mark.parametrize(("length", "left"), [(DETAIL, DETAIL), (DETAIL + 1, DETAIL), (1 << 20, DETAIL)])
+def test_long_detail_is_cut(length: int, left: int) -> None:
+    detail = Found("I28", "x" * length, 0).detail
+    assert len(detail) == left
+    assert detail.endswith("...") == (length > DETAIL)
+
+
+@pytest.mark.parametrize(
+    ("actual", "says"),
+    [
+        (bytes(200), None),
+        (bytes(199), "data has 199 bytes, not 200"),
+        (bytes(150) + b"\7" + bytes(49), "data is not as it must be: byte 150 of 200 is 0x07, not 0x00"),
+    ],
+)
+def test_of_bytes_the_first_wrong_one_is_named(actual: bytes, says: str | None) -> None:
+    assert differs("data", actual, bytes(200)) == says

@@ -14,7 +14,8 @@ MANUAL = (Path(__file__).parents[2] / "docs" / "fuzzing.md").read_text(encoding=
 
 
 @pytest.mark.parametrize(
-    ("name", "oracles"), [("Lossy", {"I6", "I20"}), ("Forgetful", {"I7", "I9"}), ("Stale", {"I13", "I30"})]
+    ("name", "oracles"),
+    [("Lossy", {"I6", "I20"}), ("Forgetful", {"I7", "I9"}), ("Cached", {"I1"}), ("Stale", {"I13", "I30"})],
 )
 def test_example_is_found(name: str, oracles: set[str], tmp_path: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", MANUAL, re.DOTALL)
