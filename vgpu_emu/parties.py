@@ -100,6 +100,11 @@ class Vmm:
         self._carrying = False
         self._idle.unpark_all()
 
+    @property
+    def is_busy(self) -> bool:
+        """A command is being carried out."""
+        return self._carrying
+
     @asynccontextmanager
     async def stopped(self) -> AsyncIterator[None]:
         """Inside, no command is being carried out."""

@@ -6,12 +6,14 @@ from typing import Any, Protocol
 from vgpu_emu.assembly import Parts
 from vgpu_emu.fuzz.actions import Program, Step
 from vgpu_emu.fuzz.belongings import Belongings
+from vgpu_emu.fuzz.census import Census
 from vgpu_emu.fuzz.defect import Wrapper, made
 from vgpu_emu.fuzz.guest import Guest
 from vgpu_emu.fuzz.hosting import Host
 from vgpu_emu.fuzz.model.judge import Judge
 from vgpu_emu.fuzz.model.world import Setup, World
 from vgpu_emu.fuzz.ram import take_memory
+from vgpu_emu.fuzz.signalling import Signalling
 from vgpu_emu.guest.driver import Driver
 from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_wire.device import ConfigEvent
@@ -24,6 +26,10 @@ class Bench:
     parts: Parts
     driver: Driver
     host: Host
+    #: the device can be looked into
+    inside = True
+    #: a call of the guest program did not come back, and keeps what it has
+    hangs = False
 
     def __init__(self, setup: Setup, defects: Sequence[Any] = ()) -> None:
         self.world = World(setup)
@@ -39,6 +45,8 @@ class Bench:
         self.sent: list[bytes] = []
         self.guest = Guest(self)
         self.belongings = Belongings()
+        self.census = Census()
+        self.signalling = Signalling()
         #: resource -> what its host buffer holds, of a setup with real memory
         self._contents: dict[int, bytearray] = {}
 
@@ -97,6 +105,7 @@ class Bench:
         """The device was reset."""
         self._contents.clear()
         self.belongings.clear()
+        self.signalling.clear()
         self.world.forget_all()
         self.judge.forget()
 

@@ -11,23 +11,21 @@ from msgspec.structs import replace
 
 from vgpu_emu.assembly import Config, DeviceConfig, assemble, size_only
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Schedule, Send, Step
-from vgpu_emu.fuzz.audit import OF_FLUSHES, SHORT, audit
+from vgpu_emu.fuzz.attending import FIRST_RAW, asked, handled
+from vgpu_emu.fuzz.audit import audit
 from vgpu_emu.fuzz.bench import Bench, Chooser
-from vgpu_emu.fuzz.census import NEWBORN, Census
 from vgpu_emu.fuzz.defect import plant
 from vgpu_emu.fuzz.differing import Differences, Differs
-from vgpu_emu.fuzz.driver_audit import asks, audit_unused_driver
+from vgpu_emu.fuzz.driver_audit import audit_unused_driver
 from vgpu_emu.fuzz.hearing import HeardRenderer, HeardWire
 from vgpu_emu.fuzz.hosting import Host
 from vgpu_emu.fuzz.lockstep import Lockstep
 from vgpu_emu.fuzz.model.contexts import capset_data
-from vgpu_emu.fuzz.model.expectation import Verdict
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.model.world import Asks, Setup
 from vgpu_emu.fuzz.passage import Passage, Wire
 from vgpu_emu.fuzz.ram import give_back, take_memory
 from vgpu_emu.fuzz.remembering import difference, told
-from vgpu_emu.fuzz.signalling import Signalling
 from vgpu_emu.guest.driver import Capsets
 from vgpu_emu.host.renderer import RendererLimits
 from vgpu_emu.link.chain import Chain, Used
@@ -40,7 +38,6 @@ from vgpu_emu.vmm.snapshot import restore, take
 from vgpu_emu.vmm.state import DeviceLimits
 from vgpu_emu.vocabulary import Dialect
 from vgpu_wire.blob import MapCache
-from vgpu_wire.control import CtrlType
 from vgpu_wire.device import Feature
 
 _CAPSETS: dict[tuple[tuple[int, int, int], ...], Mapping[int, Capset]] = {}
@@ -82,11 +79,6 @@ def _features(bits: int) -> frozenset[Feature]:
     return frozenset(feature for feature in Feature if bits >> feature & 1)
 
 
-_FLUSH = CtrlType.RESOURCE_FLUSH.value
-#: heads from here on are those of requests that no driver sent
-FIRST_RAW = 1 << 32
-
-
 class Core(Bench):
     """A machine of one thread. look: audit after every step, not only at the end, and log what crosses."""
 
@@ -109,8 +101,6 @@ class Core(Bench):
         self.wire = plant(self.defects, "link", Wire())
         self.follow_memory(self.parts.driver)
         self.passage = Passage()
-        self.census = Census()
-        self.signalling = Signalling()
         self.world.uncached = getattr(self.renderer, "write_combining_is_uncached", False)
         self.look = look
         if look:
@@ -180,7 +170,7 @@ class Core(Bench):
             self._finish()
         self.judge.evaluated["I19"] += 1
         self.passage.arrived()
-        if not self.lockstep.hangs:
+        if not self.hangs:
             audit_unused_driver(self)
         self.audit()
         self.reset()
@@ -212,9 +202,7 @@ class Core(Bench):
         differences = self._differences
         if differences is not None and (judge.unsure or differences.asked(self.world, case, chain)):
             self._differs()
-        if chain.head < FIRST_RAW and not (self.meddled or self.host.has_failed or judge.unsure):
-            self.sent.append(chain.readable)
-            asks(case)
+        asked(self, case, chain.readable)
         used = self.device.handle(chain)
         if used is not None and not isinstance(used, Used):
             used = self.host.carry(used)
@@ -224,16 +212,7 @@ class Core(Bench):
             judge.unanswered(case)
         else:
             self._used(used)
-        if self.host.failed:
-            self.host.forgive(chain.readable)
-        if chain.readable[:4] in NEWBORN:
-            self.census.register(self.parts.device, chain.readable)
-        if chain.head < FIRST_RAW:
-            self.belongings.made(case, chain.readable, self.world)
-        if case.expected.verdict is Verdict.OPEN and not judge.unsure:
-            audit(self.parts, judge, SHORT)
-        if case.number == _FLUSH and not judge.unsure:
-            audit(self.parts, judge, OF_FLUSHES)
+        handled(self, case, chain.readable)
 
     def _differs(self) -> NoReturn:
         """What the VMM has is not what the reference has, from here on. Raises Differs."""
@@ -314,7 +293,6 @@ class Core(Bench):
         self.idle()
         self.host.carry(self.device.reset())
         self.passage.clear()
-        self.signalling.clear()
         self.forget()
         if self.parts.device.features:
             raise Finding("I35", "after a reset the device has features before the driver has accepted any")

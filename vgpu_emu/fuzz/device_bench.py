@@ -7,8 +7,8 @@ import trio
 from msgspec.structs import replace
 
 from vgpu_emu.fuzz.actions import Call, Elapse, Poke, Program, Send, Step
+from vgpu_emu.fuzz.attending import FIRST_RAW
 from vgpu_emu.fuzz.bench import Bench, Chooser
-from vgpu_emu.fuzz.core import FIRST_RAW
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.leniency import QUESTIONS, Known, Likeness, relax, succeeds
 from vgpu_emu.fuzz.listening import Exchange, ListeningPort

@@ -5,7 +5,8 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from vgpu_emu.fuzz.actions import Elapse
-from vgpu_emu.fuzz.core import FIRST_RAW, Core
+from vgpu_emu.fuzz.attending import FIRST_RAW
+from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.differing import Differs
 from vgpu_emu.fuzz.model.commands import COMMANDS
 from vgpu_emu.fuzz.model.expectation import Verdict, any_payload

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 import trio
 
-from vgpu_emu.fuzz.core import FIRST_RAW
+from vgpu_emu.fuzz.attending import FIRST_RAW
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Port

@@ -4,7 +4,7 @@ from math import inf
 from typing import TYPE_CHECKING, TypeVar
 
 from vgpu_emu.fuzz.actions import Call, Elapse
-from vgpu_emu.fuzz.driver_audit import audit_driver
+from vgpu_emu.fuzz.attending import called
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.guest.waiting import Op, Wait
 
@@ -21,8 +21,6 @@ class HangError(Exception):
 class Lockstep:
     def __init__(self, core: "Core") -> None:
         self._core = core
-        #: a call did not come back, and keeps what it has
-        self.hangs = False
 
     def call(self, step: Call) -> None:
         """Raises Finding. What the kernel refuses, and what Linux waits for without end, is no finding by itself."""
@@ -37,15 +35,7 @@ class Lockstep:
             self.kick()
         while core.idle():
             self.kick()
-        if core.judge.unsure:
-            return
-        core.guest.signals()
-        if not core.meddled and not core.host.has_failed:
-            for promise in core.guest.promises:
-                core.judge.evaluated["I6"] += 1
-                promise.check(core.sent)
-        if not self.hangs:
-            audit_driver(core)
+        called(core)
 
     def run(self, op: Op[T]) -> T:
         try:
@@ -76,7 +66,7 @@ class Lockstep:
     def _hangs(self, wait: Wait) -> None:
         """Linux waits for ever, and cannot be interrupted, where a deferred map found no room."""
         if any(True for _ in self._core.parts.log.notes("deferred_map_failed")):
-            self.hangs = True
+            self._core.hangs = True
             raise HangError(wait.why)
         raise Finding("I19", f"the guest waits for {wait.why}, and nobody is at it")
 

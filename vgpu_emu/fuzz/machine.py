@@ -13,17 +13,20 @@ from vgpu_emu.assembly import Parts
 from vgpu_emu.faults.plan import Fault
 from vgpu_emu.fuzz import lost
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Reset, Restart, Schedule, Send, Step
+from vgpu_emu.fuzz.attending import FIRST_RAW, asked, called, handled
 from vgpu_emu.fuzz.audit import audit, leftovers
 from vgpu_emu.fuzz.bench import Bench, Chooser
-from vgpu_emu.fuzz.core import FIRST_RAW, config_of
+from vgpu_emu.fuzz.core import config_of
 from vgpu_emu.fuzz.defect import plant
 from vgpu_emu.fuzz.differing import Differences
+from vgpu_emu.fuzz.driver_audit import audit_unused_driver
 from vgpu_emu.fuzz.hosting import Host
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.judge import Case, Finding
 from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.fuzz.passage import Passage, Wire
 from vgpu_emu.fuzz.remembering import Said, difference, told
-from vgpu_emu.fuzz.watching import Alone, GuestPort, VmmPort, WatchedDevice
+from vgpu_emu.fuzz.watching import Alone, GuestPort, VmmPort, WatchedDevice, WatchedDriver
+from vgpu_emu.guest.driver import Driver
 from vgpu_emu.guest.waiting import Op, Wait
 from vgpu_emu.host.renderer import Renderer
 from vgpu_emu.link.chain import Chain, Used
@@ -74,12 +77,16 @@ class MachineBench(Bench):
         """The parties as a machine is to have them: with the defects, and watched."""
         self.device = self._watched(parts, [])
         self.renderer = plant(self.defects, "renderer", parts.renderer)
-        self.driver = plant(self.defects, "driver", parts.driver)
+        self.driver = self._heard(parts.driver)
         if self.inside:
             self.fill_memory(self.parts.driver)
         self.world.uncached = getattr(self.renderer, "write_combining_is_uncached", False)
         device: Any = self.device
         return replace(parts, device=device, renderer=self.renderer, driver=self.driver)
+
+    def _heard(self, driver: Driver) -> Driver:
+        watched: Any = WatchedDriver(plant(self.defects, "driver", driver), self)
+        return watched  # type: ignore[no-any-return]
 
     def _watched(self, parts: Parts, given: list[Used]) -> WatchedDevice:
         """given: as of a WatchedDevice."""
@@ -169,9 +176,29 @@ class MachineBench(Bench):
                 self.judge.lose_track()
         self._known = len(fired)
 
+    # -- of a Watcher
+
+    def asked(self, case: Case, data: bytes) -> None:
+        asked(self, case, data)
+
+    def handled(self, case: Case, data: bytes) -> None:
+        handled(self, case, data)
+
+    def sends(self, chain: Chain) -> None:
+        if chain.head < FIRST_RAW:
+            self.signalling.sends(chain.readable)
+
+    def completed(self, used: Used) -> None:
+        """Of what a fault has changed nobody can say which fences it signals."""
+        self.look()
+        if used.head < FIRST_RAW and not self._known:
+            self.signalling.answered(used.written, self.driver.fences)
+
     def audit(self) -> None:
         if self.inside and not self.judge.unsure:
             audit(self.parts, self.judge)
+            if not self.machine.vmm.is_busy:
+                self.census.look(self.parts.device, self.judge)
 
     async def end(self) -> None:
         """All work is done, all is answered; then the device is reset, and nothing may be left. Raises Finding."""
@@ -185,6 +212,8 @@ class MachineBench(Bench):
         await self.elapse(Elapse(ceil(self.world.left * 1e6) + 1))
         self.audit()
         self._all_answered()
+        if not (self.hangs or self._known or self.judge.unsure):
+            audit_unused_driver(self)
         await self.reset()
         if self._astray and self.inside and self.machine.vmm.lost is None:
             # what the host was not told to close its kernel closes at the end of the VMM
@@ -216,12 +245,14 @@ class MachineBench(Bench):
 
     async def call(self, step: Call) -> None:
         """Raises Finding. What the kernel refuses, and what Linux waits for without end, is no finding by itself."""
+        self.sent.clear()
         try:
             await self._carry(self.guest.call(step), step.name)
         except OSError:
             self.judge.evaluated["I28"] += 1
+            self.guest.promises.clear()
         await self.quiet()
-        self.guest.signals()
+        called(self)
 
     async def _carry(self, op: Op[None], name: str) -> None:
         with trio.move_on_after(FOREVER) as scope:
@@ -230,6 +261,9 @@ class MachineBench(Bench):
         if scope.cancelled_caught and not self._may_hang():
             oracle, waits = lost.oracle(self.machine), "; ".join(self.machine.waits())
             raise Finding(oracle, f"{name} never returns: {waits}")
+        if scope.cancelled_caught:
+            self.hangs = True
+            self.guest.promises.clear()
 
     def _may_hang(self) -> bool:
         """Linux waits for ever, and cannot be interrupted, where a deferred map found no room."""
@@ -280,7 +314,7 @@ class MachineBench(Bench):
             await rebind(self.machine)
         except ValueError as refused:
             raise Finding("I30", str(refused)) from None
-        self.driver = self.machine.driver = plant(self.defects, "driver", self.machine.driver)
+        self.driver = self.machine.driver = self._heard(self.machine.driver)
         self.forget()
         if self._astray:
             self.judge.lose_track()

@@ -30,6 +30,18 @@ class Watcher(Protocol):
     def look(self) -> None:
         """What time it is, and what has gone wrong meanwhile; before anything is judged."""
 
+    def asked(self, case: Case, data: bytes) -> None:
+        """The device has a request, and has not begun with it."""
+
+    def handled(self, case: Case, data: bytes) -> None:
+        """The device is done with a request, but for its fence."""
+
+    def sends(self, chain: Chain) -> None:
+        """The guest makes a request available."""
+
+    def completed(self, used: Used) -> None:
+        """The driver has seen an answer."""
+
 
 class Alone(Wrapper):
     """A device that has one request at a time (I25). arrived: heads of chains that it has not been given yet."""
@@ -83,6 +95,7 @@ class WatchedDevice(Wrapper):
         differences = watcher.differences
         if differences is not None and (watcher.judge.unsure or differences.asked(watcher.world, case, chain)):
             self._differs()
+        watcher.asked(case, bytes(chain.readable))
         used = self.inner.handle(chain)
         if used is None or isinstance(used, Used):
             return self._handled(case, chain, used)
@@ -102,8 +115,7 @@ class WatchedDevice(Wrapper):
         else:
             self._judge(used)
             self.given.append(used)
-        if watcher.host.failed:
-            watcher.host.forgive(bytes(chain.readable))
+        watcher.handled(case, bytes(chain.readable))
         return used
 
     def negotiate(self, features: frozenset[Feature]) -> bool:
@@ -171,9 +183,23 @@ class GuestPort:
         watcher, arrives = self._watcher, list[Chain]()
         for chain in chains:
             watcher.passage.sends(chain)
+            watcher.sends(chain)
             arrives += watcher.wire.available(chain)
         for arrived in arrives:
             watcher.passage.arrives(arrived)
         if arrives:
             watcher.alone.arrived.update([arrived.head for arrived in arrives])
             self._port.send(arrives)
+
+
+class WatchedDriver(Wrapper):
+    """A driver that is looked at when it has seen an answer."""
+
+    def __init__(self, inner: Any, watcher: Watcher) -> None:
+        super().__init__(inner)
+        self.watcher = watcher
+
+    def complete(self, used: Used) -> None:
+        """Raises Finding."""
+        self.inner.complete(used)
+        self.watcher.completed(used)
