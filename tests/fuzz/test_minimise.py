@@ -1,12 +1,17 @@
 """What is made small: steps that need each other, steps that others count, command streams that may be one."""
 
-from vgpu_emu.drive.requests import PAGE, submit
+from vgpu_emu.drive.requests import PAGE, host_blob, submit
 from vgpu_emu.fuzz.actions import Call, Elapse, Program, Restart, Send, Step
+from vgpu_emu.fuzz.campaign import minimised
+from vgpu_emu.fuzz.defects.deeper import CachedWhenMany
+from vgpu_emu.fuzz.defects.requests import DetachedFromAll
 from vgpu_emu.fuzz.minimise import minimise
 from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.trial import Conditions, commands, run
+from vgpu_wire.blob import ResourceMapBlob
 from vgpu_wire.context_stream import StreamAlloc, stream_commands
 from vgpu_wire.errors import WireError
-from vgpu_wire.render import CmdSubmit
+from vgpu_wire.render import CmdSubmit, CtxCreate
 
 
 def small(*steps: Step, fails: object) -> tuple[Step, ...]:
@@ -43,3 +48,63 @@ def test_command_streams_of_a_context_are_one() -> None:
     (one,) = small(*steps, fails=lambda steps: allocated(steps) == 3)
     assert isinstance(one, Send)
     assert list(stream_commands(CmdSubmit.parse(one.data).commands)) == objects
+
+
+def test_call_means_what_it_did_however_far_its_number_was_counted() -> None:
+    def fails(steps: tuple[Step, ...]) -> bool:
+        blobs = sum(isinstance(step, Call) and step.name == "blob" for step in steps)
+        last = steps[-1] if steps else None
+        return (
+            isinstance(last, Call) and last.name == "mmap" and (*last.numbers, 0)[0] % max(blobs, 1) == blobs - 1 >= 1
+        )
+
+    assert small(*[Call("blob")] * 5, Call("mmap", (59,)), fails=fails) == (*[Call("blob")] * 2, Call("mmap", (1,)))
+
+
+def test_what_two_contexts_do_one_does() -> None:
+    def contexts(steps: tuple[Step, ...]) -> list[int]:
+        return [CmdSubmit.parse(step.data).ctx_id for step in steps if isinstance(step, Send) and step.data[0] == 7]
+
+    def fails(steps: tuple[Step, ...]) -> bool:
+        made = [CtxCreate.parse(step.data).ctx_id for step in steps if isinstance(step, Send) and step.data[0] == 0]
+        return len(contexts(steps)) == 2 and set(contexts(steps)) <= set(made)
+
+    steps = [Send(CtxCreate(ctx_id=number).build()) for number in (1, 2)]
+    found = small(*steps, *(Send(submit(number).build()) for number in (1, 2)), fails=fails)
+    assert len(found) == 3
+    assert contexts(found) == [1, 1]
+
+
+def test_command_that_only_takes_time_is_time() -> None:
+    def fails(steps: tuple[Step, ...]) -> bool:
+        late = any(step == Call("wait") or (isinstance(step, Elapse) and step.microseconds > 5) for step in steps)
+        return late and Call("open") in steps
+
+    assert small(Call("open"), Call("wait"), fails=fails) == (Call("open"), Elapse(999))
+
+
+def test_device_that_is_full_sooner_has_shorter_programs() -> None:
+    def fails(program: Program) -> bool:
+        return commands(program) > program.setup.fences
+
+    program = minimise(Program(Setup(), (Call("open"),) * 20), fails)
+    assert program.steps == (Call("open"),) * 2
+    assert program.setup == Setup(fences=1)
+
+
+def test_many_requests_are_a_few_calls() -> None:
+    objects = [StreamAlloc(exporter=1, blob_id=number, size=PAGE) for number in (1, 2, 3, 4)]
+    requests = [CtxCreate(ctx_id=1), submit(1, *objects), *(host_blob(number) for number in (1, 2, 3, 4))]
+    maps = [ResourceMapBlob(resource_id=number, offset=number * PAGE) for number in (1, 2, 3, 4)]
+    program = Program(Setup(), tuple(Send(request.build()) for request in (*requests, *maps)))
+    conditions = Conditions(defects=(CachedWhenMany,))
+    found = run(program, conditions).found
+    assert found is not None
+    assert minimised(program, found, conditions).steps == (Call("open"), *[Call("blob")] * 4)
+
+
+def test_what_the_end_of_a_guest_program_undoes_is_seen_before_it_ends() -> None:
+    steps = (Call("open"), Call("blob"), Call("open"), Call("blob", (1,)), Call("share", (0, 1)))
+    found = run(Program(Setup(memory=1 << 21), (*steps, Call("close_handle"))), Conditions(defects=(DetachedFromAll,)))
+    assert found.found is not None
+    assert found.found.oracle == "I10"

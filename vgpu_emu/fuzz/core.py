@@ -162,6 +162,9 @@ class Core(Bench):
         """All work is done, all is answered; then the device is reset, and nothing may be left. Raises Finding."""
         if self.judge.unsure:
             return
+        if self.guest.uses_device:
+            # its end may undo what is wrong
+            self.audit()
         self.lockstep.run(self.guest.end())
         self.lockstep.kick()
         self._finish()

@@ -1,23 +1,18 @@
 """A program that fails, made small: as few steps as can be, then as plain as can be."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator
 from itertools import combinations
-from typing import Any
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from vgpu_emu.fuzz.actions import Call, Elapse, Program, Send, Step
-from vgpu_emu.fuzz.boundary import FIELDS, Field
-from vgpu_emu.fuzz.model.world import Setup
-from vgpu_wire.control import CtrlHdr, CtrlType
-from vgpu_wire.render import CmdSubmit
+from vgpu_emu.fuzz.joining import with_one_context, with_one_stream
+from vgpu_emu.fuzz.plainer import Fails, plain_setup, plainer
+from vgpu_emu.fuzz.retelling import as_calls
 
-_SUBMIT = CtrlType.SUBMIT_3D.value.to_bytes(4, "little")
-_HEADER, _STREAM_AT = CtrlHdr.layout.size, CmdSubmit.layout.size
 #: how often a program may be tried
 TRIES = 3000
-Fails = Callable[[Program], bool]
+Steps = tuple[Step, ...]
 
 
 class _Budget:
@@ -33,13 +28,15 @@ class _Budget:
 def minimise(program: Program, fails: Fails, tries: int = TRIES) -> Program:
     """The program, as small as it still fails."""
     fails = _Budget(fails, tries)
-    size = -1
-    while size != len(program.steps):
-        size = len(program.steps)
-        program = _without_two(_joined(_fewest(program, fails), fails), fails)
-        program = _renumbered(program, fails)
+    before = None
+    while program != before:
+        before = program
+        program = _joined(_fewest(program, fails), fails, with_one_context)
+        program = _without_two(_joined(program, fails, with_one_stream), fails)
+        program = _waiting(_renumbered(program, fails), fails)
         # a step that is plain may need others no more
-        program = _fewest(_plainer(_plain_setup(program, fails), fails), fails)
+        program = _fewest(plainer(plain_setup(program, fails), fails), fails)
+        program = _otherwise(program, fails)
     return program
 
 
@@ -66,36 +63,52 @@ def _fewer(program: Program, fails: Fails) -> Program:
     return program
 
 
-def _joined(program: Program, fails: Fails) -> Program:
-    """With the command streams of a context in one, where the first of them is."""
-    index = 0
-    while index < len(program.steps):
-        later = next((at for at in range(index + 1, len(program.steps)) if _both(program.steps, index, at)), None)
-        if later is None or not fails(joined := _with_both(program, index, later)):
-            index += 1
-        else:
-            program = joined
+def _joined(program: Program, fails: Fails, ways: Callable[[Program], Iterator[Program]]) -> Program:
+    """In the first of the ways in which it still fails, as often as there is one."""
+    while (joined := next((way for way in ways(program) if fails(way)), None)) is not None:
+        program = joined
     return program
 
 
-def _stream(step: Step) -> bytes:
-    """The context and the stream of a SUBMIT_3D; empty: it is none."""
-    return step.data if isinstance(step, Send) and step.data[:4] == _SUBMIT and len(step.data) >= _STREAM_AT else b""
+#: microseconds
+_LONG = 999
 
 
-def _both(steps: Sequence[Step], first: int, second: int) -> bool:
-    one, other = _stream(steps[first]), _stream(steps[second])
-    return bool(one) and one[16:20] == other[16:20]
+def _waiting(program: Program, fails: Fails) -> Program:
+    """With time in the place of a command that is only there because it takes some."""
+    for place, step in enumerate(program.steps):
+        waits = Program(program.setup, (*program.steps[:place], Elapse(_LONG), *program.steps[place + 1 :]))
+        if isinstance(step, Call | Send) and fails(waits):
+            return _waiting(_fewest(waits, fails), fails)
+    return program
 
 
-def _with_both(program: Program, first: int, second: int) -> Program:
-    one, other = program.steps[first], program.steps[second]
-    assert isinstance(one, Send)
-    assert isinstance(other, Send)
-    stream = one.data[_STREAM_AT:] + other.data[_STREAM_AT:]
-    data = one.data[:_HEADER] + len(stream).to_bytes(4, "little") + bytes(4) + stream
-    between = program.steps[first + 1 : second] + program.steps[second + 1 :]
-    return Program(program.setup, (*program.steps[:first], replace(one, data=data), *between))
+def _commands(program: Program) -> int:
+    return sum(isinstance(step, Call | Send) for step in program.steps)
+
+
+#: commands that are read at once
+_AT_ONCE = 8
+#: what a program of many commands may fill: numbers of things
+_ROOM = ("resources", "contexts", "objects", "fences")
+
+
+def _otherwise(program: Program, fails: Fails) -> Program:
+    """A long program: as calls of a guest program, or on a device that is full sooner, if that is shorter."""
+    if _commands(program) <= _AT_ONCE:
+        return program
+    for other in _others(program):
+        if fails(other) and _commands(fewer := _fewest(other, fails)) < _commands(program):
+            return fewer
+    return program
+
+
+def _others(program: Program) -> Iterator[Program]:
+    if not any(isinstance(step, Call) for step in program.steps):
+        yield as_calls(program)
+    for name in _ROOM:
+        for room in range(1, 5):
+            yield Program(replace(program.setup, **{name: room}), program.steps)
 
 
 #: a program of more steps has too many pairs
@@ -113,64 +126,25 @@ def _without_two(program: Program, fails: Fails) -> Program:
 
 
 def _renumbered(program: Program, fails: Fails) -> Program:
-    """Without a step that made something, where a later call then means what had the next number."""
-    places = range(len(program.steps)) if len(program.steps) <= _FEW else ()
-    for place, later in combinations(places, 2):
-        call = program.steps[later]
-        if not isinstance(call, Call) or not any(call.numbers[:1]):
-            continue
-        call = Call(call.name, (call.numbers[0] - 1, *call.numbers[1:]))
-        steps = (*program.steps[:place], *program.steps[place + 1 : later], call, *program.steps[later + 1 :])
-        if fails(smaller := Program(program.setup, steps)):
-            return _renumbered(smaller, fails)
+    """Without a step that made something, where later calls then mean what had the next number."""
+    for place in range(len(program.steps)) if len(program.steps) <= _FEW else ():
+        for rest in _counted_on(program.steps[place + 1 :]):
+            smaller = Program(program.setup, (*program.steps[:place], *rest))
+            if fails(smaller):
+                return _renumbered(smaller, fails)
     return program
 
 
-def _plain_setup(program: Program, fails: Fails) -> Program:
-    default = Setup()
-    if fails(Program(default, program.steps)):
-        return Program(default, program.steps)
-    for name, value in asdict(default).items():
-        plainer = Program(replace(program.setup, **{name: value}), program.steps)
-        if plainer != program and fails(plainer):
-            program = plainer
-    return program
+def _counted_on(steps: Steps) -> Iterator[Steps]:
+    """All calls mean the one before; or one of them does."""
+    before = tuple(_before(step) for step in steps)
+    changed = [place for place, step in enumerate(steps) if before[place] != step]
+    if len(changed) > 1:
+        yield before
+    yield from ((*steps[:place], before[place], *steps[place + 1 :]) for place in changed)
 
 
-def _plainer(program: Program, fails: Fails) -> Program:
-    for index in range(len(program.steps)):
-        for change in _changes(program.steps[index]):
-            step = change(program.steps[index])
-            plainer = Program(program.setup, (*program.steps[:index], step, *program.steps[index + 1 :]))
-            if plainer != program and fails(plainer):
-                program = plainer
-    return program
-
-
-Change = Callable[[Any], Step]
-
-
-def _changes(step: Step) -> Iterator[Change]:
-    """Each makes one thing less that is unusual about the step."""
-    if isinstance(step, Send):
-        yield lambda send: replace(send, capacity=2048)
-        yield from (partial(_zeroed, field) for field in FIELDS.get(int.from_bytes(step.data[:4], "little"), ()))
-    elif isinstance(step, Call):
-        yield from (partial(_shorter, length) for length in range(len(step.numbers)))
-    elif isinstance(step, Elapse):
-        yield from (partial(_at_most, microseconds) for microseconds in (1_000_000, 1000, 1, 0))
-
-
-def _zeroed(field: Field, send: Send) -> Step:
-    end = field.offset + field.size
-    if len(send.data) < end:
-        return send
-    return replace(send, data=send.data[: field.offset] + bytes(field.size) + send.data[end:])
-
-
-def _shorter(length: int, call: Call) -> Step:
-    return replace(call, numbers=call.numbers[:length])
-
-
-def _at_most(microseconds: int, elapse: Elapse) -> Step:
-    return Elapse(min(microseconds, elapse.microseconds))
+def _before(step: Step) -> Step:
+    if not isinstance(step, Call) or not any(step.numbers[:1]):
+        return step
+    return Call(step.name, (step.numbers[0] - 1, *step.numbers[1:]))
