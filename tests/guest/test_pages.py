@@ -108,3 +108,19 @@ def test_mapping_keeps_the_pages_after_the_handle_is_closed() -> None:
     assert guest.driver.pages.free_bytes == free
     guest.run(vma.munmap())
     assert guest.driver.pages.free_bytes == free + PAGE
+
+
+@pytest.mark.parametrize(
+    ("size", "first", "free"),
+    [
+        (0, 0, 0),
+        (PAGE, PAGE, 0),
+        (3 * PAGE - 1, PAGE, PAGE),
+        (1 << 18, 1 << 17, 1 << 17),
+        (FIRST_PAGE, FIRST_PAGE // 2, FIRST_PAGE // 2),
+        (FIRST_PAGE + PAGE, FIRST_PAGE, PAGE),
+    ],
+)
+def test_of_little_memory_the_lower_half_is_not_for_objects(size: int, first: int, free: int) -> None:
+    pages = PageAllocator(GuestMemory(), size)
+    assert (pages.first, pages.free_bytes) == (first, free)

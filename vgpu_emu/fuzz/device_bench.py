@@ -106,6 +106,7 @@ class DeviceBench(Bench):
 
     def _begin(self, setup: Setup) -> None:
         self.world = World(setup)
+        self.world.has_our_capsets = False
         # what it was carried out with
         self.asked_for = replace(self.asked_for, features=setup.features)
         for scanout, output in zip(self.world.scanouts, self.driver.outputs, strict=True):

@@ -39,8 +39,8 @@ _FENCE_BITS = (3, 20, 40, 64)
 
 #: bytes of the longest command stream
 _STREAMS = (1 << 10, 1 << 10, 1 << 14)
-#: bytes of guest memory for a driver: its firmware's, and 32 pages
-_RAM = (1 << 20) + (1 << 17)
+#: bytes of guest memory for a driver: its kernel's, and 32 pages
+_RAM = 1 << 18
 
 
 def setup(rng: Random, *, real: bool) -> Setup:
@@ -54,7 +54,6 @@ def setup(rng: Random, *, real: bool) -> Setup:
         blob_alignment=alignment,
         submit_bytes=rng.choice(_STREAMS),
         real=real,
-        # what is below the first megabyte, a driver does not use
         memory=_RAM if real else 1 << 16,
     )
 

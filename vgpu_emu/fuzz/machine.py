@@ -80,6 +80,8 @@ class MachineBench(Bench):
         self.driver = self._heard(parts.driver)
         if self.inside:
             self.fill_memory(self.parts.driver)
+        else:
+            self.world.memory = bytearray(self.world.setup.memory)
         self.world.uncached = getattr(self.renderer, "write_combining_is_uncached", False)
         device: Any = self.device
         return replace(parts, device=device, renderer=self.renderer, driver=self.driver)

@@ -1,12 +1,14 @@
 """Calls of guest programs that share memory: dma-bufs out and in, one object in several mappings and files."""
 
 from collections.abc import Callable
+from errno import ENOMEM
 from typing import TYPE_CHECKING
 
 from vgpu_emu.fuzz.actions import one_of
 from vgpu_emu.fuzz.driver_audit import Promise
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.guest.imported import ForeignDmaBuf
+from vgpu_emu.guest.pages import Run
 from vgpu_emu.guest.shmem import ShmemObject
 from vgpu_emu.guest.waiting import Op
 from vgpu_emu.memory import PAGE_SIZE
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
     from vgpu_emu.guest.file import DrmFile
     from vgpu_emu.guest.prime import DmaBuf
 
-#: pages of guest memory that other drivers have: none of this one's
-_FOREIGN_PAGES = 128
+#: pages from the first of another driver's buffer to its last, at most
+_FOREIGN_PAGES = 5
 #: pages that others take at most before they give them back: a fourth of what there is
 _MOST_HELD = 8
 
@@ -78,13 +80,17 @@ def attach(guest: "Guest", dmabuf: int, virtio: int, *_numbers: int) -> None:
 def foreign(guest: "Guest", file: int, page: int, pages: int, gap: int, *_numbers: int) -> Op[None]:
     """A buffer of another driver, in one piece or in two, is imported."""
     owner = one_of(guest.files, file)
-    dma_buf = ForeignDmaBuf(_pieces(page, 1 + pages % 3, gap))
+    dma_buf = ForeignDmaBuf(_pieces(guest, page, 1 + pages % 3, gap))
     yield from _keep(guest, owner, dma_buf)
     guest.foreign.append(dma_buf)
 
 
-def _pieces(page: int, pages: int, gap: int) -> list[tuple[int, int]]:
-    start, first = page % _FOREIGN_PAGES * PAGE_SIZE, max(pages // 2, 1)
+def _pieces(guest: "Guest", page: int, pages: int, gap: int) -> list[Run]:
+    """Of memory that this driver has not got. Raises OSError: ENOMEM where it is too small."""
+    places = guest.bench.driver.pages.first // PAGE_SIZE - _FOREIGN_PAGES
+    if places <= 0:
+        raise OSError(ENOMEM, "no memory of other drivers")
+    start, first = page % places * PAGE_SIZE, max(pages // 2, 1)
     runs = [(start, start + first * PAGE_SIZE)]
     if pages > first:
         again = start + (first + gap % 3) * PAGE_SIZE
@@ -98,7 +104,7 @@ def move_foreign(guest: "Guest", buffer: int, page: int, gap: int, *_numbers: in
     held = [gem for gem in dma_buf.importers if gem.is_mapped]
     if held and not dma_buf.pins:
         guest.promises.append(Promise(CtrlType.RESOURCE_DETACH_BACKING, resource_id=held[-1].resource_id))
-    yield from dma_buf.move(_pieces(page, dma_buf.size // PAGE_SIZE, gap))
+    yield from dma_buf.move(_pieces(guest, page, dma_buf.size // PAGE_SIZE, gap))
 
 
 def share(guest: "Guest", bo: int, file: int, keep: int, *_numbers: int) -> Op[None]:

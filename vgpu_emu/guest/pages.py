@@ -8,7 +8,7 @@ from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.memory import PAGE_SIZE
 from vgpu_wire.resource import MemEntry
 
-#: what is below belongs to firmware, kernel and queues
+#: what is below belongs to firmware, kernel and queues; of a guest with no more memory than that, the lower half
 FIRST_PAGE = 1 << 20
 #: a memory entry has 32 bits for its length: so many whole pages
 _LONGEST = (1 << 32) - PAGE_SIZE
@@ -25,10 +25,13 @@ class PageAllocator:
 
     def __init__(self, memory: GuestMemory, size: int) -> None:
         self.memory = memory
-        end = size // PAGE_SIZE * PAGE_SIZE
+        pages = size // PAGE_SIZE
+        end = pages * PAGE_SIZE
+        #: bytes of memory before the first page
+        self.first = FIRST_PAGE if end > FIRST_PAGE else -(-pages // 2) * PAGE_SIZE
         #: by their starts
-        self._free: SortedList = SortedList([(FIRST_PAGE, end)] if end > FIRST_PAGE else ())
-        self.free_bytes = max(0, end - FIRST_PAGE)
+        self._free: SortedList = SortedList([(self.first, end)] if end > self.first else ())
+        self.free_bytes = end - self.first
 
     def allocate(self, size: int) -> list[Run]:
         """Pages for `size` bytes, a multiple of a page; they read as zero. Raises OSError: ENOMEM."""

@@ -24,6 +24,7 @@ from vgpu_emu.guest.probe import config_interrupt, probe
 from vgpu_emu.guest.vma import Vma
 from vgpu_emu.guest.waiting import Op, Wait
 from vgpu_emu.link.chain import Chain, Used
+from vgpu_emu.memory import PAGE_SIZE
 from vgpu_wire.blob import ResourceMapBlob, RespMapInfo
 from vgpu_wire.control import CtrlType
 from vgpu_wire.device import CONTROLQ, CURSORQ, Config
@@ -157,7 +158,8 @@ _STEPS: tuple[Callable[[LyingHost, Reader], None], ...] = (_call, _lie, _call, _
 def run_driver(data: bytes) -> None:
     """Raises Finding, and whatever the driver should not have raised."""
     reader = Reader(data)
-    host = LyingHost(Setup(real=True, host_visible=1 << 16))
+    # a guest of one page has none for objects
+    host = LyingHost(Setup(real=True, host_visible=1 << 16, memory=PAGE_SIZE))
     try:
         host.lockstep.call(Call("open"))
         for _ in range(MAX_STEPS):

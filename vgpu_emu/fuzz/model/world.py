@@ -142,13 +142,15 @@ class World:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.now = 0.0
-        #: guest memory as it must be
-        self.memory = bytearray(setup.memory)
+        #: guest memory as it must be; the target fills it
+        self.memory = bytearray()
         self.scanouts = [Scanout(width, height) for width, height in setup.scanouts]
         #: the host maps uncached what exporters call write-combined, so that a guest may, too
         self.uncached = False
         #: index -> the capability set that it is, as far as the device has said so
         self.capsets: dict[int, tuple[int, int, int]] = {}
+        #: what the device has behind them is what `contexts.capset_data` says
+        self.has_our_capsets = True
         #: config.events_read: what the user changed since the driver cleared it
         self.events = 0
         self.forget_all()
