@@ -1,5 +1,6 @@
 """``vgpu-emu fuzz``: programs against the device, and what they find."""
 
+from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Annotated
@@ -132,24 +133,33 @@ def fuzz(
     until = None if time is None else duration(time)
     batch = SMALL_BATCH if device else SLOW_BATCH if target == "process" else BATCH
     work = Programs(seed, tuple(programs), limit, batch)
-    ended = _carry_out(conditions, jobs, Keeper(corpus, output, conditions, defect or []), work, until)
-    if json_:
-        print(msgspec.json.encode(as_json(ended)).decode())
-    else:
-        show(ended)
+    report = _print_json if json_ else show
+    ended = _carry_out(conditions, jobs, Keeper(corpus, output, conditions, defect or []), work, until, report)
     if ended.summary.findings:
         return FOUND
     return KILLED if ended.killed else INTERRUPTED if ended.stopped else 0
 
 
-def _carry_out(conditions: Conditions, jobs: int, keeper: Keeper, programs: Programs, until: float | None) -> Ended:
-    """The campaign, until it is over, the time is up, or the user stops it."""
+def _print_json(ended: Ended) -> None:
+    print(msgspec.json.encode(as_json(ended)).decode(), flush=True)
+
+
+def _carry_out(
+    conditions: Conditions,
+    jobs: int,
+    keeper: Keeper,
+    programs: Programs,
+    until: float | None,
+    report: Callable[[Ended], None],
+) -> Ended:
+    """The campaign, until it is over, the time is up, or the user stops it; then the report, before anybody is waited
+    for whose work is given up."""
 
     def work(task: Work) -> Batch:
         return carry_out(task, conditions, ticker.aside())
 
     summary, ticker, ends = Summary(), Ticker(), dict.fromkeys(("stopped", "killed"), False)
-    with planting(), crew(work, jobs) as workers, stoppable():
+    with planting(), crew(work, jobs) as workers, stoppable() as unstoppable:
         try:
             try:
                 for _ in campaign(workers, programs, summary):
@@ -162,18 +172,22 @@ def _carry_out(conditions: Conditions, jobs: int, keeper: Keeper, programs: Prog
                 complain("fuzz: what is in hand is finished")
             for batch in workers.rest():
                 summary.add(batch)
+            unstoppable()
         except KeyboardInterrupt:
             complain("fuzz: what is in hand is given up")
         except BrokenProcessPool:
+            unstoppable()
             ends["killed"] = True
             complain("fuzz: a process that carried out programs was killed; what it had in hand is lost")
         for batch in workers.finished():
             summary.add(batch)
-    ticker.end()
-    if summary.lost:
-        complain(f"fuzz: {_end_of(conditions)}: {printable(summary.lost)}")
-    keeper.keep(summary)
-    return Ended(summary, conditions.target, ticker.seconds, keeper.kept, **ends)
+        ticker.end()
+        if summary.lost:
+            complain(f"fuzz: {_end_of(conditions)}: {printable(summary.lost)}")
+        keeper.keep(summary)
+        ended = Ended(summary, conditions.target, ticker.seconds, keeper.kept, **ends)
+        report(ended)
+    return ended
 
 
 def _end_of(conditions: Conditions) -> str:

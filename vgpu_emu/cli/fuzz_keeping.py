@@ -1,7 +1,7 @@
 """What a campaign has found is on disk as soon as it is found, so that nothing ends with the campaign."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -71,17 +71,30 @@ class Keeper:
         return f"{campaign}, {f'program {finding.sequence}' if finding.sequence >= 0 else 'a program of the corpus'}"
 
 
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """SIGTERM, as SIGINT, is a KeyboardInterrupt here; also in the background of a shell, which ignores SIGINT."""
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    before = {kind: signal.signal(kind, _stop) for kind in kinds}
+def stoppable() -> Iterator[Callable[[], None]]:
+    """SIGTERM, as SIGINT, is a KeyboardInterrupt here, twice; also in the background of a shell, which ignores SIGINT.
+    After the second, or a call of what this gives, both are ignored: what there is, is reported."""
+    heard = 0
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal heard
+        heard += 1
+        if heard == 2:
+            _ignored()
+        raise KeyboardInterrupt
+
+    before = {kind: signal.signal(kind, stop) for kind in _STOPS}
     try:
-        yield
+        yield _ignored
     finally:
         for kind, handler in before.items():
             signal.signal(kind, handler)
 
 
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _ignored() -> None:
+    for kind in _STOPS:
+        signal.signal(kind, signal.SIG_IGN)
