@@ -140,6 +140,9 @@ class Rule(Enum):
         self.broken = broken
         self.strict = strict
 
+    # an enum member's own hash is Python code, and a profile is asked about a rule with every refusal
+    __hash__ = object.__hash__
+
 
 #: the rules that the table of conditions does not have (docs/profiles.md)
 BESIDE_TABLE = frozenset(
