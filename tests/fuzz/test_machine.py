@@ -56,10 +56,14 @@ def test_clean_machine_has_no_finding_whatever_its_links_do() -> None:
     assert sum((result.evaluated for result in results), Counter[str]())["I10"] > 12
 
 
-def test_same_program_has_the_same_answers_in_one_thread_and_under_another_schedule() -> None:
-    result = machine_trial.run(BLOB, MACHINE)
+@pytest.mark.parametrize(("seed", "others"), [(3, 0), (4, 1), (16, 4)])
+def test_program_is_compared_with_one_thread_and_by_its_seed_with_other_schedules(seed: int, others: int) -> None:
+    result = machine_trial.run(under(BLOB, seed), MACHINE)
     assert result.found is None
-    assert result.evaluated["I32"] == result.evaluated["I33"] == 1
+    assert (result.evaluated["I32"], result.evaluated["I33"]) == (1, others)
+
+
+def test_same_program_has_the_same_answers_in_one_thread_and_under_every_schedule() -> None:
     digests = {machine_trial.once(under(BLOB, seed), MACHINE).digest for seed in range(20)}
     assert digests == {trial.run(BLOB).digest}
 

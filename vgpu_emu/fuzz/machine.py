@@ -82,6 +82,7 @@ class MachineBench(Bench):
             self.fill_memory(self.parts.driver)
         else:
             self.world.memory = bytearray(self.world.setup.memory)
+            self.guest.free_bytes = parts.driver.pages.free_bytes
         self.world.uncached = getattr(self.renderer, "write_combining_is_uncached", False)
         device: Any = self.device
         return replace(parts, device=device, renderer=self.renderer, driver=self.driver)

@@ -23,21 +23,22 @@ from vgpu_emu.simulation import HangError, Simulation
 Drive = Callable[[MachineBench], Awaitable[None]]
 
 
-#: the schedule that every program is tried under, beside its own
-_OTHER = 1
+#: of the seeds of schedules, how many there are to one whose program is tried under another, and under several
+_ANOTHER, _SEVERAL = 4, 16
 
 
 def run(program: Program, conditions: Conditions = Conditions(), *, look: bool = False) -> Result:  # noqa: B008
     """Carry out a program. look: audit after every step, so that the finding's step is the first that violates.
 
-    One without faults must have the same answers in one thread (I32) and, where tasks are cheap, under another schedule
-    (I33), which every fourth is asked for.
+    One without faults must have the same answers in one thread (I32) and, where tasks are cheap, under other schedules
+    (I33), see `_others`.
     """
     result = once(program, conditions, look=look)
     calm = is_calm(program)
-    if result.found is None and calm and _isolation(conditions) is None and seed_of(program.steps) % 4 == 0:
-        result.evaluated["I33"] += 1
-        result.found = _otherwise_scheduled(result, conditions)
+    for seed in _others(seed_of(program.steps)) if calm and _isolation(conditions) is None else ():
+        if result.found is None:
+            result.evaluated["I33"] += 1
+            result.found = _otherwise_scheduled(result, seed, conditions)
     if result.found is None and calm:
         result.evaluated["I32"] += 1
         result.found = in_one_thread(result, conditions)
@@ -50,8 +51,14 @@ def once(program: Program, conditions: Conditions = Conditions(), *, look: bool 
     return _carry_out(bench, conditions, program.steps, lambda: bench.run(program.steps))
 
 
-def _otherwise_scheduled(result: Result, conditions: Conditions) -> Found | None:
-    other = once(under(result.program, seed_of(result.program.steps) + _OTHER), conditions)
+def _others(seed: int) -> range:
+    """The next schedule for every fourth program, the next four for every sixteenth: each is work, too."""
+    count = 4 if seed % _SEVERAL == 0 else 1 if seed % _ANOTHER == 0 else 0
+    return range(seed + 1, seed + 1 + count)
+
+
+def _otherwise_scheduled(result: Result, seed: int, conditions: Conditions) -> Found | None:
+    other = once(under(result.program, seed), conditions)
     if other.digest == result.digest and other.found is None:
         return None
     return Found("I33", f"another schedule has other answers: {other.found or 'nothing is wrong there'}", 0)
