@@ -43,6 +43,8 @@ class Calling:
         self._rng = rng
         self._purpose = purpose
         names = self._chosen()
+        #: blobs that can be mapped, before anything else is done
+        self._blobs = rng.choice((0,) * 8 + (2, 3, 4)) if virgl else 0
         self._names = [name for name in names if name not in _REFUSED[virgl] or rng.random() < 0.1]
 
     def _chosen(self) -> list[str]:
@@ -63,6 +65,9 @@ class Calling:
 
     def __call__(self, guest: Guest) -> Call:
         rng = self._rng
+        if self._blobs and guest.files:
+            self._blobs -= 1
+            return Call("blob", (0, *(int(rng.random() * most) for most in (4, 2, 3))))
         name = self._names[int(rng.random() * len(self._names))]
         if rng.random() < self._purpose:
             name = self._towards(name, guest)

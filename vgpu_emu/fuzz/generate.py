@@ -9,14 +9,14 @@ from random import Random
 from vgpu_emu.faults.drawing import draw
 from vgpu_emu.faults.plan import FAULTS, DeviceResets, VmmRestarts
 from vgpu_emu.fuzz import requests
-from vgpu_emu.fuzz.actions import Break, Reset, Restart, Schedule, Send, Step
+from vgpu_emu.fuzz.actions import Break, Plug, Reset, Restart, Schedule, Send, Step
 from vgpu_emu.fuzz.bench import Bench
 from vgpu_emu.fuzz.boundary import bent
 from vgpu_emu.fuzz.calling import Calling
 from vgpu_emu.fuzz.happening import Happenings
 from vgpu_emu.fuzz.model.commands import COMMANDS
 from vgpu_emu.fuzz.model.world import Asks, Setup, World
-from vgpu_emu.fuzz.using import Use, uses
+from vgpu_emu.fuzz.using import Use, of_displays, uses
 from vgpu_wire.control import CtrlFlag
 from vgpu_wire.device import CONTROLQ, CURSORQ, Feature
 
@@ -33,6 +33,8 @@ _WEATHER = [kind for kind in FAULTS if kind not in (VmmRestarts, DeviceResets)]
 _MOST_USES = 16
 #: how far ids lie apart
 _STEPS = (1, 1, 1, 1, 1 << 8, 1 << 16, 1 << 26)
+#: blobs that are mapped at first, and steps for it: what one mapping does to another takes some
+_OPENINGS = ((0, 0),) * 8 + ((2, 8), (3, 10), (3, 12), (5, 18))
 _RINGS = ((0,), (0, 1), (0, 1, 2), (0, 1, 32, 63), (1, 33))
 #: bits of the largest fence_id: one that fits into fewer may be another's
 _FENCE_BITS = (3, 20, 40, 64)
@@ -79,6 +81,8 @@ class Swarm:
         #: how often all that is there is used, in the middle of everything else
         self._using = rng.choice((0.0, 0.02, 0.1))
         self._uses: list[Use] = []
+        #: how many blobs are mapped before anything else is done, and in how many steps that must be
+        self._full, self._opening = rng.choice(_OPENINGS) if self.setup.has(Feature.RESOURCE_BLOB) else (0, 0)
         self._call = Calling(rng, self.purpose, virgl=self.setup.has(Feature.VIRGL))
 
     def _commands(self) -> list[requests.Maker]:
@@ -109,6 +113,9 @@ class Swarm:
             return self._other(world)
         if self.calls:
             return self._call(bench.guest)
+        if self._opening and len(world.mapped) < self._full:
+            self._opening -= 1
+            return Send(*requests.make(requests.to_map(world), rng, world, self.ids))
         if rng.random() < self._using:
             self._uses = uses(world, rng)[:_MOST_USES]
         maker = self._makers[int(rng.random() * len(self._makers))]
@@ -142,6 +149,9 @@ class Swarm:
             return step
         if isinstance(step, Restart | Reset) and self._using:
             self._uses = uses(world, self.rng)[:_MOST_USES]
+        elif isinstance(step, Plug) and self.rng.random() < 0.5:
+            # what a driver does when it is told
+            self._uses = list(of_displays(world))
         return step
 
     def _misdirected(self, data: bytes, queue: int) -> tuple[bytes, int]:

@@ -549,6 +549,11 @@ def towards(maker: Maker, world: World) -> Maker:
     return maker
 
 
+def to_map(world: World) -> Maker:
+    """Who makes the next request on the way to one more mapping."""
+    return towards(_map_blob, world)
+
+
 def make(maker: Maker, rng: Random, world: World, ids: Ids) -> tuple[bytes, int]:
     """A request of this kind, and the queue that it goes to."""
     return maker(rng, world, ids).build(), MAKERS[maker]

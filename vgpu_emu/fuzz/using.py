@@ -21,7 +21,7 @@ Use = Callable[[World], Record | None]
 
 def uses(world: World, rng: Random) -> list[Use]:
     """One or two of each thing that the device has, in any order."""
-    found = [*_resources(world), *_contexts(world), *_displays(world)]
+    found = [*_resources(world), *_contexts(world), *of_displays(world)]
     rng.shuffle(found)
     return found
 
@@ -38,7 +38,8 @@ def _contexts(world: World) -> Iterator[Use]:
         yield from (partial(_take, ctx_id, blob_id) for blob_id in context.objects)
 
 
-def _displays(world: World) -> Iterator[Use]:
+def of_displays(world: World) -> Iterator[Use]:
+    """What a driver asks of displays, and what it does with each."""
     yield lambda _world: HeaderOnly(type=CtrlType.GET_DISPLAY_INFO.value)
     # one of them, as there is nothing that changes them
     index = len(world.resources) % len(world.setup.capsets)
