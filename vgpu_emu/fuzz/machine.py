@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from vgpu_emu.assembly import Parts
 from vgpu_emu.faults.plan import Fault
 from vgpu_emu.fuzz import lost
-from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Reset, Restart, Schedule, Send, Step
-from vgpu_emu.fuzz.attending import FIRST_RAW, asked, called, handled
+from vgpu_emu.fuzz.actions import Break, Elapse, Restart, Schedule, Send, Step
+from vgpu_emu.fuzz.attending import FIRST_RAW, asked, handled
 from vgpu_emu.fuzz.audit import audit, leftovers
 from vgpu_emu.fuzz.bench import Bench, Chooser
 from vgpu_emu.fuzz.core import config_of
@@ -21,21 +21,20 @@ from vgpu_emu.fuzz.defect import plant
 from vgpu_emu.fuzz.differing import Differences
 from vgpu_emu.fuzz.driver_audit import audit_unused_driver
 from vgpu_emu.fuzz.hosting import Host
+from vgpu_emu.fuzz.machine_steps import DO, carry, elapse, reset, restart
 from vgpu_emu.fuzz.model.judge import Case, Finding
 from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.fuzz.passage import Passage, Wire
-from vgpu_emu.fuzz.remembering import Said, difference, told
 from vgpu_emu.fuzz.watching import Alone, GuestPort, VmmPort, WatchedDevice, WatchedDriver
 from vgpu_emu.guest.driver import Driver
 from vgpu_emu.guest.waiting import Op, Wait
 from vgpu_emu.host.renderer import Renderer
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.machine import Machine
-from vgpu_emu.restarting import rebind, take_over
 from vgpu_emu.vmm.profiles import Profile
 
-#: seconds after which a call that has not returned never will; after which nobody is late any more
-FOREVER, LONG = 600.0, 120.0
+#: seconds after which nobody is late any more
+LONG = 120.0
 
 
 class MachineBench(Bench):
@@ -68,16 +67,18 @@ class MachineBench(Bench):
         self.host = Host(self)
         self.inside = inside
         self.each = look
-        self._heads = count(FIRST_RAW)
+        #: of requests that no driver sends
+        self.heads = count(FIRST_RAW)
         #: faults that have happened and were heard of
         self._known = 0
-        self._astray = False
+        #: of what a fault has changed nobody knows what it did
+        self.astray = False
 
     def change(self, parts: Parts) -> Parts:
         """The parties as a machine is to have them: with the defects, and watched."""
-        self.device = self._watched(parts, [])
+        self.device = self.watched(parts, [])
         self.renderer = plant(self.defects, "renderer", parts.renderer)
-        self.driver = self._heard(parts.driver)
+        self.driver = self.heard(parts.driver)
         if self.inside:
             self.fill_memory(self.parts.driver)
         else:
@@ -87,11 +88,11 @@ class MachineBench(Bench):
         device: Any = self.device
         return replace(parts, device=device, renderer=self.renderer, driver=self.driver)
 
-    def _heard(self, driver: Driver) -> Driver:
+    def heard(self, driver: Driver) -> Driver:
         watched: Any = WatchedDriver(plant(self.defects, "driver", driver), self)
         return watched  # type: ignore[no-any-return]
 
-    def _watched(self, parts: Parts, given: list[Used]) -> WatchedDevice:
+    def watched(self, parts: Parts, given: list[Used]) -> WatchedDevice:
         """given: as of a WatchedDevice."""
         self.parts = parts
         self.alone = Alone(parts.device, self.judge)
@@ -148,7 +149,7 @@ class MachineBench(Bench):
         self.steps.append(step)
         if self.each:
             self.note_step()
-        await _DO[type(step)](self, step)
+        await DO[type(step)](self, step)
         if not (self.hurries and isinstance(step, Send)):
             await self.quiet()
             if self.each:
@@ -175,7 +176,7 @@ class MachineBench(Bench):
         for fault in fired[self._known :]:
             self.meddled = True
             if fault.link in ("renderer", "fences"):
-                self._astray = True
+                self.astray = True
                 self.judge.lose_track()
         self._known = len(fired)
 
@@ -208,19 +209,19 @@ class MachineBench(Bench):
         await self.quiet()
         if self._gives_up():
             return
-        await self._carry(self.guest.end(), "the end of the program")
+        await carry(self, self.guest.end(), "the end of the program")
         if self.machine.injector is not None:
             self.machine.injector.stop()
             await trio.sleep(LONG)
-        await self.elapse(Elapse(ceil(self.world.left * 1e6) + 1))
+        await elapse(self, Elapse(ceil(self.world.left * 1e6) + 1))
         self.audit()
         self._all_answered()
         if not (self.hangs or self._known or self.judge.unsure):
             audit_unused_driver(self)
-        await self.reset()
-        if self._astray and self.inside and self.machine.vmm.lost is None:
+        await reset(self)
+        if self.astray and self.inside and self.machine.vmm.lost is None:
             # what the host was not told to close its kernel closes at the end of the VMM
-            await self.restart(Restart())
+            await restart(self, Restart())
             leftovers(self.parts, self.judge)
         self.audit()
 
@@ -234,117 +235,6 @@ class MachineBench(Bench):
             raise Finding(lost.oracle(self.machine), f"{case} has not been answered, and nobody is at it")
         if not self.meddled and self.driver.in_flight:
             raise Finding("I19", f"the driver waits for {self.driver.in_flight} answers that were given")
-
-    # -- steps
-
-    async def send(self, step: Send) -> None:
-        self.meddled = True
-        self.machine.port.send([Chain(next(self._heads), step.queue, step.data, step.capacity)])
-
-    async def elapse(self, step: Elapse) -> None:
-        await trio.sleep(step.microseconds / 1e6)
-        await self.quiet()
-        self.judge.advanced()
-
-    async def call(self, step: Call) -> None:
-        """Raises Finding. What the kernel refuses, and what Linux waits for without end, is no finding by itself."""
-        self.sent.clear()
-        try:
-            await self._carry(self.guest.call(step), step.name)
-        except OSError:
-            self.judge.evaluated["I28"] += 1
-            self.guest.promises.clear()
-        await self.quiet()
-        called(self)
-
-    async def _carry(self, op: Op[None], name: str) -> None:
-        with trio.move_on_after(FOREVER) as scope:
-            await self.machine.run(op)
-        self.judge.evaluated["I27"] += self.machine.vmm.lost is not None
-        if scope.cancelled_caught and not self._may_hang():
-            oracle, waits = lost.oracle(self.machine), "; ".join(self.machine.waits())
-            raise Finding(oracle, f"{name} never returns: {waits}")
-        if scope.cancelled_caught:
-            self.hangs = True
-            self.guest.promises.clear()
-
-    def _may_hang(self) -> bool:
-        """Linux waits for ever, and cannot be interrupted, where a deferred map found no room."""
-        if lost.excuses(self.machine) or lost.is_unnoticed(self.machine):
-            return True
-        return any(True for _ in self.parts.log.notes("deferred_map_failed"))
-
-    async def restart(self, _step: Restart) -> None:
-        """Another VMM goes on from the snapshot of this one; what that said of itself must be true of it."""
-        self.host.disarm()
-        async with self.machine.vmm.stopped():
-            await self._take_over()
-        self.audit()
-
-    async def _take_over(self) -> None:
-        """What the VMM has carried out is in its snapshot: it is taken when the VMM has stopped."""
-        state, pending, given = self.machine.parts.snapshot(), len(self.judge.unanswered_cases), self.device.given
-        said = self._told()
-        self.world.restarted()
-        await take_over(self.machine, plant(self.defects, "snapshot", state))
-        self.device = self._watched(replace(self.parts, device=self.machine.parts.device), given)
-        device: Any = self.device
-        self.machine.vmm.device = device
-        self.judge.evaluated["I30"] += 1
-        # a fault may have struck while the blobs were mapped again
-        self.look()
-        same = len(self.judge.unanswered_cases) == pending and not self._astray
-        if same and self.machine.parts.snapshot() != state:
-            raise Finding("I30", "the restored device says other things of itself than the one before")
-        if said and said != (now := self._told()):
-            raise Finding("I30", f"another VMM answers otherwise: {difference(said, now)}")
-
-    def _told(self) -> Said:
-        """Nothing of a device that is elsewhere, or that a profile's VMM would answer otherwise."""
-        device = self.device.inner
-        is_asked = self.inside and self.differences is None and not device.silent
-        return told(device, self.world) if is_asked else {}
-
-    async def restart_driver(self, _step: Reset) -> None:
-        """A driver that programs use, or that waits for answers, is not unbound."""
-        if not self.guest.uses_device and not self.driver.in_flight:
-            await self.reset()
-
-    async def reset(self) -> None:
-        self.host.disarm()
-        self.passage.clear()
-        try:
-            await rebind(self.machine)
-        except ValueError as refused:
-            raise Finding("I30", str(refused)) from None
-        self.driver = self.machine.driver = self._heard(self.machine.driver)
-        self.forget()
-        if self._astray:
-            self.judge.lose_track()
-
-
-async def _poke(bench: MachineBench, step: Poke) -> None:
-    bench.poke(step.address, step.data)
-
-
-async def _plug(bench: MachineBench, step: Plug) -> None:
-    bench.plug(step.scanout_id, step.width, step.height)
-
-
-async def _fail(bench: MachineBench, step: Fail) -> None:
-    bench.host.arm(step)
-
-
-_DO: dict[type[Step], Callable[[MachineBench, Any], Awaitable[None]]] = {
-    Send: MachineBench.send,
-    Poke: _poke,
-    Elapse: MachineBench.elapse,
-    Plug: _plug,
-    Fail: _fail,
-    Call: MachineBench.call,
-    Restart: MachineBench.restart,
-    Reset: MachineBench.restart_driver,
-}
 
 
 def faults_of(steps: Iterable[Step]) -> list[Fault]:
