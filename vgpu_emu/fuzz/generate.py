@@ -16,6 +16,7 @@ from vgpu_emu.fuzz.calling import Calling
 from vgpu_emu.fuzz.happening import Happenings
 from vgpu_emu.fuzz.model.commands import COMMANDS
 from vgpu_emu.fuzz.model.world import Asks, Setup, World
+from vgpu_emu.fuzz.requests_choices import Ids, Maker
 from vgpu_emu.fuzz.using import Use, of_displays, uses
 from vgpu_wire.control import CtrlFlag
 from vgpu_wire.device import CONTROLQ, CURSORQ, Feature
@@ -68,7 +69,7 @@ class Swarm:
         #: a guest program's calls, or requests that no driver sends
         self.calls = rng.random() < 0.3
         self.setup = setup(rng, real=self.calls)
-        self.ids = requests.Ids(rng.choice((2, 4, 8, 24)), rng.choice(_STEPS))
+        self.ids = Ids(rng.choice((2, 4, 8, 24)), rng.choice(_STEPS))
         #: rings of fences: few, so that several fences wait on one
         self.rings = rng.choice(_RINGS)
         #: how often what is missing is made first
@@ -85,7 +86,7 @@ class Swarm:
         self._full, self._opening = rng.choice(_OPENINGS) if self.setup.has(Feature.RESOURCE_BLOB) else (0, 0)
         self._call = Calling(rng, self.purpose, virgl=self.setup.has(Feature.VIRGL))
 
-    def _commands(self) -> list[requests.Maker]:
+    def _commands(self) -> list[Maker]:
         """All; some, and those that they need; or those of one or two subjects, and few others."""
         rng, makers = self.rng, list(requests.MAKERS)
         choice = rng.random()
