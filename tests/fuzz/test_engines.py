@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from vgpu_emu.fuzz.actions import Program, Restart, Send
-from vgpu_emu.fuzz.encoding import decode, encode
+from vgpu_emu.fuzz.actions import Call, Program, Restart, Send
+from vgpu_emu.fuzz.encoding import Reader, decode, encode
 from vgpu_emu.fuzz.engines import program, seeds
-from vgpu_emu.fuzz.engines.driver import DRIVER
+from vgpu_emu.fuzz.engines.driver import DRIVER, LyingHost, _probe
+from vgpu_emu.fuzz.engines.lies import Lie
 from vgpu_emu.fuzz.engines.messages import answered
 from vgpu_emu.fuzz.engines.program import PROGRAM, cross
 from vgpu_emu.fuzz.engines.seeds import corpus, dictionary, made_up, recorded
@@ -20,6 +21,7 @@ from vgpu_emu.fuzz.engines.target import Target
 from vgpu_emu.fuzz.engines.vring import VRING
 from vgpu_emu.fuzz.engines.wire import WIRE
 from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.guest import vram
 from vgpu_emu.link.device_queue import DeviceQueue
 from vgpu_emu.link.driver_queue import DriverQueue
@@ -30,6 +32,8 @@ from vgpu_wire.blob import RespMapInfo
 from vgpu_wire.control import CtrlType
 
 ROOT = Path(__file__).parents[2]
+#: kinds of lies: the answer as it is; none
+HONEST, NEVER = 0, 10
 TARGETS = {target.name: target for target in (DRIVER, PROGRAM, SOCKETS, VRING, WIRE)}
 
 
@@ -155,6 +159,30 @@ def test_descriptors_that_stay_open_are_found(
 def test_answers_that_are_not_whole_are_found(kind: int, data: bytes) -> None:
     with pytest.raises(Finding):
         answered(data, kind)
+
+
+def test_object_whose_end_the_host_never_answers_keeps_its_place() -> None:
+    host = LyingHost(Setup(real=True, host_visible=1 << 16))
+    for name in ("open", "context_init", "blob", "mmap", "munmap"):
+        host.lockstep.call(Call(name))
+    # of CTX_DETACH_RESOURCE, of UNMAP_BLOB, of UNREF
+    for kind in (HONEST, NEVER, NEVER):
+        host.liar.add(Lie(Reader(bytes([kind, 0, 0, 0]))))
+    host.lockstep.call(Call("close_handle"))
+    assert not host.guest.files[0].handles
+    assert host.driver.in_flight == 2
+    assert host.driver.mm.nodes
+    host.close()
+
+
+def test_host_that_is_probed_anew_takes_no_framebuffer_away() -> None:
+    host = LyingHost(Setup(real=True, host_visible=1 << 16))
+    for call in (Call("open"), Call("image", (4, 4, 19)), Call("framebuffer"), Call("cursor")):
+        host.lockstep.call(call)
+    assert host.guest.framebuffers[0].refs == 2
+    _probe(host, Reader(bytes(4)))
+    host.lockstep.call(Call("open"))
+    host.close()
 
 
 # -- mutation

@@ -114,8 +114,9 @@ def _references(bench: "Bench", holders: Holders) -> Wrongs:
 
 
 def _places(bench: "Bench", holders: Holders) -> Wrongs:
-    """Where objects are in the region is what the allocator has given out."""
-    objects = [gem for gem in holders if isinstance(gem, VramObject) and gem.node is not None]
+    """Where objects are in the region is what the allocator has given out; they are there until UNREF is answered."""
+    ending = (getattr(pending.callback, "__self__", None) for pending in bench.driver._pending.values())
+    objects = [gem for gem in chain(holders, ending) if isinstance(gem, VramObject) and gem.node is not None]
     wanted = {gem.node: gem.size for gem in objects}
     actual = dict(bench.driver.mm.nodes)
     if actual != wanted:

@@ -142,8 +142,11 @@ def _elapse(host: LyingHost, reader: Reader) -> None:
 
 
 def _probe(host: LyingHost, reader: Reader) -> None:
-    host.driver.config = _LyingConfig(reader)
-    _op(host, probe(host.driver))
+    """Linux probes once, so that nothing is shown yet: an output that is made anew knows no framebuffer."""
+    config = _LyingConfig(reader)
+    if not host.guest.framebuffers:
+        host.driver.config = config
+        _op(host, probe(host.driver))
 
 
 def _interrupt(host: LyingHost, _reader: Reader) -> None:
