@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from vgpu_emu.fuzz.actions import Call, Program, Restart, Send
+from vgpu_emu.fuzz.defects.mappings import MapInfoShifted
 from vgpu_emu.fuzz.encoding import Reader, decode, encode
 from vgpu_emu.fuzz.engines import program, seeds
 from vgpu_emu.fuzz.engines.driver import DRIVER, LyingHost, _probe
@@ -22,6 +23,7 @@ from vgpu_emu.fuzz.engines.vring import VRING
 from vgpu_emu.fuzz.engines.wire import WIRE
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.trial import Conditions
 from vgpu_emu.guest import vram
 from vgpu_emu.link.device_queue import DeviceQueue
 from vgpu_emu.link.driver_queue import DriverQueue
@@ -78,6 +80,18 @@ def _finds(target: Target, inputs: list[bytes]) -> str:
         except Finding as finding:
             return finding.oracle
     return "none"
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=lambda target: target.name)
+def test_same_bytes_have_the_same_verdict_a_hundred_times(
+    target: Target, seed_of: Callable[[str], list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "CONDITIONS", Conditions(defects=(MapInfoShifted,)))
+    inputs = seed_of(target.name)
+    verdicts = [_finds(target, [data]) for data in inputs[:60]]
+    place = next((place for place, verdict in enumerate(verdicts) if verdict != "none"), 0)
+    assert (verdicts[place] != "none") is (target is PROGRAM)
+    assert {_finds(target, [inputs[place]]) for _ in range(100)} == {verdicts[place]}
 
 
 Damage = Callable[[pytest.MonkeyPatch], None]
