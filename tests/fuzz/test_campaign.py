@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from test_core import CachedForAll
 
+from vgpu_emu.fuzz.batches import BATCH, Batch, Plan, Work
 from vgpu_emu.fuzz.bounded import bounded, in_time
-from vgpu_emu.fuzz.campaign import BATCH, Batch, Plan, Programs, Summary, Work, campaign, carry_out, minimised
+from vgpu_emu.fuzz.campaign import Programs, Summary, campaign
 from vgpu_emu.fuzz.corpus import name_of, read, save
 from vgpu_emu.fuzz.crew import crew
 from vgpu_emu.fuzz.defect import Wrapper
@@ -20,6 +21,7 @@ from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.oracles import ORACLES, that_apply
 from vgpu_emu.fuzz.targets import target
 from vgpu_emu.fuzz.trial import Conditions
+from vgpu_emu.fuzz.worker import carry_out, minimised
 
 CLEAN = Conditions()
 CACHED = Conditions(defects=(CachedForAll,))

@@ -11,7 +11,8 @@ from trio.testing import MockClock
 
 from vgpu_emu.cli import main
 from vgpu_emu.fuzz.actions import Call, Program, Send, Step
-from vgpu_emu.fuzz.campaign import Batch, Plan, Programs, Summary, Work, campaign, carry_out, minimised
+from vgpu_emu.fuzz.batches import Batch, Plan, Work
+from vgpu_emu.fuzz.campaign import Programs, Summary, campaign
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.encoding import decode
 from vgpu_emu.fuzz.model.world import Setup
@@ -21,6 +22,7 @@ from vgpu_emu.fuzz.scenarios import run as run_scenario
 from vgpu_emu.fuzz.targets import target
 from vgpu_emu.fuzz.telling import tell
 from vgpu_emu.fuzz.trial import Conditions, Found, TargetLostError
+from vgpu_emu.fuzz.worker import carry_out, minimised
 from vgpu_emu.scenario.loading import loads
 from vgpu_emu.scenario.outcome import Result
 from vgpu_emu.vmm.catalogue import PROFILES

@@ -2,12 +2,12 @@
 
 from vgpu_emu.drive.requests import PAGE, host_blob, submit
 from vgpu_emu.fuzz.actions import Call, Elapse, Program, Restart, Send, Step
-from vgpu_emu.fuzz.campaign import minimised
 from vgpu_emu.fuzz.defects.deeper import CachedWhenMany
 from vgpu_emu.fuzz.defects.requests import DetachedFromAll
 from vgpu_emu.fuzz.minimise import minimise
 from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.fuzz.trial import Conditions, commands, run
+from vgpu_emu.fuzz.worker import minimised
 from vgpu_wire.blob import ResourceMapBlob
 from vgpu_wire.context_stream import StreamAlloc, stream_commands
 from vgpu_wire.errors import WireError

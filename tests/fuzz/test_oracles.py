@@ -8,13 +8,14 @@ from test_defects import FIRES
 
 from vgpu_emu.drive.requests import PAGE, attach, create_2d, flush, host_blob, submit, work
 from vgpu_emu.fuzz.actions import Call, Elapse, Program, Restart, Send, Step
-from vgpu_emu.fuzz.campaign import Plan, Work, carry_out
+from vgpu_emu.fuzz.batches import Plan, Work
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.defects import mappings, renderers, requests
 from vgpu_emu.fuzz.defects.planted import Unchecked, around
 from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.fuzz.oracles import that_apply
 from vgpu_emu.fuzz.trial import Conditions, run
+from vgpu_emu.fuzz.worker import carry_out
 from vgpu_emu.guest.vma import Vma
 from vgpu_emu.guest.waiting import Op
 from vgpu_emu.ids import ResourceId

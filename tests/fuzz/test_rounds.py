@@ -4,8 +4,10 @@ import pickle
 
 import pytest
 
-from vgpu_emu.fuzz.campaign import SAMPLE, Plan, Summary, Work, carry_out
+from vgpu_emu.fuzz.batches import Plan, Work
+from vgpu_emu.fuzz.campaign import Summary
 from vgpu_emu.fuzz.trial import Conditions
+from vgpu_emu.fuzz.worker import SAMPLE, carry_out
 
 
 def test_plan_arrives_in_another_process_as_it_was() -> None:

@@ -2,11 +2,12 @@
 
 import pytest
 
-from vgpu_emu.fuzz.campaign import Plan, Work, carry_out
+from vgpu_emu.fuzz.batches import Plan, Work
 from vgpu_emu.fuzz.defects import ALL
 from vgpu_emu.fuzz.encoding import decode
 from vgpu_emu.fuzz.scenarios import head_of, told
 from vgpu_emu.fuzz.trial import Conditions
+from vgpu_emu.fuzz.worker import carry_out
 
 SOME = ["P01", "P03", "P05", "P16", "P20"]
 

@@ -12,10 +12,12 @@ from vgpu_emu.cli.fuzz_options import conditions_of, read_corpus
 from vgpu_emu.cli.progress import progress
 from vgpu_emu.cli.style import painter, printable
 from vgpu_emu.cli.usage import FOUND, UsageError
-from vgpu_emu.fuzz.campaign import BATCH, Batch, Plan, Summary, Work, carry_out
+from vgpu_emu.fuzz.batches import BATCH, Batch, Plan, Work
+from vgpu_emu.fuzz.campaign import Summary
 from vgpu_emu.fuzz.coverage import Row, never_right, rows, unreached
 from vgpu_emu.fuzz.crew import crew
 from vgpu_emu.fuzz.trial import Conditions
+from vgpu_emu.fuzz.worker import carry_out
 from vgpu_wire.messages import type_name
 
 

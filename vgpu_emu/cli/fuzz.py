@@ -13,10 +13,12 @@ from vgpu_emu.cli.fuzz_options import conditions_of, duration, on_device, planti
 from vgpu_emu.cli.fuzz_view import Ended, Ticker, as_json, show
 from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import FOUND, UsageError, complain
-from vgpu_emu.fuzz.campaign import BATCH, SLOW_BATCH, SMALL_BATCH, Batch, Programs, Summary, Work, campaign, carry_out
+from vgpu_emu.fuzz.batches import BATCH, SLOW_BATCH, SMALL_BATCH, Batch, Work
+from vgpu_emu.fuzz.campaign import Programs, Summary, campaign
 from vgpu_emu.fuzz.crew import crew
 from vgpu_emu.fuzz.score import SEEDS
 from vgpu_emu.fuzz.trial import Conditions
+from vgpu_emu.fuzz.worker import carry_out
 
 #: as a shell has it for a process that SIGINT or SIGKILL ended
 INTERRUPTED, KILLED = 130, 137

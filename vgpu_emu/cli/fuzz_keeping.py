@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import UsageError
-from vgpu_emu.fuzz.campaign import Finding, Summary
+from vgpu_emu.fuzz.batches import Finding
+from vgpu_emu.fuzz.campaign import Summary
 from vgpu_emu.fuzz.corpus import name_of, save, write_whole
 from vgpu_emu.fuzz.encoding import decode
 from vgpu_emu.fuzz.scenarios import Told, head_of, told

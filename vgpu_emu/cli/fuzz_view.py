@@ -9,9 +9,11 @@ from vgpu_emu.cli.fuzz_keeping import Kept
 from vgpu_emu.cli.progress import PATIENCE, teller
 from vgpu_emu.cli.style import painter, printable
 from vgpu_emu.cli.usage import complain
-from vgpu_emu.fuzz.campaign import Finding, Summary, Tell
+from vgpu_emu.fuzz.batches import Finding
+from vgpu_emu.fuzz.campaign import Summary
 from vgpu_emu.fuzz.encoding import decode
 from vgpu_emu.fuzz.oracles import ORACLES, that_apply
+from vgpu_emu.fuzz.worker import Tell
 
 SCHEMA = 1
 #: the line of a terminal, from its start on

@@ -15,13 +15,13 @@ from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.usage import UsageError
 from vgpu_emu.fuzz.actions import Program
 from vgpu_emu.fuzz.bounded import bounded
-from vgpu_emu.fuzz.campaign import minimised, shown
 from vgpu_emu.fuzz.encoding import encode
 from vgpu_emu.fuzz.oracles import ORACLES
 from vgpu_emu.fuzz.scenarios import head_of
 from vgpu_emu.fuzz.targets import target as target_of
 from vgpu_emu.fuzz.telling import tell
 from vgpu_emu.fuzz.trial import Conditions, Found, TargetLostError
+from vgpu_emu.fuzz.worker import minimised, shown
 from vgpu_emu.scenario.loading import SUFFIX
 from vgpu_emu.scenario.records import Scenario
 

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from vgpu_emu.fuzz.bounded import bounded
-from vgpu_emu.fuzz.campaign import LENGTHS, Tell, minimised, nobody
 from vgpu_emu.fuzz.generate import Swarm
 from vgpu_emu.fuzz.targets import target
 from vgpu_emu.fuzz.trial import Conditions, commands
+from vgpu_emu.fuzz.worker import LENGTHS, Tell, minimised, nobody
 
 #: seeds of a defect
 SEEDS = 20
