@@ -41,11 +41,12 @@ def _contexts(world: World) -> Iterator[Use]:
 def of_displays(world: World) -> Iterator[Use]:
     """What a driver asks of displays, and what it does with each."""
     yield lambda _world: HeaderOnly(type=CtrlType.GET_DISPLAY_INFO.value)
-    # one of them, as there is nothing that changes them
-    index = len(world.resources) % len(world.setup.capsets)
-    number, version, _size = world.setup.capsets[index]
-    yield partial(_just, GetCapsetInfo(capset_index=index))
-    yield partial(_just, GetCapset(capset_id=number, capset_version=version))
+    if world.setup.capsets:
+        # one of them, as there is nothing that changes them
+        index = len(world.resources) % len(world.setup.capsets)
+        number, version, _size = world.setup.capsets[index]
+        yield partial(_just, GetCapsetInfo(capset_index=index))
+        yield partial(_just, GetCapset(capset_id=number, capset_version=version))
     for scanout_id in range(len(world.scanouts)):
         yield partial(_just, GetEdid(scanout=scanout_id))
         yield partial(_flush, scanout_id)
