@@ -91,6 +91,11 @@ def test_what_a_driver_keeps_when_nobody_uses_it_is_found() -> None:
     assert found.detail == "no file is open, and the driver has 1 open files"
 
 
+@pytest.mark.parametrize("fault", [Drop(message="RESOURCE_UNREF"), Delay(message="RESOURCE_UNREF", seconds=1.0)])
+def test_place_of_a_blob_whose_end_is_not_answered_is_still_taken(fault: Any) -> None:
+    assert result_of((Break(fault), OPEN, BLOB, Call("close_handle"))).found is None
+
+
 @pytest.mark.parametrize("fault", [Drop(message="RESOURCE_MAP_BLOB"), Delay(message="RESOURCE_MAP_BLOB", seconds=1.0)])
 def test_driver_that_a_fault_keeps_waiting_may_keep_what_it_has(fault: Any) -> None:
     steps = (Break(fault), OPEN, BLOB, Call("mmap"), Call("execbuffer"), Restart(), Call("munmap"))

@@ -28,7 +28,7 @@ class Bench:
     host: Host
     #: the device can be looked into
     inside = True
-    #: a call of the guest program did not come back, and keeps what it has
+    #: a call of the guest program did not come back, or waits for what is late, and keeps what it has
     hangs = False
 
     def __init__(self, setup: Setup, defects: Sequence[Any] = ()) -> None:

@@ -70,7 +70,7 @@ class MachineBench(Bench):
         #: of requests that no driver sends
         self.heads = count(FIRST_RAW)
         #: faults that have happened and were heard of
-        self._known = 0
+        self.fired = 0
         #: of what a fault has changed nobody knows what it did
         self.astray = False
 
@@ -173,12 +173,12 @@ class MachineBench(Bench):
         """What time it is, and what has gone wrong on the links: a fault there is in no model."""
         self.world.now = trio.current_time()
         fired = [] if self.machine.injector is None else self.machine.injector.fired
-        for fault in fired[self._known :]:
+        for fault in fired[self.fired :]:
             self.meddled = True
             if fault.link in ("renderer", "fences"):
                 self.astray = True
                 self.judge.lose_track()
-        self._known = len(fired)
+        self.fired = len(fired)
 
     # -- of a Watcher
 
@@ -195,7 +195,7 @@ class MachineBench(Bench):
     def completed(self, used: Used) -> None:
         """Of what a fault has changed nobody can say which fences it signals."""
         self.look()
-        if used.head < FIRST_RAW and not self._known:
+        if used.head < FIRST_RAW and not self.fired:
             self.signalling.answered(used.written, self.driver.fences)
 
     def audit(self) -> None:
@@ -216,7 +216,7 @@ class MachineBench(Bench):
         await elapse(self, Elapse(ceil(self.world.left * 1e6) + 1))
         self.audit()
         self._all_answered()
-        if not (self.hangs or self._known or self.judge.unsure):
+        if not (self.hangs or self.fired or self.judge.unsure):
             audit_unused_driver(self)
         await reset(self)
         if self.astray and self.inside and self.machine.vmm.lost is None:

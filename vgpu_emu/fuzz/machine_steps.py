@@ -43,6 +43,8 @@ async def call(bench: "MachineBench", step: Call) -> None:
         bench.judge.evaluated["I28"] += 1
         bench.guest.promises.clear()
     await bench.quiet()
+    # what is late or lost the driver may still wait for
+    bench.hangs = bench.hangs or bench.fired > 0
     called(bench)
 
 
