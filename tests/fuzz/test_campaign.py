@@ -1,6 +1,7 @@
 """Campaigns: what they find does not depend on the processes that share the work."""
 
 import os
+import re
 import signal
 import time
 from concurrent.futures.process import BrokenProcessPool
@@ -20,8 +21,10 @@ from vgpu_emu.fuzz.encoding import MAX_BYTES, decode
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.oracles import ORACLES, that_apply
 from vgpu_emu.fuzz.targets import target
-from vgpu_emu.fuzz.trial import Conditions
+from vgpu_emu.fuzz.trial import Conditions, Found, where
 from vgpu_emu.fuzz.worker import carry_out, minimised
+from vgpu_emu.host.exporters import EXPORTERS
+from vgpu_wire.context_stream import ExporterKind
 
 CLEAN = Conditions()
 CACHED = Conditions(defects=(CachedForAll,))
@@ -67,6 +70,43 @@ def test_known_finding_is_not_made_small_again() -> None:
     known = frozenset(finding.kind for finding in batch.findings)
     again = carry_out(Work(Plan(1, kinds=known), 0, 60), CACHED)
     assert not known & {finding.kind for finding in again.findings}
+
+
+class AllIncoherent:
+    """Buffers are of another exporter than the one that was asked for."""
+
+    def renderer(self, renderer: Any) -> Any:
+        inner = renderer.handle
+
+        def handle(data: bytes, now: float = 0.0) -> Any:
+            answer = inner(data, now)
+            for buf in renderer.process.files.values():
+                buf.ops = EXPORTERS[ExporterKind.INCOHERENT]
+            return answer
+
+        renderer.handle = handle
+        return renderer
+
+
+def test_findings_that_differ_in_numbers_are_one() -> None:
+    findings = go(Conditions(defects=(AllIncoherent,)), 1, 100).findings
+    others = {re.sub(r"\d+", "", finding.found.detail) for finding in findings.values()}
+    assert len(others) == len(findings)
+    assert any(detail.startswith("exporter of : incoherent, not ") for detail in others)
+    kinds = {Found("I9", f"the memory {there}, and {data!r} at {2**bits:#x}", 0).kind for there, data, bits in PLACES}
+    assert kinds == {"I9: the memory [#], and # at #"}
+
+
+#: as in details
+PLACES = (([4096, 7], b"a", 4), ([1], b"it's", 9), ([1, 20, 300], b"\"'\0", 20))
+
+
+def test_what_is_raised_is_said_without_addresses() -> None:
+    try:
+        raise ValueError(f"{object()} of {Endless}, and 0x1000000")
+    except ValueError as error:
+        said = where(error)
+    assert said.startswith("ValueError: <object object> of <class 'test_campaign.Endless'>, and 0x1000000 in test_what")
 
 
 class Endless(Wrapper):

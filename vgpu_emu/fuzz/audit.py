@@ -111,7 +111,7 @@ def contents(parts: Parts, world: World) -> Wrongs:
             continue
         buf = parts.renderer.process.file(fd)
         if buf.ops != (ops := EXPORTERS[ExporterKind(blob.exporter)]):
-            yield f"exporter of {blob.resource_id}: {buf.ops}, not {ops}"
+            yield f"exporter of {blob.resource_id}: {buf.ops.name}, not {ops.name}"
         if buf.memory.size != blob.buffer:
             yield f"bytes behind {blob.resource_id}: {buf.memory.size}, not {blob.buffer}"
         slot = None if blob.offset is None else slots.get(blob.offset)

@@ -44,7 +44,8 @@ class Summary(msgspec.Struct):
             self.corpus |= dict.fromkeys(batch.fresh)
         self.covered |= batch.covered
         for finding in batch.findings:
-            self.kinds.add(finding.kind)
+            # a smaller program may show it in other words, and a program of a later round at once in these
+            self.kinds |= {finding.kind, finding.found.kind}
             self.findings.setdefault(finding.found.kind, finding)
 
     def plan(self, seed: int, salt: str) -> Plan:

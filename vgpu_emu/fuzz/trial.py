@@ -1,5 +1,6 @@
 """One program on one machine: what came of it."""
 
+import re
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 #: characters of what is said of a finding: an answer may be a megabyte
 DETAIL = 400
+#: numbers and bytes in it, and several of them in a row
+_VALUES = re.compile(r"""0x[0-9a-f]+|\d+|b'(?:[^'\\]|\\.)*'|b"(?:[^"\\]|\\.)*\"""")
+_MANY = re.compile(r"#(?:, #)+")
+#: where something without a text of its own lies, which is another place each time
+_ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}(?=>)")
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -40,7 +46,7 @@ class Found(msgspec.Struct, frozen=True):
     @property
     def kind(self) -> str:
         """What findings of one cause have in common: the words without the numbers."""
-        return self.oracle + ": " + "".join("#" if char.isdigit() else char for char in self.detail)[:60]
+        return f"{self.oracle}: {_MANY.sub('#', _VALUES.sub('#', self.detail))[:60]}"
 
 
 class Result(msgspec.Struct):
@@ -121,7 +127,8 @@ def _close(core: Core, found: Found | None) -> Found | None:
 def where(error: BaseException) -> str:
     """What happened, and where; of a defect of a file also its line."""
     place, line = traceback.extract_tb(error.__traceback__)[-1], line_of(error)
-    return f"{type(error).__name__}: {error} in {place.name}" + (f", {line}" if line else "")
+    said = _ADDRESS.sub("", str(error))
+    return f"{type(error).__name__}: {said} in {place.name}" + (f", {line}" if line else "")
 
 
 def run(program: Program, conditions: Conditions = Conditions(), *, look: bool = False) -> Result:  # noqa: B008
