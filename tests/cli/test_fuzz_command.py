@@ -192,5 +192,5 @@ def test_score_of_a_defect(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     assert code == 0
     assert (row["found"], row["seeds"]) == (20, 20)
     assert sum(row["oracles"].values()) == 20
-    assert row["oracles"]["I19"] >= 18
-    assert row["commands"] <= 3
+    assert row["oracles"]["I19"] > 10
+    assert 1 <= row["commands"] <= 8

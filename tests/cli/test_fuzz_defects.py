@@ -99,7 +99,7 @@ def test_seeds_and_benign_are_of_the_score(capsys: pytest.CaptureFixture[str]) -
 def test_program_without_end_is_made_small_in_time(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vgpu_emu.fuzz.campaign.SHORT", 0.02)
+    monkeypatch.setattr("vgpu_emu.fuzz.worker.SHORT", 0.02)
     monkeypatch.setattr("vgpu_emu.cli.minimize.bounded", lambda: bounded(0.1))
     steps = [Send(bytes([number % 8, 1]) + bytes(38)) for number in range(10)]
     (tmp_path / "endless").write_bytes(encode(Program(Setup(), tuple(steps))))
