@@ -110,5 +110,6 @@ BENIGN: dict[str, type[Planted]] = {
     "B14": benign_choices.CapsetsReversed,
     "B15": benign_choices.SmallHost,
     "B16": benign_choices.SizesOfDisabled,
+    "B17": benign_choices.DetachIsStrict,
 }
 ALL: dict[str, type] = {**PLANTED, **DEEPER, **OUTSIDE, **BENIGN}

@@ -60,6 +60,21 @@ class SmallHost(Planted):
         return handler(device, request)
 
 
+class DetachIsStrict(Planted):
+    """CTX_DETACH_RESOURCE of a resource that the context does not have is refused."""
+
+    def device(self, device: Device) -> Device:
+        around(device, CtrlType.CTX_DETACH_RESOURCE, self._detach)
+        return device
+
+    def _detach(self, handler: Handler, device: Device, request: Any) -> Any:
+        context, resource = device.find_context(request.ctx_id), device.find(request.resource_id)
+        if self.passed(context and resource and resource.resource_id not in context.attached):
+            error = HeaderOnly(type=CtrlType.RESP_ERR_INVALID_RESOURCE_ID.value)
+            raise Refused(Rule.CTX_RESOURCE_KNOWN, error)
+        return handler(device, request)
+
+
 class SizesOfDisabled(Planted):
     """A scanout that is not enabled says what size it would have; drivers look at `enabled` first."""
 

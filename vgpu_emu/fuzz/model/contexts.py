@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from vgpu_emu.fuzz.model.expectation import Expected, Refusal, Verdict, differs, must, refuse
+from vgpu_emu.fuzz.model.expectation import Expected, Refusal, Verdict, differs, leave_open, must, refuse
 from vgpu_emu.fuzz.model.images import known
 from vgpu_emu.fuzz.model.world import PAGE, Context, World
 from vgpu_wire.context_stream import ExporterKind, StreamAlloc, StreamWork, stream_commands
@@ -59,6 +59,8 @@ def destroy(world: World, request: CtxDestroy) -> Expected:
 def resource(world: World, request: CtxResource) -> Expected:
     attached = context(world, request.ctx_id).attached
     resource_id = known(world, request.resource_id).resource_id
+    is_detached = request.type == CtrlType.CTX_DETACH_RESOURCE and resource_id not in attached
+    leave_open(is_detached, "the resource is not attached")
 
     def success(_answer: object) -> None:
         if request.type == CtrlType.CTX_ATTACH_RESOURCE:

@@ -12,7 +12,7 @@ from zlib import crc32
 import msgspec
 
 from vgpu_emu.fuzz.model.commands import COMMANDS
-from vgpu_emu.fuzz.model.expectation import Expected, Verdict, expected, leave_open, refuse
+from vgpu_emu.fuzz.model.expectation import Expected, Verdict, expected, leave_open, nothing, refuse
 from vgpu_emu.fuzz.model.world import GLOBAL, Pending, World
 from vgpu_wire.control import FIRST_ERROR, RING_COUNT, CtrlFlag, CtrlHdr, CtrlType, HeaderOnly
 from vgpu_wire.errors import WireError
@@ -163,7 +163,7 @@ class Judge:
         verdict = Verdict.REFUSE if case.broken else Verdict.OPEN if case.lenient else case.expected.verdict
         if verdict is Verdict.MUST:
             case.expected.success(None)
-        self.unsure = verdict is Verdict.OPEN
+        self.unsure = verdict is Verdict.OPEN and _changes(case)
         due = inf if self.lost else self.world.due(case.timeline) if case.fence_id is not None else 0.0
         if case.fence_id is None and not self.lost:
             raise Finding("I19", f"{case} was not answered")
@@ -220,7 +220,7 @@ class Judge:
             self.world.pending.remove(pending)
         elif case.expected.verdict is Verdict.MUST and not case.lenient:
             case.expected.success(None)
-        elif case.expected.verdict is not Verdict.REFUSE and not case.broken:
+        elif case.expected.verdict is not Verdict.REFUSE and not case.broken and _changes(case):
             self.unsure = True
 
     def _typed(self, case: Case, header: CtrlHdr) -> None:
@@ -293,6 +293,11 @@ class Judge:
         for pending in self.world.pending:
             if self.world.latest(pending) <= self.world.now:
                 raise Finding("I19", f"chain {pending.head} is not answered, its work was done at {pending.due:g} s")
+
+
+def _changes(case: Case) -> bool:
+    """Whether what the device has depends on the answer."""
+    return case.lenient or case.expected.success is not nothing
 
 
 @lru_cache
