@@ -24,6 +24,10 @@ SAMPLE = 1000
 DEVICE_SECONDS = 60.0
 #: how many tries of a finding that is made small may be interrupted: each takes SHORT
 ENDLESS_TRIES = 30
+#: so many batches show little that programs could be made of, unless the campaign goes on from a corpus
+YOUNG = 32
+#: how many programs are changed ones, while a campaign is young and later
+CHANGED_YOUNG, CHANGED = 0.1, 0.25
 #: how long programs are, in steps
 LENGTHS = (10, 10, 20, 20, 20, 40)
 
@@ -48,6 +52,7 @@ class _Worker:
         self.pool = _Pool(work.plan.corpus)
         self._kinds = set(work.plan.kinds)
         self._target = target(conditions.target)
+        self._changed = CHANGED_YOUNG if work.number < YOUNG and not work.plan.salt else CHANGED
 
     @property
     def seconds(self) -> float:
@@ -57,7 +62,7 @@ class _Worker:
     def make(self, sequence: int) -> None:
         """One more program."""
         rng = Random(f"{self.plan.seed}/{self.plan.salt}/{sequence}")
-        if self.pool and rng.random() < 0.4:
+        if self.pool and rng.random() < self._changed:
             program = mutated(self.pool[int(rng.random() * len(self.pool))], self.pool, rng)
             result = self._target.run(program, self.conditions)
         else:
