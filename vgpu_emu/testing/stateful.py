@@ -1,4 +1,4 @@
-"""Driver and device as a state machine of Hypothesis: rules are requests, bundles the ids that they made, alive or not.
+"""Driver and device as a state machine of Hypothesis: rules are requests, on a few ids that are used again and again.
 
 The fuzzer's reference watches every answer, and at the end nothing may be left. What fails shrinks to the requests that
 it takes.
@@ -30,12 +30,13 @@ _FENCE = CtrlFlag.FENCE.value
 
 
 class Pair:
-    """One machine, and the next id of each kind. Every call raises Finding. defects: see vgpu_emu.fuzz.defect."""
+    """One machine, with context 1, and the next id of a fence or an object. Every call raises Finding."""
 
     def __init__(self, profile: Profile | None, defects: Sequence[Any]) -> None:
         self.core = Core(Setup(), profile=profile, defects=defects, look=True)
         self._ids = 0
         self._found = False
+        self.send(CtxCreate(ctx_id=1))
 
     def next_id(self) -> int:
         self._ids += 1
@@ -86,10 +87,11 @@ def pair_machine(*, profile: Profile | None = None, defects: Sequence[Any] = ())
     profile: of the device; None: strict. defects: see vgpu_emu.fuzz.defect.
     """
     from hypothesis import strategies as st
-    from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule
+    from hypothesis.stateful import RuleBasedStateMachine, rule
 
-    contexts, blobs, images = Bundle("contexts"), Bundle("blobs"), Bundle("images")
-    resources = blobs | images
+    # few, so that most requests meet something that is alive, and ids of what is gone are used again
+    contexts, resources = st.sampled_from((1, 1, 1, 2)), st.integers(1, 2)
+    exporters, places = st.sampled_from((2, 1, 2, 1, 3, 4, 5)), st.integers(0, 3)
 
     class PairMachine(RuleBasedStateMachine):
         def __init__(self) -> None:
@@ -99,26 +101,29 @@ def pair_machine(*, profile: Profile | None = None, defects: Sequence[Any] = ())
         def teardown(self) -> None:
             self.pair.close()
 
-        @rule(target=contexts)
-        def create_context(self) -> int:
-            ctx_id = self.pair.next_id()
+        @rule(ctx_id=contexts)
+        def create_context(self, ctx_id: int) -> None:
             self.pair.send(CtxCreate(ctx_id=ctx_id))
-            return ctx_id
 
         @rule(ctx_id=contexts)
         def destroy_context(self, ctx_id: int) -> None:
             self.pair.send(CtxDestroy(ctx_id=ctx_id))
 
-        @rule(target=blobs, ctx_id=contexts, exporter=st.integers(1, 5), pages=st.integers(1, 4))
-        def create_blob(self, ctx_id: int, exporter: int, pages: int) -> int:
-            number = self.pair.next_id()
-            self.pair.alloc(ctx_id, number, exporter, pages)
-            blob = ResourceCreateBlob(ctx_id=ctx_id, resource_id=number, blob_id=number, size=pages * PAGE)
+        @rule(
+            resource_id=resources, ctx_id=contexts, exporter=exporters, pages=st.integers(1, 4), page=st.none() | places
+        )
+        def create_blob(self, resource_id: int, ctx_id: int, exporter: int, pages: int, page: int | None) -> None:
+            """A blob in the place of what had the id before; page: where it is mapped at once."""
+            self.pair.send(ResourceUnref(resource_id=resource_id))
+            blob_id = self.pair.next_id()
+            self.pair.alloc(ctx_id, blob_id, exporter, pages)
+            blob = ResourceCreateBlob(ctx_id=ctx_id, resource_id=resource_id, blob_id=blob_id, size=pages * PAGE)
             flags, mem = BlobFlag.USE_MAPPABLE.value, BlobMem.HOST3D.value
             self.pair.send(_with(blob, blob_flags=flags, blob_mem=mem))
-            return number
+            if page is not None:
+                self.pair.send(ResourceMapBlob(resource_id=resource_id, offset=page * PAGE))
 
-        @rule(resource_id=blobs, page=st.integers(0, 16), fence=st.booleans())
+        @rule(resource_id=resources, page=places, fence=st.booleans())
         def map_blob(self, resource_id: int, page: int, fence: bool) -> None:
             request = ResourceMapBlob(resource_id=resource_id, offset=page * PAGE)
             self.pair.send(_with(request, flags=_FENCE, fence_id=self.pair.next_id()) if fence else request)
@@ -127,11 +132,9 @@ def pair_machine(*, profile: Profile | None = None, defects: Sequence[Any] = ())
         def unmap_blob(self, resource_id: int) -> None:
             self.pair.send(ResourceUnmapBlob(resource_id=resource_id))
 
-        @rule(target=images)
-        def create_2d(self) -> int:
-            number = self.pair.next_id()
-            self.pair.send(ResourceCreate2D(resource_id=number, format=1, width=_SIDE, height=_SIDE))
-            return number
+        @rule(resource_id=resources)
+        def create_2d(self, resource_id: int) -> None:
+            self.pair.send(ResourceCreate2D(resource_id=resource_id, format=1, width=_SIDE, height=_SIDE))
 
         @rule(resource_id=resources, page=st.integers(0, 3))
         def attach_backing(self, resource_id: int, page: int) -> None:
@@ -147,7 +150,7 @@ def pair_machine(*, profile: Profile | None = None, defects: Sequence[Any] = ())
         def unref(self, resource_id: int) -> None:
             self.pair.send(ResourceUnref(resource_id=resource_id))
 
-        @rule(resource_id=images, scanout_id=st.integers(0, 2))
+        @rule(resource_id=resources, scanout_id=st.integers(0, 2))
         def set_scanout(self, resource_id: int, scanout_id: int) -> None:
             rect = Rect(width=_SIDE, height=_SIDE)
             self.pair.send(SetScanout(r=rect, scanout_id=scanout_id, resource_id=resource_id))
