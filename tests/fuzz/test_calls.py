@@ -175,6 +175,7 @@ class ForgetsDisplays:
         return live
 
 
+CONTEXT = (Call("open"), Call("context_init"))
 FOUND: dict[str, tuple[Any, tuple[Step, ...], str]] = {
     "flush": (dropping(lambda r: r.type == CtrlType.RESOURCE_FLUSH), SHOWN, "I6"),
     "pixels": (dropping(lambda r: r.type == CtrlType.TRANSFER_TO_HOST_2D), SHOWN, "I6"),
@@ -189,6 +190,16 @@ FOUND: dict[str, tuple[Any, tuple[Step, ...], str]] = {
         "I6",
     ),
     "cursor": (StaleCursor, DOES["move"][0], "I6"),
+    "detached": (
+        dropping(lambda r: r.type == CtrlType.CTX_DETACH_RESOURCE and r.resource_id == 2),
+        (*CONTEXT, *[Call("image")] * 3, Call("close_file")),
+        "I6",
+    ),
+    "closed": (
+        dropping(lambda r: r.type == CtrlType.CTX_DETACH_RESOURCE),
+        (*CONTEXT, Call("image"), Call("close_handle")),
+        "I6",
+    ),
     "displays": (ForgetsDisplays, (Call("probe"), Plug(0, 640, 480), Call("hotplug")), "I6"),
 }
 

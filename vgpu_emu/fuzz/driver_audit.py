@@ -10,15 +10,17 @@ from vgpu_emu.fuzz.model.judge import Case, Finding
 from vgpu_emu.fuzz.model.world import Resource
 from vgpu_emu.fuzz.screens_audit import shown
 from vgpu_emu.guest.driver import CURSORQ_SIZE, QUEUE_SIZE
+from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.guest.gem import GemObject
 from vgpu_emu.guest.imported import ImportedObject
 from vgpu_emu.guest.pages import Run
 from vgpu_emu.guest.shmem import ShmemObject
 from vgpu_emu.guest.vram import VramObject
-from vgpu_emu.ids import ContextId
+from vgpu_emu.ids import ContextId, GemHandle
 from vgpu_wire.control import CtrlType
 from vgpu_wire.device import CONTROLQ, CURSORQ
 from vgpu_wire.messages import MESSAGES, type_name
+from vgpu_wire.render import CtxResource
 
 if TYPE_CHECKING:
     from vgpu_emu.fuzz.bench import Bench
@@ -65,6 +67,23 @@ class Promise:
             actual = getattr(request, name)
             if actual != wanted:
                 raise Finding("I6", f"{type_name(self.number)}: {name} is {actual!r}, not {wanted!r}")
+
+
+class Detached:
+    """The promise that a context is told of closed handles: of each, in the order in which Linux closes them, and of no
+    other (drm_gem_release, virtio_gpu_gem_object_close)."""
+
+    def __init__(self, file: DrmFile, handles: Iterable[GemHandle]) -> None:
+        closed = [file.handles[handle] for handle in handles if handle in file.handles]
+        self._wanted = [(file.ctx_id, int(gem.resource_id)) for gem in closed if file.context_created]
+
+    def check(self, sent: list[bytes]) -> None:
+        """sent: the requests since the call began. Raises Finding."""
+        number = CtrlType.CTX_DETACH_RESOURCE
+        found = [CtxResource.parse(data) for data in sent if int.from_bytes(data[:4], "little") == number]
+        told = [(request.ctx_id, request.resource_id) for request in found]
+        if told != self._wanted:
+            raise Finding("I6", f"the driver detached, as (context, resource), {told}, not {self._wanted}")
 
 
 def audit_driver(bench: "Bench") -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vgpu_emu.fuzz import asking, screens, sharing
 from vgpu_emu.fuzz.actions import Call, one_of
-from vgpu_emu.fuzz.driver_audit import Promise
+from vgpu_emu.fuzz.driver_audit import Detached, Promise
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.guest.framebuffer import Framebuffer
@@ -57,7 +57,7 @@ class Guest:
         self.foreign: list[ForeignDmaBuf] = []
         self.held: list[Run] = []
         #: what the driver must send for the call that is being carried out
-        self.promises: list[Promise] = []
+        self.promises: list[Promise | Detached] = []
         #: bytes of guest memory that nobody has at the start
         self.free_bytes = 0
         self._blob_ids = 0
@@ -251,12 +251,14 @@ class Guest:
     def close_handle(self, bo: int, *_numbers: int) -> Op[None]:
         owner, handle = one_of(self.objects, bo)
         self.objects.remove((owner, handle))
+        self.promises.append(Detached(owner, [handle]))
         yield from owner.gem_close(handle)
 
     def close_file(self, file: int, *_numbers: int) -> Op[None]:
         closed = self._file(file)
         self.files.remove(closed)
         self.objects = [(owner, handle) for owner, handle in self.objects if owner is not closed]
+        self.promises.append(Detached(closed, sorted(closed.handles)))
         yield from closed.close()
 
     def execbuffer(self, file: int, ring: int, microseconds: int, objects: int, *_numbers: int) -> Op[None]:
