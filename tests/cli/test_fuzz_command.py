@@ -84,7 +84,7 @@ def test_defect_of_a_file_is_found_and_written(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("--sequences 0", "--sequences, --jobs and --seeds count from 1 on"),
+        ("--sequences 0", "--sequences 0: a number from 1 on"),
         ("--time soon", "--time soon: a time above 0, such as 90s, 10m or 2h"),
         ("--target moon", "no target 'moon'; there are core"),
         ("--profile moon", "no profile 'moon'"),

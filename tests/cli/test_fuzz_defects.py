@@ -91,11 +91,6 @@ def test_what_a_user_calls_legal_is_scored_as_that(capsys: pytest.CaptureFixture
     assert json.loads(capsys.readouterr().out)["scores"][0]["defect"]
 
 
-def test_seeds_and_benign_are_of_the_score(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fuzz", "--seeds", "3"]) == 2
-    assert "--seeds and --benign are of --score" in capsys.readouterr().err
-
-
 def test_program_without_end_is_made_small_in_time(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from vgpu_emu.cli.fuzz_options import conditions_of, read_corpus
 from vgpu_emu.cli.progress import progress
 from vgpu_emu.cli.style import painter, printable
+from vgpu_emu.cli.together import at_least
 from vgpu_emu.cli.usage import FOUND, UsageError
 from vgpu_emu.fuzz.batches import BATCH, Batch, Plan, Work
 from vgpu_emu.fuzz.campaign import Summary
@@ -55,8 +56,7 @@ def cover(
     json_
         One JSON object instead of text.
     """
-    if jobs < 1:
-        raise UsageError("--jobs counts from 1 on")
+    at_least(1, {"--jobs": jobs})
     programs = read_corpus(corpus)
     if not programs:
         raise UsageError(f"there is no program in {printable(str(corpus))}; vgpu-emu fuzz --corpus makes some")

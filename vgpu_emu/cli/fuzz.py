@@ -1,6 +1,6 @@
 """``vgpu-emu fuzz``: programs against the device, and what they find."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +11,10 @@ from cyclopts import Parameter
 from vgpu_emu.cli.fuzz_keeping import Keeper, stoppable
 from vgpu_emu.cli.fuzz_options import conditions_of, duration, on_device, planting, read_corpus
 from vgpu_emu.cli.fuzz_view import Ended, Ticker, as_json, show
+from vgpu_emu.cli.output import need_directories
 from vgpu_emu.cli.style import printable
-from vgpu_emu.cli.usage import FOUND, UsageError, complain
+from vgpu_emu.cli.together import at_least, refuse
+from vgpu_emu.cli.usage import FOUND, USAGE, UsageError, complain
 from vgpu_emu.fuzz.batches import BATCH, SLOW_BATCH, SMALL_BATCH, Batch, Work
 from vgpu_emu.fuzz.campaign import Programs, Summary, campaign
 from vgpu_emu.fuzz.crew import crew
@@ -28,7 +30,7 @@ def fuzz(
     *,
     sequences: int | None = None,
     time: str | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     target: str = "core",
     profile: str | None = None,
     jobs: int = 1,
@@ -36,8 +38,8 @@ def fuzz(
     defect: Annotated[list[str] | None, Parameter(negative=())] = None,
     device: str | None = None,
     command: str | None = None,
-    patience: float = 5.0,
-    output: Path = Path("findings"),
+    patience: float | None = None,
+    output: Path | None = None,
     score: Annotated[bool, Parameter(negative=())] = False,
     seeds: int | None = None,
     benign: Annotated[list[str] | None, Parameter(negative=())] = None,
@@ -50,8 +52,8 @@ def fuzz(
     an oracle does not accept is a finding: it is made as small as it can be and written as a scenario, which vgpu-emu
     run carries out, and as bytes, for fuzzing engines. The same seed finds the same, with any number of jobs.
 
-    Exit code 1: something was found. Interrupted (130), or with a process of its own killed (137), it reports and keeps
-    what it has.
+    Exit code 1: something was found. Interrupted (130), with a process of its own killed (137), or when nothing can be
+    written any more (2), it reports and keeps what it has.
 
     Examples:
 
@@ -74,7 +76,7 @@ def fuzz(
     time
         Go on for so long: 90s, 10m, 2h.
     seed
-        Of all choices.
+        Of all choices; 0 if it is not said.
     target
         core: all in one thread, the fastest.
     profile
@@ -93,9 +95,9 @@ def fuzz(
         Starts that device, for each program anew; {socket} stands for the path. Without it the campaign ends when the
         device does.
     patience
-        Seconds that the device has for each answer, before it counts as hanging.
+        Seconds that the device has for each answer, before it counts as hanging; 5 if it is not said.
     output
-        The directory that findings are written to; it is made when there is one.
+        The directory that findings are written to; it is made when there is one; findings if it is not said.
     score
         Measure instead: for each defect (all that are shipped, or those of --defect) and 20 seeds, how many programs
         it takes to find it, which oracle does, and how small the program is; and that nothing is found in the clean
@@ -115,16 +117,21 @@ def fuzz(
 
         show_oracles(json=json_)
         return 0
-    if min(jobs, 1 if sequences is None else sequences, 1 if seeds is None else seeds) < 1:
-        raise UsageError("--sequences, --jobs and --seeds count from 1 on")
-    if not score and (seeds is not None or benign):
-        raise UsageError("--seeds and --benign are of --score")
+    at_least(1, {"--sequences": sequences, "--jobs": jobs, "--seeds": seeds})
+    at_least(0, {"--seed": seed})
+    of_device: Mapping[str, object] = {"--command": command, "--patience": patience}
     if score:
         from vgpu_emu.cli.fuzz_score import Wanted, show_score
 
+        of_campaign = {"--time": time, "--seed": seed, "--corpus": corpus, "--output": output, "--device": device}
+        refuse({**of_campaign, **of_device}, "with --score")
         wanted = Wanted(defect or [], benign or [], sequences, seeds or SEEDS)
         return show_score(conditions_of(target, profile, []), wanted, jobs, json=json_)
+    refuse({"--seeds": seeds, "--benign": benign}, "without --score")
+    until, output = None if time is None else duration(time), output or Path("findings")
+    need_directories({"--output": output, "--corpus": corpus})
     if device is None:
+        refuse(of_device, "without --device")
         conditions = conditions_of(target, profile, defect or [])
     else:
         if jobs > 1 or defect or target != "core":
@@ -132,13 +139,14 @@ def fuzz(
         conditions = on_device(device, command, profile, patience)
     programs = [] if corpus is None else read_corpus(corpus)
     limit = 10_000 if sequences is None and time is None else sequences
-    until = None if time is None else duration(time)
     batch = SMALL_BATCH if device else SLOW_BATCH if target == "process" else BATCH
-    work = Programs(seed, tuple(programs), limit, batch)
-    report = _print_json if json_ else show
-    ended = _carry_out(conditions, jobs, Keeper(corpus, output, conditions, defect or []), work, until, report)
+    work = Programs(seed or 0, tuple(programs), limit, batch)
+    keeper = Keeper(corpus, output, conditions, defect or [])
+    ended = _carry_out(conditions, jobs, keeper, work, until, _print_json if json_ else show)
     if ended.summary.findings:
         return FOUND
+    if keeper.wrong:
+        return USAGE
     return KILLED if ended.killed else INTERRUPTED if ended.stopped else 0
 
 
@@ -167,7 +175,7 @@ def _carry_out(
                 for _ in campaign(workers, programs, summary):
                     keeper.keep(summary)
                     ticker.tell(summary)
-                    if until is not None and ticker.seconds >= until:
+                    if keeper.wrong or (until is not None and ticker.seconds >= until):
                         break
             except KeyboardInterrupt:
                 ends["stopped"] = True
@@ -187,6 +195,8 @@ def _carry_out(
         if summary.lost:
             complain(f"fuzz: {_end_of(conditions)}: {printable(summary.lost)}")
         keeper.keep(summary)
+        if keeper.wrong:
+            complain(f"fuzz: the campaign is over: {keeper.wrong}")
         ended = Ended(summary, conditions.target, ticker.seconds, keeper.kept, **ends)
         report(ended)
     return ended

@@ -8,7 +8,6 @@ from types import FrameType
 from typing import NamedTuple
 
 from vgpu_emu.cli.style import printable
-from vgpu_emu.cli.usage import UsageError
 from vgpu_emu.fuzz.batches import Finding
 from vgpu_emu.fuzz.campaign import Summary
 from vgpu_emu.fuzz.corpus import name_of, save, write_whole
@@ -20,16 +19,19 @@ from vgpu_emu.scenario.loading import SUFFIX
 
 
 class Kept(NamedTuple):
-    """A finding on disk. program: as bytes. scenario: as a scenario file. wrong: why that does not show the finding."""
+    """A finding on disk. program: as bytes. scenario: as a scenario file. None: they could not be written.
 
-    program: str
-    scenario: str
+    wrong: why not, or why the scenario does not show the finding.
+    """
+
+    program: str | None
+    scenario: str | None
     wrong: str
 
 
 class Keeper:
     """corpus: where programs go, or None; output: where findings go. defects: by the names that the user gave them.
-    kept: the findings, in their order."""
+    kept: the findings, in their order. wrong: what could not be written, and why; empty if all could."""
 
     def __init__(self, corpus: Path | None, output: Path, conditions: Conditions, defects: Sequence[str] = ()) -> None:
         self._corpus = corpus
@@ -38,17 +40,28 @@ class Keeper:
         self._defects = defects
         self._saved = 0
         self.kept: list[Kept] = []
+        self.wrong = ""
 
     def keep(self, summary: Summary) -> None:
-        """Write what is new. Raises UsageError if it cannot be written."""
+        """Write what is new."""
+        for finding in list(summary.findings.values())[len(self.kept) :]:
+            self.kept.append(self._kept(finding))
+        if self._corpus is not None:
+            self._save(self._corpus, list(summary.corpus)[self._saved :])
+
+    def _save(self, corpus: Path, programs: list[bytes]) -> None:
         try:
-            for finding in list(summary.findings.values())[len(self.kept) :]:
-                self.kept.append(self._write(finding))
-            if self._corpus is not None:
-                save(self._corpus, list(summary.corpus)[self._saved :])
-                self._saved = len(summary.corpus)
+            save(corpus, programs)
+            self._saved += len(programs)
         except OSError as error:
-            raise UsageError(f"cannot write {printable(str(error.filename))}: {error.strerror}") from None
+            self.wrong = _unwritten(error)
+
+    def _kept(self, finding: Finding) -> Kept:
+        try:
+            return self._write(finding)
+        except OSError as error:
+            self.wrong = _unwritten(error)
+            return Kept(None, None, self.wrong)
 
     def _write(self, finding: Finding) -> Kept:
         """A file that is named by oracle and content; beside it the scenario, tried with the defects and without."""
@@ -70,6 +83,10 @@ class Keeper:
         target = "--device" if self._conditions.device else f"--target {self._conditions.target}"
         campaign = f"vgpu-emu fuzz {target} --seed {finding.seed}{defects}"
         return f"{campaign}, {f'program {finding.sequence}' if finding.sequence >= 0 else 'a program of the corpus'}"
+
+
+def _unwritten(error: OSError) -> str:
+    return f"cannot write {printable(str(error.filename))}: {error.strerror}"
 
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)

@@ -34,18 +34,19 @@ def conditions_of(target: str, profile: str | None, defects: list[str]) -> Condi
     )
 
 
-def on_device(device: str, command: str | None, profile: str | None, patience: float) -> Conditions:
+def on_device(device: str, command: str | None, profile: str | None, patience: float | None) -> Conditions:
     """Programs on a device that is not ours. Raises UsageError, also if it is not there."""
     from vgpu_emu.cli.devices import device_source, no_device
-    from vgpu_emu.fuzz.outside import Outside, meet
+    from vgpu_emu.fuzz.outside import PATIENCE, Outside, meet
     from vgpu_emu.peers.front.errors import DeviceError
     from vgpu_emu.peers.front.source import CommandError
 
-    if not 0 < patience < float("inf"):
-        raise UsageError(f"--patience {patience}: a number of seconds, above 0")
+    seconds = PATIENCE if patience is None else patience
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"--patience {seconds}: a number of seconds, above 0")
     source = device_source(device, command)
     try:
-        met = meet(Outside(source, patience))
+        met = meet(Outside(source, seconds))
     except (DeviceError, CommandError) as error:
         raise no_device(error, source) from None
     return Conditions(target="device", profile=None if profile is None else named_profile(profile), device=met)

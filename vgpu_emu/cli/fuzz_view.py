@@ -138,9 +138,10 @@ def show(ended: Ended) -> None:
     for finding, kept in zip(summary.findings.values(), ended.kept, strict=True):
         found, steps = finding.found, len(decode(finding.minimised).steps)
         print(f"{paint('red', found.oracle)} {ORACLES[found.oracle].title}: {printable(found.detail)}")
-        print(f"  at step {found.step + 1} of {steps}; {printable(kept.scenario)}")
+        print(f"  at step {found.step + 1} of {steps}; {printable(kept.scenario or 'it is in no file')}")
         if kept.wrong:
-            print(paint("yellow", f"  {printable(kept.wrong)}; {printable(kept.program)} has the program"))
+            place = f"{printable(kept.program)} has" if kept.program else f"{finding.minimised.hex()} is"
+            print(paint("yellow", f"  {printable(kept.wrong)}; {place} the program"))
     rate = summary.sequences / max(ended.seconds, 1e-9)
     print(
         f"{summary.sequences} programs, {summary.commands} commands, {ended.seconds:.1f} s ({rate:.0f}/s), "

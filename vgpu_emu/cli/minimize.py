@@ -12,6 +12,7 @@ from vgpu_emu.cli.output import write_file
 from vgpu_emu.cli.program_text import listed
 from vgpu_emu.cli.progress import teller
 from vgpu_emu.cli.style import printable
+from vgpu_emu.cli.together import refuse
 from vgpu_emu.cli.usage import UsageError
 from vgpu_emu.fuzz.actions import Program
 from vgpu_emu.fuzz.bounded import bounded
@@ -36,7 +37,7 @@ def minimize(
     defect: Annotated[list[str] | None, Parameter(negative=())] = None,
     device: str | None = None,
     command: str | None = None,
-    patience: float = 5.0,
+    patience: float | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
     """Take away steps of a program, and what is unusual about them, as long as the same oracle says no.
@@ -68,14 +69,16 @@ def minimize(
     command
         Starts that device, for each try anew; {socket} stands for the path.
     patience
-        Seconds that the device has for each answer.
+        Seconds that the device has for each answer; 5 if it is not said.
     json_
         One JSON object instead of text.
     """
     program, scenario = read_program(file)
     if device is None:
+        refuse({"--command": command, "--patience": patience}, "without --device")
         conditions = _conditions(scenario, target, profile, defect or [])
     else:
+        refuse({"--target": target, "--defect": defect}, "with --device")
         conditions = on_device(device, command, profile, patience)
     with planting():
         found = _found(program, conditions)

@@ -1,6 +1,8 @@
 """What a command writes beside its data: pages, traces, pictures."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from errno import EACCES, ENOTDIR
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,6 +36,29 @@ def write_file(file: Path, data: bytes) -> None:
         file.write_bytes(data)
     except OSError as error:
         raise UsageError(f"cannot write {printable(str(file))}: {error.strerror}") from None
+
+
+def need_directories(given: Mapping[str, Path | None]) -> None:
+    """For a command that makes directories, and writes there, when it is too late to ask for others. None is made yet.
+
+    given: option -> directory. Raises UsageError.
+    """
+    for option, directory in given.items():
+        if directory is not None and (why := _not_writable(directory)):
+            raise UsageError(f"{option} {printable(str(directory))}: nothing can be written there: {why}")
+
+
+def _not_writable(directory: Path) -> str:
+    """Why not; what is not there can be made where the nearest of its parents can be written to."""
+    there = directory
+    try:
+        while not there.exists():
+            there = there.parent
+        if not there.is_dir():
+            return os.strerror(ENOTDIR)
+    except OSError as error:
+        return str(error.strerror)
+    return "" if os.access(there, os.W_OK | os.X_OK) else os.strerror(EACCES)
 
 
 def need_report() -> None:
