@@ -11,17 +11,20 @@ from typing import Any
 import pytest
 from test_core import CachedForAll
 
+from vgpu_emu.fuzz.actions import Program, Send
 from vgpu_emu.fuzz.batches import BATCH, Batch, Plan, Work
 from vgpu_emu.fuzz.bounded import bounded, in_time
 from vgpu_emu.fuzz.campaign import Programs, Summary, campaign
 from vgpu_emu.fuzz.corpus import name_of, read, save
 from vgpu_emu.fuzz.crew import crew
 from vgpu_emu.fuzz.defect import Wrapper
-from vgpu_emu.fuzz.encoding import MAX_BYTES, decode
+from vgpu_emu.fuzz.encoding import MAX_BYTES, decode, encode
 from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.fuzz.oracles import ORACLES, that_apply
 from vgpu_emu.fuzz.targets import target
 from vgpu_emu.fuzz.trial import Conditions, Found, where
+from vgpu_emu.fuzz.worker import _Worker as Worker
 from vgpu_emu.fuzz.worker import carry_out, minimised
 from vgpu_emu.host.exporters import EXPORTERS
 from vgpu_wire.context_stream import ExporterKind
@@ -107,6 +110,18 @@ def test_what_is_raised_is_said_without_addresses() -> None:
     except ValueError as error:
         said = where(error)
     assert said.startswith("ValueError: <object object> of <class 'test_campaign.Endless'>, and 0x1000000 in test_what")
+
+
+@pytest.mark.parametrize(("more", "kept"), [(0, 1), (1, 0)])
+def test_program_that_nobody_can_read_whole_is_not_kept(more: int, kept: int) -> None:
+    empty = encode(Program(Setup(), (Send(bytes(1 << 15), 0), Send(bytes(1 << 14), 0))))
+    steps = (Send(bytes(1 << 15), 0), Send(bytes((1 << 14) + MAX_BYTES - len(empty) + more), 0))
+    program = Program(Setup(), steps)
+    assert len(encode(program)) == MAX_BYTES + more
+    worker = Worker(Work(Plan(1), 0), CLEAN, print)
+    worker.note(target("core").run(program, CLEAN), 0)
+    assert len(worker.batch.fresh) == kept
+    assert not worker.batch.findings
 
 
 class Endless(Wrapper):

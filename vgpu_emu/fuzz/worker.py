@@ -9,7 +9,7 @@ from time import monotonic
 from vgpu_emu.fuzz.actions import Program
 from vgpu_emu.fuzz.batches import Batch, Finding, Work
 from vgpu_emu.fuzz.bounded import ENDLESS, SECONDS, SHORT, bounded
-from vgpu_emu.fuzz.encoding import decode, encode
+from vgpu_emu.fuzz.encoding import MAX_BYTES, decode, encode
 from vgpu_emu.fuzz.generate import Swarm
 from vgpu_emu.fuzz.minimise import minimise
 from vgpu_emu.fuzz.mutate import mutated
@@ -83,9 +83,10 @@ class _Worker:
         batch.covered |= result.covered
         if result.found is not None:
             self._keep(result, result.found, sequence)
-        elif new:
+        elif new and len(data := encode(result.program)) <= MAX_BYTES:
+            # of a longer one nobody reads the end
             self.pool.append(result.program)
-            batch.fresh.append(encode(result.program))
+            batch.fresh.append(data)
             self._again(result, sequence)
 
     def _again(self, result: Result, sequence: int) -> None:
