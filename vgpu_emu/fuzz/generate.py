@@ -17,7 +17,7 @@ from vgpu_emu.fuzz.happening import Happenings
 from vgpu_emu.fuzz.model.commands import COMMANDS
 from vgpu_emu.fuzz.model.world import Asks, Setup, World
 from vgpu_emu.fuzz.requests_choices import Ids, Maker
-from vgpu_emu.fuzz.using import Use, of_displays, uses
+from vgpu_emu.fuzz.using import Use, again, of_displays, uses
 from vgpu_wire.control import CtrlFlag
 from vgpu_wire.device import CONTROLQ, CURSORQ, Feature
 
@@ -32,6 +32,8 @@ _WEATHER = [kind for kind in FAULTS if kind not in (VmmRestarts, DeviceResets)]
 
 #: requests that use what is there, before something else is done
 _MOST_USES = 16
+#: how often a transfer is done once more, of other bytes
+_AGAIN = 0.1
 #: how far ids lie apart
 _STEPS = (1, 1, 1, 1, 1 << 8, 1 << 16, 1 << 26)
 #: blobs that are mapped at first, and steps for it: what one mapping does to another takes some
@@ -82,6 +84,8 @@ class Swarm:
         #: how often all that is there is used, in the middle of everything else
         self._using = rng.choice((0.0, 0.02, 0.1))
         self._uses: list[Use] = []
+        #: what is done next, the last first
+        self._later: list[Step] = []
         #: how many blobs are mapped before anything else is done, and in how many steps that must be
         self._full, self._opening = rng.choice(_OPENINGS) if self.setup.has(Feature.RESOURCE_BLOB) else (0, 0)
         self._call = Calling(rng, self.purpose, virgl=self.setup.has(Feature.VIRGL))
@@ -108,6 +112,8 @@ class Swarm:
     def step(self, bench: Bench) -> Step:
         """What to do next, in the state that `bench` is in."""
         rng, world = self.rng, bench.world
+        if self._later:
+            return self._later.pop()
         if self._uses and (data := self._use(world)):
             return Send(self._fenced(data, world) if rng.random() < self.fence else data)
         if rng.random() < self._happens.share:
@@ -128,6 +134,8 @@ class Swarm:
             data = self._fenced(data, world)
         if rng.random() < self.bend:
             data = bent(data, rng)
+        elif rng.random() < _AGAIN:
+            self._later = again(data, world, rng)
         if rng.random() < self.small:
             capacity = rng.choice((0, 1, 23, 24, 25, 31, 32, 40, 408))
         if rng.random() < self.bend / 8:

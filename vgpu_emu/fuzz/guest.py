@@ -40,6 +40,14 @@ NAME_BYTES = (0, 0, 0, 5, 62, 63, 64, 65)
 #: map_info -> the page protection that Linux makes of it (virtgpu_vram.c, virtio_gpu_vram_mmap); cached otherwise
 PGPROT = {3: "writecombine", 2: "noncached"}
 
+#: numbers of an execbuffer that mean work for longer than 16 bits of microseconds -> how long
+LONG_WORK = {60: 0x10000, 61: 0x10001, 62: 100_000, 63: 2_100_000}
+
+
+def work_of(number: int) -> int:
+    """The microseconds that a number of an execbuffer means."""
+    return LONG_WORK.get(number, 1 + number % 1000)
+
 
 class Guest:
     """files, objects, vmas, fences, dma_bufs: what the program has, in the order in which it got it.
@@ -265,7 +273,7 @@ class Guest:
         owner = self._file(file)
         handles = [handle for of, handle in self.objects if of is owner][: objects % 3]
         on_ring = ExecbufFlag.RING_IDX if owner.num_rings and ring % 3 else 0
-        command = StreamWork(microseconds=1 + microseconds % 1000).build()
+        command = StreamWork(microseconds=work_of(microseconds)).build()
         ring_idx = ring % owner.num_rings if on_ring else 0
         flags = CtrlFlag.FENCE | (CtrlFlag.INFO_RING_IDX if on_ring else 0)
         members = {"ctx_id": owner.ctx_id, "commands": command, "flags": int(flags), "ring_idx": ring_idx}

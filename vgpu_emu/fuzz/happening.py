@@ -15,7 +15,7 @@ def _elapse(rng: Random, world: World) -> Step:
     """Any time, or up to, and just around, when something is due."""
     dues = [when for when in (*world.busy.values(), *(p.due for p in world.pending)) if world.now < when < inf]
     if not dues or rng.random() < 0.5:
-        return Elapse(rng.choice((0, 1, 10, 100, 1000, 100_000)))
+        return Elapse(rng.choice((0, 1, 10, 100, 1000, 0x10000, 100_000, 1_000_000)))
     return Elapse(max(round((rng.choice(dues) - world.now) * 1e6) + rng.choice((-1, 0, 1)), 0))
 
 

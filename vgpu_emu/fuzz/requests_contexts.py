@@ -11,6 +11,9 @@ from vgpu_wire.control import CtrlType
 from vgpu_wire.layout import Record
 from vgpu_wire.render import CmdSubmit, CtxCreate, CtxDestroy, CtxResource, GetCapset, GetCapsetInfo
 
+#: microseconds of work: around 16 bits, and around a frame's, a poll's and a person's patience
+LONG_WORK = (0xFFFF, 0x10000, 0x10001, 100_000, 2_100_000)
+
 
 def capset_info(rng: Random, world: World, _ids: Ids) -> Record:
     return GetCapsetInfo(capset_index=int(rng.random() * (len(world.setup.capsets) + 0.5)))
@@ -41,6 +44,11 @@ def ctx_resource(rng: Random, world: World, ids: Ids) -> Record:
     return CtxResource(type=way.value, ctx_id=some_context(rng, world, ids), resource_id=resource_id)
 
 
+def _microseconds(rng: Random) -> int:
+    """Mostly little, now and then more than fits into 16 bits, or seconds."""
+    return choose(rng, (1, 10, 100, 1000)) if rng.random() < 0.95 else choose(rng, LONG_WORK)
+
+
 def submit(rng: Random, world: World, ids: Ids) -> Record:
     commands = b""
     for _ in range(60 if rng.random() < 0.01 else int(1 + rng.random() * 3)):
@@ -52,7 +60,7 @@ def submit(rng: Random, world: World, ids: Ids) -> Record:
             exporter = int(1 + rng.random() * 5.02) if rng.random() < 0.25 else int(1 + rng.random() * 2)
             commands += StreamAlloc(exporter=exporter, blob_id=blob_id, size=size).build()
         elif choice < 0.9:
-            commands += StreamWork(microseconds=choose(rng, (1, 10, 100, 1000))).build()
+            commands += StreamWork(microseconds=_microseconds(rng)).build()
         else:
             commands += StreamFree(blob_id=blob_id).build()
     return CmdSubmit(ctx_id=some_context(rng, world, ids), size=len(commands), commands=commands)
@@ -71,7 +79,7 @@ def alloc(rng: Random, world: World, ids: Ids) -> Record:
 def work(rng: Random, world: World, ids: Ids) -> Record:
     """A command stream that takes time, and nothing else; now and then one for which there is just room, or not."""
     if rng.random() < 0.95:
-        commands = StreamWork(microseconds=choose(rng, (1, 10, 100, 1000))).build()
+        commands = StreamWork(microseconds=_microseconds(rng)).build()
     else:
         one = StreamWork(microseconds=1).build()
         commands = one * (world.setup.submit_bytes // len(one) + choose(rng, (-1, 0, 0, 1)))

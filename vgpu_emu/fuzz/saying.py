@@ -5,7 +5,7 @@ from typing import Any
 
 from vgpu_emu.fuzz import screens
 from vgpu_emu.fuzz.actions import Call, one_of
-from vgpu_emu.fuzz.guest import BLOB_FLAGS, NAME_BYTES, Guest
+from vgpu_emu.fuzz.guest import BLOB_FLAGS, NAME_BYTES, Guest, work_of
 from vgpu_emu.memory import PAGE_SIZE
 from vgpu_wire.context_stream import ExporterKind
 
@@ -111,7 +111,7 @@ def _transfer(names: Names, bo: int, x: int, y: int, width: int, height: int, to
 
 def _execbuffer(names: Names, file: int, ring: int, microseconds: int, objects: int, *_numbers: int) -> str:
     return (
-        f"execbuffer in {names.of('files', file)}: {1 + microseconds % 1000} us of work, "
+        f"execbuffer in {names.of('files', file)}: {work_of(microseconds)} us of work, "
         f"ring number {ring}, at most {objects % 3} of its buffers"
     )
 

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from random import Random
+from typing import Any
 
+from vgpu_emu.fuzz.actions import Poke, Send, Step
 from vgpu_emu.fuzz.model.images import level_size, pixel_bytes
 from vgpu_emu.fuzz.model.world import PAGE, Resource, World
 from vgpu_wire.blob import ResourceCreateBlob, ResourceMapBlob, ResourceUnmapBlob
@@ -11,10 +13,12 @@ from vgpu_wire.context_stream import StreamWork
 from vgpu_wire.control import CtrlType, HeaderOnly
 from vgpu_wire.display import CursorPos, GetEdid, Rect, ResourceFlush, UpdateCursor
 from vgpu_wire.layout import Record
+from vgpu_wire.messages import MESSAGES
 from vgpu_wire.render import Box, CmdSubmit, CtxResource, GetCapset, GetCapsetInfo, TransferHost3D
 from vgpu_wire.resource import MemEntry, ResourceAssignUuid, ResourceAttachBacking, ResourceUnref, TransferToHost2D
 from vgpu_wire.terms import Records
 
+_TO_HOST = (CtrlType.TRANSFER_TO_HOST_2D.value, CtrlType.TRANSFER_TO_HOST_3D.value)
 #: a request, if what it is about is still there
 Use = Callable[[World], Record | None]
 
@@ -109,6 +113,22 @@ def _end(resource_id: int, world: World) -> Record | None:
 
 
 _OF_RESOURCES = (_exchange, _exchange, _read, _name, _end)
+
+
+def again(data: bytes, world: World, rng: Random) -> list[Step]:
+    """After a transfer to the host: a store to what it has read, and the same once more; the last step first."""
+    number = int.from_bytes(data[:4], "little")
+    if number not in _TO_HOST:
+        return []
+    request: Any = MESSAGES[number].parse(data)
+    resource = world.resources.get(request.resource_id)
+    at = request.offset
+    for address, size in (resource and resource.stretches) or ():
+        if at < size:
+            return [Send(data), Poke(address + at, rng.randbytes(min(size - at, 64)))]
+        at -= size
+    return []
+
 
 # -- contexts
 
