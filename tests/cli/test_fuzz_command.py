@@ -65,7 +65,7 @@ def test_corpus_grows_and_is_started_from(capsys: pytest.CaptureFixture[str], tm
     assert code == 0
     assert said["sequences"] == 20 + len(first) - 1
     assert set((tmp_path / "corpus").iterdir()) > first
-    assert "corpus/README is left out: its name is no SHA-1" in err
+    assert "corpus: 1 file left out: README (its name is no SHA-1)" in err
 
 
 def test_defect_of_a_file_is_found_and_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

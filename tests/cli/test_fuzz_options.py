@@ -115,3 +115,27 @@ def test_corpus_that_cannot_be_written_ends_the_campaign(capsys: pytest.CaptureF
     out, err = capsys.readouterr()
     assert json.loads(out)["sequences"] == 200
     assert err.endswith("vgpu-emu: fuzz: the campaign is over: cannot write place: File exists\n")
+
+
+def test_directory_that_is_no_corpus_is_told_in_a_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    for number in range(69):
+        (tmp_path / "other" / f"{number:02}").touch()
+    why = "(its name is no SHA-1)"
+    listed = f"other: 69 files left out: 00 {why}, 01 {why}, 02 {why}, and 66 more"
+    says = f"there is no program in other ({listed}); vgpu-emu fuzz --corpus makes some"
+    assert said(capsys, "cover other") == f"vgpu-emu: {says}\n"
+    assert main(["fuzz", "--sequences", "1", "--corpus", "other"]) == 0
+    assert capsys.readouterr().err == f"vgpu-emu: {listed}\n"
+
+
+@pytest.mark.parametrize("option", ["--defect", "--benign"])
+def test_option_of_what_is_unknown_is_named(capsys: pytest.CaptureFixture[str], option: str) -> None:
+    assert said(capsys, f"fuzz --score {option} nosuch").startswith(f"vgpu-emu: {option} no defect 'nosuch'")
+
+
+def test_one_is_not_many(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fuzz", "--sequences", "1"]) == 0
+    assert capsys.readouterr().out.startswith("1 program, ")
+    assert main(["fuzz", "--score", "--sequences", "9", "--seeds", "1", "--defect", "mine.py:Spoiling"]) == 0
+    assert "1 of 1 defect found by at least 1 of 1 seed\n" in capsys.readouterr().out

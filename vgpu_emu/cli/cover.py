@@ -8,11 +8,11 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from vgpu_emu.cli.fuzz_options import conditions_of, read_corpus
+from vgpu_emu.cli.fuzz_options import conditions_of, needed_corpus
 from vgpu_emu.cli.progress import progress
-from vgpu_emu.cli.style import painter, printable
+from vgpu_emu.cli.style import many, painter
 from vgpu_emu.cli.together import at_least
-from vgpu_emu.cli.usage import FOUND, UsageError
+from vgpu_emu.cli.usage import FOUND
 from vgpu_emu.fuzz.batches import BATCH, Batch, Plan, Work
 from vgpu_emu.fuzz.campaign import Summary
 from vgpu_emu.fuzz.coverage import Row, never_right, rows, unreached
@@ -57,9 +57,7 @@ def cover(
         One JSON object instead of text.
     """
     at_least(1, {"--jobs": jobs})
-    programs = read_corpus(corpus)
-    if not programs:
-        raise UsageError(f"there is no program in {printable(str(corpus))}; vgpu-emu fuzz --corpus makes some")
+    programs = needed_corpus(corpus)
     summary = _carried_out(programs, conditions_of(target, profile, []), jobs)
     table, never = rows(summary.covered), unreached(summary.covered)
     failed = [_name(number) for number in never_right(summary.covered)]
@@ -106,7 +104,8 @@ def _show(table: list[Row], programs: int) -> None:
         print(paint("bold", _name(number)))
         for row in those:
             print(f"  {row.condition:62} {type_name(row.outcome).removeprefix('RESP_'):24} {row.states:3}")
-    print(paint("bold", f"{programs} programs, {len(table)} outcomes, {sum(row.states for row in table)} with states"))
+    reached = f"{many(len(table), 'outcome')}, {sum(row.states for row in table)} with states"
+    print(paint("bold", f"{many(programs, 'program')}, {reached}"))
 
 
 def _list(title: str, names: list[str]) -> None:

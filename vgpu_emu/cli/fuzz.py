@@ -79,6 +79,10 @@ def fuzz(
         Of all choices; 0 if it is not said.
     target
         core: all in one thread, the fastest.
+
+        machine: as tasks under a seeded schedule, with faults on the links.
+
+        process: VMM and host as processes of their own, the slowest.
     profile
         Fuzz the device as this VMM; what it is known to do differently is no finding. See: vgpu-emu profiles.
     jobs

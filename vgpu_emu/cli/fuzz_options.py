@@ -1,6 +1,6 @@
 """What the commands around fuzzing have in common: what programs run on, and files of programs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -8,10 +8,10 @@ from typing import NamedTuple
 from vgpu_emu.cli.choices import known
 from vgpu_emu.cli.profiles import named_profile
 from vgpu_emu.cli.scenario_files import load_scenarios
-from vgpu_emu.cli.style import printable
+from vgpu_emu.cli.style import many, printable
 from vgpu_emu.cli.usage import UsageError, complain
 from vgpu_emu.fuzz.actions import Program
-from vgpu_emu.fuzz.corpus import read
+from vgpu_emu.fuzz.corpus import Read, read
 from vgpu_emu.fuzz.defect import DefectError
 from vgpu_emu.fuzz.encoding import MAX_BYTES, decode
 from vgpu_emu.fuzz.oracles import DEVICE
@@ -52,32 +52,59 @@ def on_device(device: str, command: str | None, profile: str | None, patience: f
     return Conditions(target="device", profile=None if profile is None else named_profile(profile), device=met)
 
 
-def named_defect(name: str) -> type:
+def named_defect(name: str, option: str = "--defect") -> type:
     """A shipped defect, or one of a file: path/to/file.py:NAME. Raises UsageError."""
     from vgpu_emu.fuzz.defects.loading import load
 
-    with planting():
+    with planting(option):
         return load(name)
 
 
 @contextmanager
-def planting() -> Iterator[None]:
+def planting(option: str = "--defect") -> Iterator[None]:
     """A defect that cannot be planted, also later, is the user's mistake. Raises UsageError."""
     try:
         yield
     except DefectError as wrong:
-        raise UsageError(f"--defect {printable(str(wrong))}") from None
+        raise UsageError(f"{option} {printable(str(wrong))}") from None
 
 
 def read_corpus(directory: Path) -> list[bytes]:
-    """The programs of a corpus; what is none is named on stderr. Raises UsageError."""
+    """The programs of a corpus; what is none is told on stderr. Raises UsageError."""
+    return _told(directory, _read(directory))
+
+
+def needed_corpus(directory: Path) -> list[bytes]:
+    """The same of one that has a program. Raises UsageError."""
+    found = _read(directory)
+    if not found.programs:
+        why = f" ({_left_out(directory, found.wrong)})" if found.wrong else ""
+        raise UsageError(f"there is no program in {printable(str(directory))}{why}; vgpu-emu fuzz --corpus makes some")
+    return _told(directory, found)
+
+
+def _told(directory: Path, found: Read) -> list[bytes]:
+    if found.wrong:
+        complain(_left_out(directory, found.wrong))
+    return found.programs
+
+
+def _read(directory: Path) -> Read:
     try:
-        found = read(directory)
+        return read(directory)
     except OSError as error:
         raise UsageError(f"cannot read {printable(str(directory))}: {error.strerror}") from None
-    for path, wrong in found.wrong:
-        complain(f"{printable(str(path))} is left out: {wrong}")
-    return found.programs
+
+
+#: files that are left out of a corpus and named
+_NAMED = 3
+
+
+def _left_out(directory: Path, wrong: Sequence[tuple[Path, str]]) -> str:
+    """In one line: how many files, and which, if they are few."""
+    named = ", ".join(f"{printable(path.name)} ({printable(why)})" for path, why in wrong[:_NAMED])
+    more = f", and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+    return f"{printable(str(directory))}: {many(len(wrong), 'file')} left out: {named}{more}"
 
 
 class Programmed(NamedTuple):

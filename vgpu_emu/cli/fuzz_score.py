@@ -10,7 +10,7 @@ import msgspec
 
 from vgpu_emu.cli.fuzz_options import named_defect, planting
 from vgpu_emu.cli.progress import progress, teller
-from vgpu_emu.cli.style import Paint, painter, printable
+from vgpu_emu.cli.style import Paint, many, painter, printable
 from vgpu_emu.cli.usage import FOUND
 from vgpu_emu.fuzz.crew import crew
 from vgpu_emu.fuzz.defects import ALL, BENIGN
@@ -77,7 +77,7 @@ def _tasks(base: Conditions, wanted: Wanted) -> Iterator[Hunt]:
     if wanted.defects or wanted.benign:
         legal = [*wanted.benign, *(name for name in wanted.defects if name in BENIGN)]
         defects = [(name, named_defect(name)) for name in wanted.defects if name not in BENIGN]
-        benign = [(name, named_defect(name)) for name in legal]
+        benign = [(name, named_defect(name, "--benign" if name in wanted.benign else "--defect")) for name in legal]
         few = FEW if wanted.limit is None else wanted.limit
     else:
         defects = [(name, defect) for name, defect in ALL.items() if name not in BENIGN]
@@ -108,7 +108,8 @@ def _line(row: Row, paint: Paint) -> str:
     if not of.found:
         return f"{head}  nothing found"
     oracles = ", ".join(f"{name} {count}" for name, count in of.oracles.items())
-    return f"{head}  after {of.median:g} programs, at worst {of.worst}; {oracles}; {of.longest} commands at most"
+    soon = f"after {of.median:g} program{'s' * (of.median != 1)}, at worst {of.worst}"
+    return f"{head}  {soon}; {oracles}; {many(of.longest, 'command')} at most"
 
 
 def _total(rows: Iterable[Row], seeds: int, paint: Paint) -> None:
@@ -117,7 +118,11 @@ def _total(rows: Iterable[Row], seeds: int, paint: Paint) -> None:
     good = sum(row.good for row in defects)
     if defects:
         least = -(-ENOUGH * seeds // SEEDS)
-        print(paint("bold", f"{good} of {len(defects)} defects found by at least {least} of {seeds} seeds"))
+        print(
+            paint(
+                "bold", f"{good} of {many(len(defects), 'defect')} found by at least {least} of {many(seeds, 'seed')}"
+            )
+        )
     if others:
         wrong = sum(row.score.found for row in others)
-        print(paint("bold", f"{wrong} findings in {len(others)} builds that have no defect"))
+        print(paint("bold", f"{many(wrong, 'finding')} in {many(len(others), 'build')} without a defect"))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from vgpu_emu.cli.fuzz_keeping import Kept
 from vgpu_emu.cli.progress import PATIENCE, teller
-from vgpu_emu.cli.style import painter, printable
+from vgpu_emu.cli.style import many, painter, printable
 from vgpu_emu.cli.usage import complain
 from vgpu_emu.fuzz.batches import Finding
 from vgpu_emu.fuzz.campaign import Summary
@@ -64,10 +64,10 @@ class Ticker:
 
     def _line(self, summary: Summary) -> str:
         rate = summary.sequences / max(self.seconds, 1e-9)
-        found = len(summary.findings)
         return (
-            f"{summary.sequences} programs, {rate:.0f}/s, coverage {len(summary.covered)} (command x state x outcome), "
-            f"corpus {len(summary.corpus)}, {found} finding{'s' * (found != 1)}"
+            f"{many(summary.sequences, 'program')}, {rate:.0f}/s, "
+            f"coverage {len(summary.covered)} (command x state x outcome), "
+            f"corpus {len(summary.corpus)}, {many(len(summary.findings), 'finding')}"
         )
 
 
@@ -144,8 +144,8 @@ def show(ended: Ended) -> None:
             print(paint("yellow", f"  {printable(kept.wrong)}; {place} the program"))
     rate = summary.sequences / max(ended.seconds, 1e-9)
     print(
-        f"{summary.sequences} programs, {summary.commands} commands, {ended.seconds:.1f} s ({rate:.0f}/s), "
-        f"coverage {len(summary.covered)}"
+        f"{many(summary.sequences, 'program')}, {many(summary.commands, 'command')}, "
+        f"{ended.seconds:.1f} s ({rate:.0f}/s), coverage {len(summary.covered)}"
     )
     if never := unasked(ended):
         print(paint("yellow", f"never asked: {', '.join(never)}"))

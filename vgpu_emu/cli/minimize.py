@@ -11,7 +11,7 @@ from vgpu_emu.cli.fuzz_options import conditions_of, on_device, planting, read_p
 from vgpu_emu.cli.output import write_file
 from vgpu_emu.cli.program_text import listed
 from vgpu_emu.cli.progress import teller
-from vgpu_emu.cli.style import printable
+from vgpu_emu.cli.style import many, printable
 from vgpu_emu.cli.together import refuse
 from vgpu_emu.cli.usage import UsageError
 from vgpu_emu.fuzz.actions import Program
@@ -94,7 +94,7 @@ def minimize(
         print(f"{first.oracle} {ORACLES[first.oracle].title}: {printable(first.detail)}")
         for number, line in enumerate(listed(small)):
             print(f"{'>' if number == first.step else ' '} {number + 1:3} {printable(line)}")
-        print(f"{len(program.steps)} steps are {len(small.steps)}; written to {printable(str(place))}")
+        print(f"{many(len(program.steps), 'step')}, made {len(small.steps)}; written to {printable(str(place))}")
     return 0
 
 

@@ -18,6 +18,11 @@ def painter(stream: TextIO | None) -> Paint:
     return lambda style, text: f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
 
 
+def many(count: int, noun: str) -> str:
+    """``1 program``, ``2 programs``."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def printable(text: str) -> str:
     """Somebody else's text, safe to print: what is no printable ASCII becomes an escape."""
     return "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode() for c in text)

@@ -167,11 +167,13 @@ class _Tries:
         self._run = target(conditions.target).run
         self._until = inf if conditions.device is None else monotonic() + DEVICE_SECONDS
         self._endless = ENDLESS_TRIES
+        self._tried = 0
 
     def __call__(self, smaller: Program) -> bool:
         if monotonic() > self._until or not self._endless:
             return False
-        self._tell(f"a finding of {self._oracle} is made small: {len(smaller.steps)} steps are tried")
+        self._tried += 1
+        self._tell(f"a finding of {self._oracle} is made small: program {self._tried} is tried")
         try:
             again = self._run(smaller, self._conditions).found
         except TargetLostError:
