@@ -40,6 +40,7 @@ app.command("vgpu_emu.cli.dissector:dissector", name="dissector")
 schema = App(name="schema", help="JSON schemas of the files that are read and written.")
 schema.command("vgpu_emu.cli.schema:event", name="event")
 schema.command("vgpu_emu.cli.schema:scenario", name="scenario")
+schema.command("vgpu_emu.cli.schema:fuzz", name="fuzz")
 app.command(schema)
 
 

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from vgpu_emu.cli.fuzz_keeping import Keeper, stoppable
 from vgpu_emu.cli.fuzz_options import conditions_of, duration, on_device, planting, read_corpus
-from vgpu_emu.cli.fuzz_view import Ended, Ticker, as_json, show
+from vgpu_emu.cli.fuzz_view import Ended, Ticker, report, show
 from vgpu_emu.cli.output import need_directories
 from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.together import at_least, refuse
@@ -155,7 +155,7 @@ def fuzz(
 
 
 def _print_json(ended: Ended) -> None:
-    print(msgspec.json.encode(as_json(ended)).decode(), flush=True)
+    print(msgspec.json.encode(report(ended)).decode(), flush=True)
 
 
 def _carry_out(
@@ -164,7 +164,7 @@ def _carry_out(
     keeper: Keeper,
     programs: Programs,
     until: float | None,
-    report: Callable[[Ended], None],
+    publish: Callable[[Ended], None],
 ) -> Ended:
     """The campaign, until it is over, the time is up, or the user stops it; then the report, before anybody is waited
     for whose work is given up."""
@@ -202,7 +202,7 @@ def _carry_out(
         if keeper.wrong:
             complain(f"fuzz: the campaign is over: {keeper.wrong}")
         ended = Ended(summary, conditions.target, ticker.seconds, keeper.kept, **ends)
-        report(ended)
+        publish(ended)
     return ended
 
 

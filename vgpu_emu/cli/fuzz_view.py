@@ -6,6 +6,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from vgpu_emu.cli.fuzz_keeping import Kept
+from vgpu_emu.cli.fuzz_report import CoverageReport, FoundReport, Report
 from vgpu_emu.cli.progress import PATIENCE, teller
 from vgpu_emu.cli.style import many, painter, printable
 from vgpu_emu.cli.usage import complain
@@ -15,7 +16,6 @@ from vgpu_emu.fuzz.encoding import decode
 from vgpu_emu.fuzz.oracles import ORACLES, that_apply
 from vgpu_emu.fuzz.worker import Tell
 
-SCHEMA = 1
 #: the line of a terminal, from its start on
 _CLEARED = "\r\x1b[K"
 #: programs after which every oracle must have been asked
@@ -87,49 +87,48 @@ def evaluations(ended: Ended) -> dict[str, int]:
     return counted
 
 
-def as_json(ended: Ended) -> dict[str, object]:
+def report(ended: Ended) -> Report:
     """As ``--json`` prints it."""
     summary = ended.summary
     found = zip(summary.findings.values(), ended.kept, strict=True)
-    return {
-        "schema": SCHEMA,
-        "target": ended.target,
-        "sequences": summary.sequences,
-        "commands": summary.commands,
-        "seconds": round(ended.seconds, 3),
-        "stopped": ended.stopped,
-        "killed": ended.killed,
-        "findings": [_finding(finding, kept) for finding, kept in found],
-        "oracles": evaluations(ended),
-        "never_asked": unasked(ended),
-        "coverage": coverage(summary),
-    }
+    return Report(
+        schema=1,
+        target=ended.target,
+        sequences=summary.sequences,
+        commands=summary.commands,
+        seconds=round(ended.seconds, 3),
+        stopped=ended.stopped,
+        killed=ended.killed,
+        findings=[_finding(finding, kept) for finding, kept in found],
+        oracles=evaluations(ended),
+        never_asked=unasked(ended),
+        coverage=_coverage(summary),
+    )
 
 
-def coverage(summary: Summary) -> dict[str, int]:
-    """How many commands, conditions of commands, outcomes of these, and states in which they came."""
-    return {
-        "commands": len({cell[0] for cell in summary.covered}),
-        "conditions": len({cell[:2] for cell in summary.covered}),
-        "outcomes": len({(*cell[:2], cell[3]) for cell in summary.covered}),
-        "states": len(summary.covered),
-    }
+def _coverage(summary: Summary) -> CoverageReport:
+    return CoverageReport(
+        commands=len({cell[0] for cell in summary.covered}),
+        conditions=len({cell[:2] for cell in summary.covered}),
+        outcomes=len({(*cell[:2], cell[3]) for cell in summary.covered}),
+        states=len(summary.covered),
+    )
 
 
-def _finding(finding: Finding, kept: Kept) -> dict[str, object]:
-    return {
-        "oracle": finding.found.oracle,
-        "detail": finding.found.detail,
-        "step": finding.found.step,
-        "program": finding.program.hex(),
-        "minimised": finding.minimised.hex(),
-        "commands": len(decode(finding.minimised).steps),
-        "file": kept.program,
-        "scenario": kept.scenario,
-        "scenario_wrong": kept.wrong,
-        "seed": finding.seed,
-        "sequence": finding.sequence,
-    }
+def _finding(finding: Finding, kept: Kept) -> FoundReport:
+    return FoundReport(
+        oracle=finding.found.oracle,
+        detail=finding.found.detail,
+        step=finding.found.step,
+        program=finding.program.hex(),
+        minimised=finding.minimised.hex(),
+        commands=len(decode(finding.minimised).steps),
+        file=kept.program,
+        scenario=kept.scenario,
+        scenario_wrong=kept.wrong,
+        seed=finding.seed,
+        sequence=finding.sequence,
+    )
 
 
 def show(ended: Ended) -> None:

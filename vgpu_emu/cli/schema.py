@@ -4,6 +4,7 @@ import json
 
 import msgspec
 
+from vgpu_emu.cli.fuzz_report import Report
 from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.trace import logfile
 
@@ -35,4 +36,15 @@ def scenario() -> int:
         echo '#:schema scenario.schema.json' > my.vgpu.toml
     """
     print(json.dumps(msgspec.json.schema(Scenario), indent=2))
+    return 0
+
+
+def fuzz() -> int:
+    """The JSON schema of what vgpu-emu fuzz --json prints of a campaign.
+
+    For a validator:
+
+        vgpu-emu schema fuzz > fuzz.schema.json
+    """
+    print(json.dumps(msgspec.json.schema(Report), indent=2))
     return 0
