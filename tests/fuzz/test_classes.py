@@ -220,7 +220,7 @@ LARGE = Setup(memory=(1 << 20) + (1 << 17))
         (forgets(CtrlType.RESOURCE_UNREF), IMAGE_CALLS, "I10"),
         (forgets(CtrlType.RESOURCE_UNREF), [*BESIDE, *IMAGE_CALLS], "I10"),
         (forgets(CtrlType.CTX_DESTROY), [*BESIDE, *IMAGE_CALLS], "I10"),
-        (forgets(CtrlType.CTX_DETACH_RESOURCE), [*IMAGE_CALLS, Call("mmap"), Call("close_handle")], "I10"),
+        (forgets(CtrlType.CTX_DETACH_RESOURCE), [*IMAGE_CALLS, Call("mmap"), Call("close_handle")], "I6"),
         (forgets(CtrlType.CTX_ATTACH_RESOURCE), [*IMAGE_CALLS, Call("image")], "I10"),
         (forgets(CtrlType.RESOURCE_ATTACH_BACKING), IMAGE_CALLS, "I9"),
         (UnrefsAtOnce, IMAGE_CALLS, "I10"),
