@@ -1,73 +1,46 @@
 """The virtio-gpu device: takes descriptor chains, gives used chains. No I/O, no clock: value in, value out.
 
 `Device.handle` gives the answer or, where the renderer is needed for it, a generator that yields questions. A command
-is a function of the device and the request; it returns the response, or is a generator that does. What a request does
-wrong is found by `require`; on the way of every frame a rule is looked up only when it is broken, to save time.
+is a function of the device and the request; it returns the response, or is a generator that does.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import lcm
 from typing import NoReturn
 
 from msgspec.structs import replace
 
-from vgpu_emu.ids import BlobId, ContextId, ResourceId
+from vgpu_emu.ids import BlobId
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.link.region import HostVisibleRegion
-from vgpu_emu.memory import PAGE_SIZE, Memory
+from vgpu_emu.memory import PAGE_SIZE
 from vgpu_emu.trace.log import VMM, Log
-from vgpu_emu.vmm.asking import ERRNO_RULES, Steps, ask, close
-from vgpu_emu.vmm.command import OK, Capset, Command, DeviceDead, Handler, Refused, ending
+from vgpu_emu.vmm.asking import Steps, ask
+from vgpu_emu.vmm.command import OK, Capset, Command, DeviceDead, Refused
 from vgpu_emu.vmm.displays import Displays
+from vgpu_emu.vmm.entries import DONE, tables
 from vgpu_emu.vmm.fences import GLOBAL, Fences, Timeline
+from vgpu_emu.vmm.holdings import Holdings
 from vgpu_emu.vmm.misfits import fit
 from vgpu_emu.vmm.profiles import Profile
 from vgpu_emu.vmm.rules import UNCHECKED, Rule
-from vgpu_emu.vmm.state import Blob, Context, DeviceLimits, Image, Resource
+from vgpu_emu.vmm.state import Blob, DeviceLimits
 from vgpu_emu.vocabulary import Dialect
-from vgpu_wire.blob import BlobMem, MapCache, ResourceMapBlob
+from vgpu_wire.blob import MapCache, ResourceMapBlob
 from vgpu_wire.control import FIRST_ERROR, RING_COUNT, CtrlFlag, CtrlHdr, CtrlType
 from vgpu_wire.device import CURSORQ, FEATURE_NEEDS, Config, Feature
 from vgpu_wire.errors import WireError
-from vgpu_wire.messages import MESSAGES, type_name
-from vgpu_wire.renderer_link import Answer, Op, Question, ResourceQuestion
+from vgpu_wire.messages import type_name
+from vgpu_wire.renderer_link import Op, Question
 
 _HEADER = CtrlHdr.layout.size
 #: where the low byte of the flags is
 _FLAGS_AT = 4
 _FENCE, _RING = CtrlFlag.FENCE.value, CtrlFlag.INFO_RING_IDX.value
-_OK = OK.build()
-#: a command, taken apart for `Device.handle`: its parse, handler, gate and queue; the bytes of its answer if that is
-#: RESP_OK_NODATA without a fence
-_Entry = tuple[Callable[[bytes], CtrlHdr], Handler, Rule, int, bytes]
-#: (profile, commands, entries, needs) of the latest device: a fuzzer makes thousands of one profile, one by one
-_latest: list[tuple[Profile, Mapping[CtrlType, Command], dict[bytes, _Entry], dict[bytes, Feature]]] = []
 
 
-def _tables(
-    profile: Profile, commands: Mapping[CtrlType, Command]
-) -> tuple[dict[bytes, _Entry], Mapping[bytes, Feature]]:
-    """What this VMM does with a request, by its first four bytes, and which of them need a feature."""
-    if not (_latest and _latest[0][0] is profile and _latest[0][1] is commands):
-        known = {
-            number.value.to_bytes(4, "little"): (number, command)
-            for number, command in commands.items()
-            if number not in profile.lacks and number not in profile.dead_commands
-        }
-        entries = {key: _entry(profile, number, command) for key, (number, command) in known.items()}
-        needs = {key: command.feature for key, (_, command) in known.items() if command.feature is not None}
-        _latest[:] = [(profile, commands, entries, needs)]
-    _profile, _commands, entries, needs = _latest[0]
-    return entries.copy(), needs.copy()
-
-
-def _entry(profile: Profile, number: CtrlType, command: Command) -> _Entry:
-    done = _OK if profile.cursor_answers or command.queue != CURSORQ else b""
-    return MESSAGES[number].parse, command.handler, command.gate, command.queue, done
-
-
-class Device:
+class Device(Holdings):
     """A device behind two queues.
 
     region: where blobs are mapped. memory: the guest's. dialect: the posting that the VMM was built against.
@@ -90,27 +63,17 @@ class Device:
         map_infos: Mapping[BlobId, MapCache] | None = None,
         limits: DeviceLimits | None = None,
     ) -> None:
-        self.profile = profile
-        self.region = region
+        super().__init__(profile, region, displays, log)
         self.memory = memory
         self.dialect = dialect
-        self.log = log
         #: by the first four bytes of a request; those at which the modelled VMM panics are not there
-        self._entries, self._needs = _tables(profile, commands)
-        self.displays = displays
+        self._entries, self._needs = tables(profile, commands)
         self.capsets = capsets
         self.blob_alignment = blob_alignment
         self.map_infos = map_infos or {}
         self.limits = limits or DeviceLimits()
         self.features = frozenset()
-        self.resources: dict[ResourceId, Resource] = {}
-        self.contexts: dict[ContextId, Context] = {}
-        #: the resource, the context of an id that came from the wire
-        self.find: Callable[[int], Resource | None] = self.resources.get  # type: ignore[assignment]
-        self.find_context: Callable[[int], Context | None] = self.contexts.get  # type: ignore[assignment]
         self.fences = Fences()
-        self.image_bytes = 0
-        self.blob_bytes = 0
         #: the rule or command at which the modelled VMM panicked
         self.dead: str | None = None
         #: why the device has set DEVICE_NEEDS_RESET: the driver broke its rings. Nothing is answered until `reset`
@@ -269,12 +232,19 @@ class Device:
             raise DeviceDead(type_name(number))
         raise self.broken(Rule.COMMAND_KNOWN)
 
+    def take_back(self, chain: Chain) -> Used | Steps[Used | None] | None:
+        """The VMM could not show the guest what this chain, a RESOURCE_MAP_BLOB, has mapped: the answer."""
+        blob = self.find(ResourceMapBlob.parse(chain.readable[: ResourceMapBlob.layout.size]).resource_id)
+        if isinstance(blob, Blob):
+            self.unmap(blob)
+        return self._end(chain, self.broken(Rule.RENDERER_WORKS))
+
     # -- responses
 
     def _used(self, chain: Chain, response: CtrlHdr) -> Used:
         if chain.queue == CURSORQ and not self.profile.cursor_answers:
             return Used(chain.head, chain.queue, b"")
-        written = _OK if response is OK else response.build()
+        written = DONE if response is OK else response.build()
         if len(written) > chain.capacity:
             self.log.note(VMM, "truncated", size=len(written), capacity=chain.capacity)
             written = written[: chain.capacity]
@@ -312,91 +282,3 @@ class Device:
     def _die(self, death: DeviceDead) -> None:
         self.dead = str(death)
         self.log.note(VMM, "device_dead", profile=self.profile.name, at=self.dead)
-
-    # -- for commands
-
-    def require(self, holds: object, rule: Rule) -> None:
-        """Go on if the rule holds or the profile does not check it; else the command ends with the profile's answer."""
-        if not holds and self.profile.verdict(rule) is not UNCHECKED:
-            raise self.broken(rule)
-
-    def insist(self, holds: object, rule: Rule) -> None:
-        """As `require`, where the command cannot go on: of a VMM that does not look, it ends with RESP_OK_NODATA."""
-        if not holds:
-            raise self.broken(rule)
-
-    def resource(self, resource_id: int, rule: Rule) -> Resource:
-        """The resource of this id; if there is none, the command ends with the profile's answer to `rule`."""
-        return self.find(resource_id) or self.missing(rule)
-
-    def missing(self, rule: Rule) -> NoReturn:
-        """There is no such thing: the command ends with the profile's answer to `rule`."""
-        raise self.broken(rule)
-
-    def call(self, question: Question) -> Steps[Answer]:
-        """Ask the renderer; if it refuses, so does the command."""
-        answer = yield from ask(question)
-        if answer.errno:
-            self.log.note(VMM, "renderer_refused", errno=answer.errno)
-            self.require(False, ERRNO_RULES.get(answer.errno, Rule.RENDERER_WORKS))
-        return answer
-
-    def show(self, blob: Blob, offset: int, memory: Memory) -> None:
-        """Put a blob into the region, where nothing is. What sticks out of the region, or does not start on a page, is
-        for no guest to see: a VMM that did not look has mapped it somewhere else."""
-        fits = 0 if offset % PAGE_SIZE else min(blob.mapped_length, self.region.size - offset) & -PAGE_SIZE
-        if fits != blob.mapped_length:
-            self.log.note(VMM, "mapped_outside", resource_id=blob.resource_id, offset=offset, size=blob.size)
-        if fits > 0:
-            self._map(offset, fits, memory)
-        blob.offset = offset
-
-    def _map(self, offset: int, length: int, memory: Memory) -> None:
-        """mmap, and what comes of it; if the kernel refuses, the command ends."""
-        try:
-            self.region.map(offset, length, memory)
-        except OSError as refused:
-            self.log.note(VMM, "mmap_failed", errno=refused.errno)
-            raise self.broken(ERRNO_RULES.get(refused.errno or 0, Rule.RENDERER_WORKS)) from refused
-
-    def take_back(self, chain: Chain) -> Used | Steps[Used | None] | None:
-        """The VMM could not show the guest what this chain, a RESOURCE_MAP_BLOB, has mapped: the answer."""
-        blob = self.find(ResourceMapBlob.parse(chain.readable[: ResourceMapBlob.layout.size]).resource_id)
-        if isinstance(blob, Blob):
-            self.unmap(blob)
-        return self._end(chain, self.broken(Rule.RENDERER_WORKS))
-
-    def unmap(self, blob: Blob) -> None:
-        """Take a blob out of the region, if it is there, and whatever was mapped over it."""
-        if blob.offset is not None:
-            self.region.cut(blob.offset, blob.mapped_length)
-            blob.offset = blob.map_info = None
-
-    def forget_image(self, image: Image) -> None:
-        """An image ends; the renderer has not heard of it."""
-        self._forget_id(image.resource_id)
-        self.image_bytes -= len(image.pixels)
-
-    def _forget_id(self, resource_id: ResourceId) -> None:
-        del self.resources[resource_id]
-        self.displays.forget(resource_id)
-        for context in self.contexts.values():
-            context.attached.discard(resource_id)
-
-    def forget(self, resource: Resource) -> Steps[None]:
-        """A resource ends: nothing refers to it any more, here or in the renderer."""
-        if isinstance(resource, Image):
-            self.forget_image(resource)
-            return
-        self._forget_id(resource.resource_id)
-        self.blob_bytes -= resource.size
-        if self.profile.unref_unmaps:
-            self.unmap(resource)
-        if resource.exported is not None:
-            yield from close((resource.exported,))
-        if resource.blob_mem is not BlobMem.GUEST:
-            yield from ask(ResourceQuestion(op=Op.UNREF.value, resource_id=resource.resource_id))
-
-    def broken(self, rule: Rule) -> Refused | DeviceDead:
-        """How a command ends that breaks the rule and cannot go on."""
-        return ending(self.profile, rule)
