@@ -1,4 +1,4 @@
-"""Defects for the processes of the engines' tests, one a seam."""
+"""Defects for tests, and for the processes that engines' tests start: one a seam."""
 
 from collections.abc import Generator, Sequence
 from typing import Any

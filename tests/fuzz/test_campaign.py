@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_core import CachedForAll
+from engine_defects import CachedForAll
 
 from vgpu_emu.fuzz.actions import Program, Send
 from vgpu_emu.fuzz.batches import BATCH, Batch, Plan, Work

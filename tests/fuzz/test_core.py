@@ -6,14 +6,12 @@ from random import Random
 from typing import Any
 
 import pytest
+from engine_defects import CachedForAll
 
 from vgpu_emu.fuzz.actions import Program
 from vgpu_emu.fuzz.core import Core
-from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.generate import Swarm
 from vgpu_emu.fuzz.model.judge import Finding
-from vgpu_emu.link.chain import Chain, Used
-from vgpu_wire.control import CtrlType
 
 MODEL = Path(__file__).parents[2] / "vgpu_emu" / "fuzz" / "model"
 
@@ -44,25 +42,6 @@ def made(seed: int, length: int = 20) -> Program:
 
 def test_clean_machine_has_no_finding() -> None:
     assert explore(range(40)) is None
-
-
-class SilentMap(Wrapper):
-    """Says of every blob that it may be mapped cached."""
-
-    def handle(self, chain: Chain) -> Any:
-        answer = self.inner.handle(chain)
-        return answer if answer is None or isinstance(answer, Used) else self._changed(answer)
-
-    def _changed(self, steps: Any) -> Any:
-        used = yield from steps
-        if used is None or used.written[:4] != CtrlType.RESP_OK_MAP_INFO.to_bytes(4, "little"):
-            return used
-        return Used(used.head, used.queue, used.written[:24] + b"\1" + used.written[25:])
-
-
-class CachedForAll:
-    def device(self, device: Any) -> Any:
-        return SilentMap(device)
 
 
 def test_wrong_attribute_is_found() -> None:

@@ -4,9 +4,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from engine_defects import CachedForAll
 from msgspec.structs import replace
 from served import Deadly, Served, Silent, planted
-from test_core import CachedForAll
 from trio.testing import MockClock
 
 from vgpu_emu.cli import main

@@ -3,7 +3,7 @@
 from random import Random
 
 import pytest
-from test_core import CachedForAll
+from engine_defects import CachedForAll
 
 from vgpu_emu.fuzz.actions import Program, Send
 from vgpu_emu.fuzz.generate import Swarm

@@ -5,7 +5,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import engine_defects
 import pytest
+from engine_defects import CachedForAll
 from msgspec.structs import replace
 
 from vgpu_emu.faults.plan import Drop
@@ -22,7 +24,7 @@ from vgpu_emu.fuzz.scenarios import run, told
 from vgpu_emu.fuzz.telling import Head, request, settled, tell
 from vgpu_emu.fuzz.toml import toml_value
 from vgpu_emu.fuzz.trial import Conditions
-from vgpu_emu.link.chain import Chain, Used
+from vgpu_emu.link.chain import Chain
 from vgpu_emu.scenario.loading import loads
 from vgpu_emu.scenario.mistakes import ScenarioMistake
 from vgpu_emu.scenario.outcome import Result
@@ -30,7 +32,6 @@ from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.scenario.session import run as run_plain
 from vgpu_emu.scenario.wire import build
 from vgpu_emu.vmm.catalogue import find_profile
-from vgpu_wire.control import CtrlType
 from vgpu_wire.device import CURSORQ
 
 HEAD = Head(id="fuzz@program", why="What a fuzzer found.", source="vgpu-emu fuzz")
@@ -132,24 +133,6 @@ def test_request_in_members(data: bytes, told_as: dict[str, Any]) -> None:
 # -- runs
 
 
-class WrongAttribute:
-    """The device says of every blob that it may be mapped uncached."""
-
-    def device(self, device: Any) -> Any:
-        class Says(Wrapper):
-            def handle(self, chain: Chain) -> Any:
-                answer = self.inner.handle(chain)
-                return answer if answer is None or isinstance(answer, Used) else self._changed(answer)
-
-            def _changed(self, steps: Any) -> Any:
-                used = yield from steps
-                if used is None or used.written[:4] != CtrlType.RESP_OK_MAP_INFO.to_bytes(4, "little"):
-                    return used
-                return Used(used.head, used.queue, used.written[:24] + b"\2" + used.written[25:])
-
-        return Says(device)
-
-
 class ForgetsCursors:
     """A VMM that goes on from a snapshot has lost the cursors' places."""
 
@@ -165,7 +148,7 @@ RESTARTED = Program(Setup(), (Send(build("MOVE_CURSOR", {"pos": {"x": 5}}), CURS
 
 @pytest.mark.parametrize("target", ["core", "machine"])
 @pytest.mark.parametrize(
-    ("defect", "oracle", "program"), [(WrongAttribute, "I1", MAPPED), (ForgetsCursors, "I30", RESTARTED)]
+    ("defect", "oracle", "program"), [(CachedForAll, "I1", MAPPED), (ForgetsCursors, "I30", RESTARTED)]
 )
 def test_file_fails_with_the_defect_and_passes_without(
     target: str, defect: type, oracle: str, program: Program
@@ -175,12 +158,12 @@ def test_file_fails_with_the_defect_and_passes_without(
 
 
 def test_file_that_does_not_show_the_finding_says_so() -> None:
-    assert told(Program(Setup(), (Call("open"),)), "I1", HEAD, [WrongAttribute]).wrong == "the file passes"
-    assert told(MAPPED, "I14", HEAD, [WrongAttribute]).wrong == "the file fails by another oracle: I1 propagation"
+    assert told(Program(Setup(), (Call("open"),)), "I1", HEAD, [CachedForAll]).wrong == "the file passes"
+    assert told(MAPPED, "I14", HEAD, [CachedForAll]).wrong == "the file fails by another oracle: I1 propagation"
 
 
 def test_failure_has_its_step_and_the_messages_before_it() -> None:
-    outcome = run(read(tell(MAPPED, HEAD)), defects=[WrongAttribute])
+    outcome = run(read(tell(MAPPED, HEAD)), defects=[CachedForAll])
     assert outcome.failure is not None
     assert outcome.failure.path == "step[1]"
     assert outcome.failure.mismatches[0].what == "I1 propagation"
@@ -279,7 +262,7 @@ def test_defect_of_a_file_is_planted_by_name(tmp_path: Path, capsys: pytest.Capt
     file = tmp_path / "found.vgpu.toml"
     file.write_text(tell(MAPPED, HEAD))
     assert run_command([str(file)]) == 0
-    assert run_command([str(file)], defect=[f"{__file__}:WrongAttribute"]) == 1
+    assert run_command([str(file)], defect=[f"{engine_defects.__file__}:CachedForAll"]) == 1
     assert "I1 propagation" in capsys.readouterr().out
 
 
