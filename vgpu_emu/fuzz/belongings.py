@@ -43,9 +43,9 @@ class Belongings:
             if number in world.contexts:
                 self._contexts[number] = world.contexts[number]
 
-    def lost(self, world: World) -> set[int]:
-        """Resources that the driver made and that are there no more."""
-        return self._resources.keys() - world.resources.keys()
+    def has(self, number: int) -> bool:
+        """Whether it is a resource that the driver made, be it there or not."""
+        return number in self._resources
 
     def left(self, world: World) -> dict[str, set[int]]:
         """What the driver made and is still there."""
@@ -60,8 +60,9 @@ class Belongings:
         return {file: self._opened(file) for file in files if file.context_created}
 
     def _opened(self, file: OpenFile) -> list[GemObject]:
-        now = set(file.handles)
-        opened = now - self._handles.get(file, now)
-        self._attached[file] = (self._attached.get(file, set()) & now) | opened
-        self._handles[file] = now
+        before = self._handles.get(file)
+        if before != file.handles.keys():
+            now = set(file.handles)
+            self._attached[file] = set() if before is None else (self._attached[file] & now) | (now - before)
+            self._handles[file] = now
         return [file.handles[handle] for handle in self._attached[file]]

@@ -1,22 +1,23 @@
 """Oracles on the guest's driver: what it holds, what it sends and which fences it takes for signalled."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from vgpu_emu.fuzz.model.expectation import Verdict
 from vgpu_emu.fuzz.model.judge import Case, Finding
-from vgpu_emu.fuzz.model.world import Resource
+from vgpu_emu.fuzz.model.world import Resource, World
 from vgpu_emu.fuzz.screens_audit import shown
 from vgpu_emu.guest.driver import CURSORQ_SIZE, QUEUE_SIZE
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.guest.gem import GemObject
 from vgpu_emu.guest.imported import ImportedObject
+from vgpu_emu.guest.open_file import OpenFile
 from vgpu_emu.guest.pages import Run
 from vgpu_emu.guest.shmem import ShmemObject
 from vgpu_emu.guest.vram import VramObject
-from vgpu_emu.ids import ContextId, GemHandle
+from vgpu_emu.ids import GemHandle
 from vgpu_wire.control import CtrlType
 from vgpu_wire.device import CONTROLQ, CURSORQ
 from vgpu_wire.messages import MESSAGES, type_name
@@ -134,12 +135,11 @@ def _references(bench: "Bench", holders: Holders) -> Wrongs:
 
 def _places(bench: "Bench", holders: Holders) -> Wrongs:
     """Where objects are in the region is what the allocator has given out; they are there until UNREF is answered."""
-    ending = (getattr(pending.callback, "__self__", None) for pending in bench.driver._pending.values())
-    objects = [gem for gem in chain(holders, ending) if isinstance(gem, VramObject) and gem.node is not None]
-    wanted = {gem.node: gem.size for gem in objects}
-    actual = dict(bench.driver.mm.nodes)
-    if actual != wanted:
-        yield "I14", f"places given out in the region: {actual}, not {wanted}"
+    ending = [getattr(pending.callback, "__self__", None) for pending in bench.driver._pending.values()]
+    objects = [gem for gem in (*holders, *ending) if isinstance(gem, VramObject)]
+    wanted = {gem.node: gem.size for gem in objects if gem.node is not None}
+    if bench.driver.mm.nodes != wanted:
+        yield "I14", f"places given out in the region: {bench.driver.mm.nodes}, not {wanted}"
 
 
 def _resources(bench: "Bench", holders: Iterable[GemObject]) -> Wrongs:
@@ -148,19 +148,27 @@ def _resources(bench: "Bench", holders: Iterable[GemObject]) -> Wrongs:
     attached = bench.belongings.attached(bench.guest.files)
     if bench.meddled or bench.driver.in_flight or bench.host.has_failed:
         return
-    objects = {int(gem.resource_id): gem for gem in holders}
-    for number in world.resources.keys() - objects.keys():
+    objects: dict[int, GemObject] = {gem.resource_id: gem for gem in holders}
+    there = world.resources
+    for number in there.keys() - objects.keys():
         yield "I10", f"the device has resource {number}, which no object is"
-    for number in world.resources.keys() & objects.keys():
-        yield from _object(objects[number], world.resources[number], world.setup.entries)
-    for number in bench.belongings.lost(world) & objects.keys():
-        yield "I10", f"resource {number} is gone, and its object is not"
-    contexts = {file.ctx_id: file for file in bench.guest.files if file.context_created}
-    for ctx_id in world.contexts.keys() - contexts.keys():
+    for number, gem in objects.items():
+        if number in there:
+            yield from _object(gem, there[number], world.setup.entries)
+        elif bench.belongings.has(number):
+            yield "I10", f"resource {number} is gone, and its object is not"
+    yield from _contexts(world, attached)
+
+
+def _contexts(world: World, attached: Mapping[OpenFile, Iterable[GemObject]]) -> Wrongs:
+    """attached: what the contexts of files must have."""
+    files: dict[int | None, OpenFile] = {file.ctx_id: file for file in attached}
+    for ctx_id in world.contexts.keys() - files.keys():
         yield "I10", f"the device has context {ctx_id}, which no file has"
     for ctx_id, context in world.contexts.items():
-        handles = {int(gem.resource_id) for gem in contexts[ContextId(ctx_id)].handles.values()}
-        wanted = {int(gem.resource_id) for gem in attached[contexts[ContextId(ctx_id)]]} & world.resources.keys()
+        file = files[ctx_id]
+        handles = {gem.resource_id for gem in file.handles.values()}
+        wanted = {gem.resource_id for gem in attached[file]} & world.resources.keys()
         for number in context.attached - handles:
             yield "I10", f"context {ctx_id} has resource {number}, and its file does not"
         for number in wanted - context.attached:
@@ -174,9 +182,13 @@ def _runs(gem: ShmemObject | ImportedObject) -> list[Run]:
     return gem.attached_to.runs if gem.is_mapped else []
 
 
+#: objects whose pages the device knows
+_BACKED = (ShmemObject, ImportedObject)
+
+
 def _object(gem: GemObject, there: Resource, entries: int) -> Wrongs:
     """entries: so many the device takes."""
-    if isinstance(gem, ShmemObject | ImportedObject):
+    if isinstance(gem, _BACKED):
         pages = [(start, end - start) for start, end in _runs(gem)]
         if list(there.stretches or ()) != pages and (there.stretches is not None or len(pages) <= entries):
             yield "I9", f"resource {there.resource_id} has the memory {there.stretches}, and its object {pages}"

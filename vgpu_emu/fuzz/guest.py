@@ -103,7 +103,9 @@ class Guest:
         """A fence that is signalled stands for work that is done."""
         world = self.bench.world
         self.bench.judge.evaluated["I21"] += 1
-        if self.bench.meddled or world.pending or max(world.busy.values(), default=0.0) > world.now:
+        if not self.fences or self.bench.meddled or world.pending:
+            return
+        if max(world.busy.values(), default=0.0) > world.now:
             return
         for sync in self.fences:
             if not sync.fence.signaled:
