@@ -1,5 +1,7 @@
 """What is made small: steps that need each other, steps that others count, command streams that may be one."""
 
+import pytest
+
 from vgpu_emu.drive.requests import PAGE, host_blob, submit
 from vgpu_emu.fuzz.actions import Call, Elapse, Program, Restart, Send, Step
 from vgpu_emu.fuzz.defects.deeper import CachedWhenMany
@@ -50,15 +52,15 @@ def test_command_streams_of_a_context_are_one() -> None:
     assert list(stream_commands(CmdSubmit.parse(one.data).commands)) == objects
 
 
-def test_call_means_what_it_did_however_far_its_number_was_counted() -> None:
+@pytest.mark.parametrize(("blobs", "number"), [(5, 59), (7, 13), (7, 34), (9, 8)])
+def test_call_means_what_it_did_however_far_its_number_was_counted(blobs: int, number: int) -> None:
     def fails(steps: tuple[Step, ...]) -> bool:
-        blobs = sum(isinstance(step, Call) and step.name == "blob" for step in steps)
+        made = sum(isinstance(step, Call) and step.name == "blob" for step in steps)
         last = steps[-1] if steps else None
-        return (
-            isinstance(last, Call) and last.name == "mmap" and (*last.numbers, 0)[0] % max(blobs, 1) == blobs - 1 >= 1
-        )
+        return isinstance(last, Call) and last.name == "mmap" and (*last.numbers, 0)[0] % max(made, 1) == made - 1 >= 1
 
-    assert small(*[Call("blob")] * 5, Call("mmap", (59,)), fails=fails) == (*[Call("blob")] * 2, Call("mmap", (1,)))
+    found = small(*[Call("blob")] * blobs, Call("mmap", (number,)), fails=fails)
+    assert found == (*[Call("blob")] * 2, Call("mmap", (1,)))
 
 
 def test_what_two_contexts_do_one_does() -> None:
@@ -92,6 +94,15 @@ def test_device_that_is_full_sooner_has_shorter_programs() -> None:
     assert program.setup == Setup(fences=1)
 
 
+def test_region_that_is_full_sooner_has_shorter_programs() -> None:
+    def fails(program: Program) -> bool:
+        return commands(program) * PAGE > program.setup.host_visible
+
+    program = minimise(Program(Setup(host_visible=1 << 16), (Call("open"),) * 20), fails)
+    assert program.steps == (Call("open"),) * 2
+    assert program.setup == Setup(host_visible=PAGE)
+
+
 def test_many_requests_are_a_few_calls() -> None:
     objects = [StreamAlloc(exporter=1, blob_id=number, size=PAGE) for number in (1, 2, 3, 4)]
     requests = [CtxCreate(ctx_id=1), submit(1, *objects), *(host_blob(number) for number in (1, 2, 3, 4))]
@@ -108,3 +119,17 @@ def test_what_the_end_of_a_guest_program_undoes_is_seen_before_it_ends() -> None
     found = run(Program(Setup(memory=1 << 21), (*steps, Call("close_handle"))), Conditions(defects=(DetachedFromAll,)))
     assert found.found is not None
     assert found.found.oracle == "I10"
+
+
+def test_command_stream_has_only_the_commands_that_count() -> None:
+    def allocated(steps: tuple[Step, ...]) -> list[int]:
+        try:
+            streams = [CmdSubmit.parse(step.data).commands for step in steps if isinstance(step, Send)]
+        except WireError:
+            return []
+        commands = [command for stream in streams for command in stream_commands(stream)]
+        return [command.blob_id for command in commands if isinstance(command, StreamAlloc)]
+
+    objects = [StreamAlloc(exporter=1, blob_id=number, size=PAGE) for number in (1, 2, 3, 4)]
+    found = small(Send(submit(1, *objects).build()), fails=lambda steps: {2, 4} <= set(allocated(steps)))
+    assert allocated(found) == [2, 4]

@@ -1,11 +1,13 @@
-"""Steps of a program that fails, joined: what two contexts have, and two command streams of one, in one."""
+"""Contexts of a program that fails, and their command streams: fewer of them, and shorter ones."""
 
 from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
 from vgpu_emu.fuzz.actions import Program, Send, Step
+from vgpu_wire.context_stream import stream_commands
 from vgpu_wire.control import CtrlHdr, CtrlType
+from vgpu_wire.errors import WireError
 from vgpu_wire.render import CmdSubmit
 
 _CREATE, _SUBMIT = (number.value.to_bytes(4, "little") for number in (CtrlType.CTX_CREATE, CtrlType.SUBMIT_3D))
@@ -63,8 +65,30 @@ def _both(steps: Sequence[Step], first: int, second: int) -> bool:
 def _with_both(program: Program, first: int, second: int) -> Program:
     one, other = program.steps[first], program.steps[second]
     assert isinstance(one, Send)
-    assert isinstance(other, Send)
-    stream = one.data[_STREAM_AT:] + other.data[_STREAM_AT:]
-    data = one.data[:_HEADER] + len(stream).to_bytes(4, "little") + bytes(4) + stream
+    stream = one.data[_STREAM_AT:] + _stream(other)[_STREAM_AT:]
     between = program.steps[first + 1 : second] + program.steps[second + 1 :]
-    return Program(program.setup, (*program.steps[:first], replace(one, data=data), *between))
+    return Program(program.setup, (*program.steps[:first], _with_stream(one, stream), *between))
+
+
+def _with_stream(send: Send, stream: bytes) -> Send:
+    return replace(send, data=send.data[:_HEADER] + len(stream).to_bytes(4, "little") + bytes(4) + stream)
+
+
+def with_shorter_stream(program: Program) -> Iterator[Program]:
+    """Without one of the commands of a stream, from the last stream on."""
+    for place in reversed(range(len(program.steps))):
+        step = program.steps[place]
+        for stream in _shorter(_stream(step)[_STREAM_AT:]):
+            assert isinstance(step, Send)
+            shorter = _with_stream(step, stream)
+            yield Program(program.setup, (*program.steps[:place], shorter, *program.steps[place + 1 :]))
+
+
+def _shorter(stream: bytes) -> Iterator[bytes]:
+    """Of bytes that are no stream there is none."""
+    try:
+        commands = [command.build() for command in stream_commands(stream)]
+    except WireError:
+        return
+    for place in range(len(commands)):
+        yield b"".join(commands[:place] + commands[place + 1 :])

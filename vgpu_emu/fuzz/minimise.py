@@ -6,7 +6,8 @@ from itertools import combinations
 from msgspec.structs import replace
 
 from vgpu_emu.fuzz.actions import Call, Elapse, Program, Send, Step
-from vgpu_emu.fuzz.joining import with_one_context, with_one_stream
+from vgpu_emu.fuzz.joining import with_one_context, with_one_stream, with_shorter_stream
+from vgpu_emu.fuzz.model.world import PAGE
 from vgpu_emu.fuzz.plainer import Fails, plain_setup, plainer
 from vgpu_emu.fuzz.retelling import as_calls
 
@@ -36,7 +37,7 @@ def minimise(program: Program, fails: Fails, tries: int = TRIES) -> Program:
         program = _waiting(_renumbered(program, fails), fails)
         # a step that is plain may need others no more
         program = _fewest(plainer(plain_setup(program, fails), fails), fails)
-        program = _otherwise(program, fails)
+        program = _otherwise(_joined(program, fails, with_shorter_stream), fails)
     return program
 
 
@@ -89,8 +90,11 @@ def _commands(program: Program) -> int:
 
 #: commands that are read at once
 _AT_ONCE = 8
-#: what a program of many commands may fill: numbers of things
-_ROOM = ("resources", "contexts", "objects", "fences")
+#: what a program of many commands may fill, and what one of the things takes: a place, or a page
+_ROOM = {
+    **dict.fromkeys(("resources", "contexts", "objects", "fences"), 1),
+    **dict.fromkeys(("host_visible", "host_memory", "object_bytes"), PAGE),
+}
 
 
 def _otherwise(program: Program, fails: Fails) -> Program:
@@ -106,9 +110,9 @@ def _otherwise(program: Program, fails: Fails) -> Program:
 def _others(program: Program) -> Iterator[Program]:
     if not any(isinstance(step, Call) for step in program.steps):
         yield as_calls(program)
-    for name in _ROOM:
+    for name, unit in _ROOM.items():
         for room in range(1, 5):
-            yield Program(replace(program.setup, **{name: room}), program.steps)
+            yield Program(replace(program.setup, **{name: room * unit}), program.steps)
 
 
 #: a program of more steps has too many pairs

@@ -37,8 +37,8 @@ def plainer(program: Program, fails: Fails) -> Program:
 
 
 Change = Callable[[Any], Step]
-#: numbers of a call below this one say something to a reader
-_LOW = 4
+#: numbers of a call below this one say something to a reader: so many things that it chooses from can be counted
+_LOW = 12
 
 
 def _changes(step: Step) -> Iterator[Change]:
