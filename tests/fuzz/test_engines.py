@@ -189,6 +189,18 @@ def test_object_whose_end_the_host_never_answers_keeps_its_place() -> None:
     host.close()
 
 
+def test_call_that_waits_for_ever_holds_what_it_has() -> None:
+    host = LyingHost(Setup(real=True, host_visible=1 << 16))
+    for call in (Call("open"), Call("image", (4, 4, 19)), Call("framebuffer")):
+        host.lockstep.call(call)
+    # of a transfer, for which the cursor waits: nobody but that call has the second reference
+    host.liar.add(Lie(Reader(bytes([NEVER, 0, 0, 0]))))
+    for call in (Call("transfer", (0, 0, 0, 1, 1, 1)), Call("cursor")):
+        host.lockstep.call(call)
+    assert host.guest.framebuffers[0].refs == 2
+    host.close()
+
+
 def test_host_that_is_probed_anew_takes_no_framebuffer_away() -> None:
     host = LyingHost(Setup(real=True, host_visible=1 << 16))
     for call in (Call("open"), Call("image", (4, 4, 19)), Call("framebuffer"), Call("cursor")):

@@ -51,9 +51,10 @@ class _LyingConfig:
 
 
 class _Patient(Lockstep):
-    """A call that hangs is what such a host can bring about."""
+    """A call that hangs is what such a host can bring about. It holds what it has: nobody can count that any more."""
 
     def _hangs(self, wait: Wait) -> None:
+        self._core.hangs = True
         raise HangError(wait.why)
 
 
