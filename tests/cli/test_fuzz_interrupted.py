@@ -55,3 +55,42 @@ def test_third_interrupt_is_ignored() -> None:
         signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
+
+
+STOPPING = """
+import os
+import signal
+
+
+class Stopping:
+    made = 0
+
+    def device(self, device):
+        Stopping.made += 1
+        # while one of the later seeds is tried
+        if Stopping.made == 40:
+            os.kill(os.getppid(), signal.SIGTERM)
+        return device
+"""
+
+
+@pytest.mark.parametrize("json_", [False, True])
+def test_score_that_is_interrupted_reports_what_it_has(
+    json_: bool, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(STOPPING)
+    line = "fuzz --score --seeds 3 --sequences 15 --benign B1 --benign mine.py:Stopping"
+    before = signal.getsignal(signal.SIGTERM)
+    assert main([*line.split(), *["--json"] * json_]) == 130
+    out, err = capsys.readouterr()
+    assert err.endswith("score: what was in hand is given up\n")
+    assert signal.getsignal(signal.SIGTERM) is before
+    if json_:
+        said = json.loads(out)
+        assert (said["stopped"], said["killed"]) == (True, False)
+        rows = [(row["name"], row["seeds"]) for row in said["scores"]]
+    else:
+        rows = [(name, int(found[2:])) for name, found, *_ in map(str.split, out.splitlines()[:2])]
+    assert rows[0] == ("B1", 3)
+    assert rows[1] in {("mine.py:Stopping", 1), ("mine.py:Stopping", 2)}

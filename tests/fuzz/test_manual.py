@@ -21,6 +21,7 @@ def test_example_is_found(name: str, oracles: set[str], tmp_path: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", MANUAL, re.DOTALL)
     (tmp_path / "mine.py").write_text(code)
     caught = hunt(Hunt(name, 1, 600, Conditions(defects=(load(f"{tmp_path / 'mine.py'}:{name}"),))))
+    assert caught is not None
     assert caught.oracle in oracles
     assert caught.length <= 8
 

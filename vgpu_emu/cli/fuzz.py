@@ -14,16 +14,13 @@ from vgpu_emu.cli.fuzz_view import Ended, Ticker, report, show
 from vgpu_emu.cli.output import need_directories
 from vgpu_emu.cli.style import printable
 from vgpu_emu.cli.together import at_least, refuse
-from vgpu_emu.cli.usage import FOUND, USAGE, UsageError, complain
+from vgpu_emu.cli.usage import FOUND, INTERRUPTED, KILLED, USAGE, UsageError, complain
 from vgpu_emu.fuzz.batches import BATCH, SLOW_BATCH, SMALL_BATCH, Batch, Work
 from vgpu_emu.fuzz.campaign import Programs, Summary, campaign
 from vgpu_emu.fuzz.crew import crew
 from vgpu_emu.fuzz.score import SEEDS
 from vgpu_emu.fuzz.trial import Conditions
 from vgpu_emu.fuzz.worker import carry_out
-
-#: as a shell has it for a process that SIGINT or SIGKILL ended
-INTERRUPTED, KILLED = 130, 137
 
 
 def fuzz(

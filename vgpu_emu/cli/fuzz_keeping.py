@@ -89,7 +89,8 @@ def _unwritten(error: OSError) -> str:
     return f"cannot write {printable(str(error.filename))}: {error.strerror}"
 
 
-_STOPS = (signal.SIGINT, signal.SIGTERM)
+#: how a user or a machine that shuts down ends a command
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
@@ -105,7 +106,7 @@ def stoppable() -> Iterator[Callable[[], None]]:
             _ignored()
         raise KeyboardInterrupt
 
-    before = {kind: signal.signal(kind, stop) for kind in _STOPS}
+    before = {kind: signal.signal(kind, stop) for kind in STOPS}
     try:
         yield _ignored
     finally:
@@ -114,5 +115,5 @@ def stoppable() -> Iterator[Callable[[], None]]:
 
 
 def _ignored() -> None:
-    for kind in _STOPS:
+    for kind in STOPS:
         signal.signal(kind, signal.SIG_IGN)

@@ -1,17 +1,23 @@
 """``vgpu-emu fuzz --score``: how soon each planted defect is found, and that nothing else is."""
 
+import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Container, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing.sharedctypes import RawValue
 from time import monotonic
+from types import FrameType
 from typing import NamedTuple
 
 import msgspec
 
+from vgpu_emu.cli.fuzz_keeping import STOPS
 from vgpu_emu.cli.fuzz_options import named_defect, planting
 from vgpu_emu.cli.progress import progress, teller
 from vgpu_emu.cli.style import Paint, many, painter, printable
-from vgpu_emu.cli.usage import FOUND
+from vgpu_emu.cli.usage import FOUND, INTERRUPTED, KILLED, complain
 from vgpu_emu.fuzz.crew import crew
 from vgpu_emu.fuzz.defects import ALL, BENIGN
 from vgpu_emu.fuzz.score import SEEDS, Caught, Hunt, Score, hunt, hunts, score
@@ -51,32 +57,99 @@ class Wanted(NamedTuple):
 
 def show_score(base: Conditions, wanted: Wanted, jobs: int, *, json: bool) -> int:
     """Exit code 1: a defect was found by fewer than 18 of 20 seeds, or something by one that is none."""
-    legal = {CLEAN, *BENIGN, *wanted.benign}
-    tasks = list(_tasks(base, wanted))
-    began, rows = monotonic(), []
-    paint = painter(sys.stdout)
+    began, paint, tasks = monotonic(), painter(sys.stdout), list(_tasks(base, wanted))
+    rows = _Rows({CLEAN, *BENIGN, *wanted.benign}, wanted.seeds, _silent if json else partial(_print, paint))
+    with _stoppable() as stopped, planting():
+        killed = not _carried_out(tasks, jobs, stopped, rows)
+        if stopped():
+            complain("score: what was in hand is given up")
+        rows.rest()
+        if json:
+            seconds, found = round(monotonic() - began, 1), [_as_json(row) for row in rows.done]
+            report = {"schema": 1, "seconds": seconds, "stopped": stopped(), "killed": killed, "scores": found}
+            print(msgspec.json.encode(report).decode(), flush=True)
+        else:
+            _total(rows.done, wanted.seeds, paint)
+    if not all(row.good for row in rows.done):
+        return FOUND
+    return KILLED if killed else INTERRUPTED if stopped() else 0
 
-    def work(index: int) -> Caught:
-        return hunt(tasks[index], teller("score"))
 
-    with planting(), crew(work, jobs) as workers:
-        caught = progress("score", len(tasks), workers(range(len(tasks))))
-        for name, those in groupby(caught, lambda each: each.name):
-            rows.append(Row(name not in legal, score(name, list(those))))
-            if not json:
-                print(_line(rows[-1], paint))
-    if json:
-        found = [_as_json(row) for row in rows]
-        print(msgspec.json.encode({"schema": 1, "seconds": round(monotonic() - began, 1), "scores": found}).decode())
-    else:
-        _total(rows, wanted.seeds, paint)
-    return 0 if all(row.good for row in rows) else FOUND
+def _carried_out(tasks: Sequence[Hunt], jobs: int, stopped: Callable[[], bool], rows: "_Rows") -> bool:
+    """Every hunt, until the user stops them. False: one of the processes was killed. Raises DefectError."""
+
+    def work(index: int) -> Caught | None:
+        return hunt(tasks[index], teller("score"), stopped)
+
+    with crew(work, jobs) as workers:
+        try:
+            for caught in progress("score", len(tasks), workers(range(len(tasks)))):
+                rows.add(caught)
+        except BrokenProcessPool:
+            complain("score: a process that carried out programs was killed; what it had in hand is lost")
+            for caught in workers.finished():
+                rows.add(caught)
+            return False
+    return True
+
+
+class _Rows:
+    """What is known so far. say: is given each row, as soon as all its seeds are there."""
+
+    def __init__(self, legal: Container[str], seeds: int, say: Callable[[Row], None]) -> None:
+        self._legal = legal
+        self._seeds = seeds
+        self._say = say
+        self._caught: list[Caught] = []
+        self.done: list[Row] = []
+
+    def add(self, caught: Caught | None) -> None:
+        """One more hunt is over, those of a defect in a row; None: it was given up."""
+        if caught is None:
+            return
+        if self._caught and self._caught[0].name != caught.name:
+            self.rest()
+        self._caught.append(caught)
+        if len(self._caught) == self._seeds:
+            self.rest()
+
+    def rest(self) -> None:
+        """Of the defect that is in hand there will be no more."""
+        if self._caught:
+            name = self._caught[0].name
+            self.done.append(Row(name not in self._legal, score(name, self._caught)))
+            self._caught = []
+            self._say(self.done[-1])
+
+
+@contextmanager
+def _stoppable() -> Iterator[Callable[[], bool]]:
+    """Whether the user wants no more: SIGINT or SIGTERM came, however often. The crew sees it, too."""
+    heard = RawValue("b", 0)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        heard.value = 1
+
+    before = {kind: signal.signal(kind, stop) for kind in STOPS}
+    try:
+        yield lambda: bool(heard.value)
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+def _silent(_row: Row) -> None:
+    """In JSON they come all at once."""
+
+
+def _print(paint: Paint, row: Row) -> None:
+    print(_line(row, paint), flush=True)
 
 
 def _tasks(base: Conditions, wanted: Wanted) -> Iterator[Hunt]:
     if wanted.defects or wanted.benign:
-        legal = [*wanted.benign, *(name for name in wanted.defects if name in BENIGN)]
-        defects = [(name, named_defect(name)) for name in wanted.defects if name not in BENIGN]
+        legal = dict.fromkeys([*wanted.benign, *(name for name in wanted.defects if name in BENIGN)])
+        defects = [(name, named_defect(name)) for name in dict.fromkeys(wanted.defects) if name not in legal]
         benign = [(name, named_defect(name, "--benign" if name in wanted.benign else "--defect")) for name in legal]
         few = FEW if wanted.limit is None else wanted.limit
     else:
@@ -112,8 +185,7 @@ def _line(row: Row, paint: Paint) -> str:
     return f"{head}  {soon}; {oracles}; {many(of.longest, 'command')} at most"
 
 
-def _total(rows: Iterable[Row], seeds: int, paint: Paint) -> None:
-    rows = list(rows)
+def _total(rows: Sequence[Row], seeds: int, paint: Paint) -> None:
     defects, others = [row for row in rows if row.is_defect], [row for row in rows if not row.is_defect]
     good = sum(row.good for row in defects)
     if defects:

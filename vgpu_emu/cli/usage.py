@@ -5,6 +5,8 @@ from contextlib import suppress
 
 #: exit codes
 FOUND, USAGE, SKIPPED = 1, 2, 77
+#: as a shell has it for a process that SIGINT or SIGKILL ended
+INTERRUPTED, KILLED = 130, 137
 
 
 class UsageError(Exception):

@@ -1,6 +1,6 @@
 """How soon planted defects are found, and by whom."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from statistics import median
 from typing import Any
@@ -11,7 +11,7 @@ from vgpu_emu.fuzz.bounded import bounded
 from vgpu_emu.fuzz.generate import Swarm
 from vgpu_emu.fuzz.targets import target
 from vgpu_emu.fuzz.trial import Conditions, commands
-from vgpu_emu.fuzz.worker import LENGTHS, Tell, minimised, nobody
+from vgpu_emu.fuzz.worker import LENGTHS, Tell, minimised, never, nobody
 
 #: seeds of a defect
 SEEDS = 20
@@ -63,18 +63,22 @@ class Score(msgspec.Struct):
         return self.sequences[-1] if self.sequences else None
 
 
-def hunt(task: Hunt, tell: Tell = nobody) -> Caught:
-    """Programs until an oracle says something. They are made up, each on its own: no corpus helps."""
+def hunt(task: Hunt, tell: Tell = nobody, over: Callable[[], bool] = never) -> Caught | None:
+    """Programs until an oracle says something. They are made up, each on its own: no corpus helps. None: it was over
+    before that was known, or before the program was small."""
     where = target(task.conditions.target)
     with bounded():
         for sequence in range(task.limit):
+            if over():
+                return None
             rng = Random(f"{task.seed}/score/{sequence}")
             swarm = Swarm(rng)
             result = where.explore(swarm, swarm.setup, rng.choice(LENGTHS), task.conditions)
             if result.found is not None:
-                small = minimised(result.program, result.found, task.conditions, tell)
                 found = result.found
-                return Caught(task.name, task.seed, sequence + 1, found.oracle, found.detail, commands(small))
+                small = minimised(result.program, found, task.conditions, tell, over)
+                caught = Caught(task.name, task.seed, sequence + 1, found.oracle, found.detail, commands(small))
+                return None if over() else caught
     return Caught(task.name, task.seed, task.limit)
 
 

@@ -41,6 +41,11 @@ def nobody(_says: str) -> None:
     """A Tell that keeps it to itself."""
 
 
+def never() -> bool:
+    """Nobody is in a hurry."""
+    return False
+
+
 class _Worker:
     """Who carries out one batch."""
 
@@ -160,8 +165,9 @@ def _each(worker: _Worker, work: Work) -> Iterator[Callable[[], None]]:
 class _Tries:
     """Whether smaller programs break the same oracle; no more when time is up."""
 
-    def __init__(self, found: Found, conditions: Conditions, tell: Tell) -> None:
+    def __init__(self, found: Found, conditions: Conditions, tell: Tell, over: Callable[[], bool]) -> None:
         self._oracle = found.oracle
+        self._over = over
         self._conditions = conditions
         self._tell = tell
         self._run = target(conditions.target).run
@@ -170,7 +176,7 @@ class _Tries:
         self._tried = 0
 
     def __call__(self, smaller: Program) -> bool:
-        if monotonic() > self._until or not self._endless:
+        if self._over() or monotonic() > self._until or not self._endless:
             return False
         self._tried += 1
         self._tell(f"a finding of {self._oracle} is made small: program {self._tried} is tried")
@@ -183,12 +189,18 @@ class _Tries:
         return again is not None and again.oracle == self._oracle
 
 
-def minimised(program: Program, found: Found, conditions: Conditions, tell: Tell = nobody) -> Program:
+def minimised(
+    program: Program,
+    found: Found,
+    conditions: Conditions,
+    tell: Tell = nobody,
+    over: Callable[[], bool] = never,
+) -> Program:
     """The smallest program that breaks the same oracle; on a device that is not ours, that is found in a minute or so,
-    and if the device goes for good meanwhile, the smallest so far. Of programs that do not come to an end few are
-    tried."""
+    and if the device goes for good meanwhile, or it is over, the smallest so far. Of programs that do not come to an
+    end few are tried."""
     with bounded(SHORT):
-        return minimise(program, _Tries(found, conditions, tell))
+        return minimise(program, _Tries(found, conditions, tell, over))
 
 
 def shown(program: Program, found: Found, conditions: Conditions) -> tuple[Found, Program, str]:
