@@ -42,12 +42,12 @@ def accounts(parts: Parts, world: World) -> Wrongs:
     yield from _same("bytes of images", device.image_bytes, world.image_bytes)
     yield from _same("bytes of blobs", device.blob_bytes, world.blob_bytes)
     yield from _same("answers that wait", device.fences.count, len(world.pending))
-    yield from _same_ids("blobs of the renderer", parts.renderer.resources.keys(), _on_host(world))
+    on_host = {number for number, resource in world.resources.items() if resource.on_host}
+    yield from _same_ids("blobs of the renderer", parts.renderer.resources.keys(), on_host)
     yield from _same_ids("contexts of the renderer", parts.renderer.contexts.keys(), world.contexts.keys())
     wanted = {ctx_id: context.attached for ctx_id, context in world.contexts.items()}
     actual = {ctx_id: context.attached for ctx_id, context in device.contexts.items()}
     yield from _same("attached resources", actual, wanted)
-    on_host = _on_host(world)
     told = {ctx_id: context.attached for ctx_id, context in parts.renderer.contexts.items()}
     there = {ctx_id: attached & on_host for ctx_id, attached in wanted.items()}
     yield from _same("attached blobs of the renderer", told, there)
@@ -61,10 +61,6 @@ def contexts(parts: Parts, world: World) -> Wrongs:
             yield f"context_init of context {ctx_id}: {made}, not {context.context_init:#x}"
         if hosts.work != context.work:
             yield f"work of context {ctx_id}: {hosts.work} microseconds, not {context.work}"
-
-
-def _on_host(world: World) -> set[int]:
-    return {resource.resource_id for resource in world.resources.values() if resource.on_host}
 
 
 def buffers(parts: Parts, world: World) -> Wrongs:
@@ -83,8 +79,8 @@ def _exported(parts: Parts) -> list[Memory]:
 def references(parts: Parts, world: World) -> Wrongs:
     """Descriptors refer to dma-bufs; dma-bufs, passed descriptors and mappings to memory; nothing else does."""
     renderer = parts.renderer
-    files = _counted(buf.inode for process in (renderer.process, renderer.vmm) for buf in process.files.values())
-    holders = _counted(map(id, [*_exported(parts), *(slot.memory for slot in parts.region)]))
+    files = _counted([buf.inode for process in (renderer.process, renderer.vmm) for buf in process.files.values()])
+    holders = _counted([id(memory) for memory in [*_exported(parts), *[slot.memory for slot in parts.region]]])
     for inode, buf in parts.kernel.live.items():
         if buf.refs != files[inode]:
             yield f"references to dma-buf {inode}: {buf.refs}, not {files[inode]}"
@@ -138,7 +134,7 @@ def displays(parts: Parts, world: World) -> Wrongs:
 
 
 def region(parts: Parts, world: World) -> Wrongs:
-    slots = sorted((slot.offset, slot.length) for slot in parts.region)
+    slots = [(slot.offset, slot.length) for slot in parts.region]
     yield from _same("mappings", slots, world.mapped)
 
 
@@ -193,13 +189,16 @@ def memory(parts: Parts, world: World) -> Wrongs:
 def shown(parts: Parts, world: World) -> Wrongs:
     for index, (scanout, wanted) in enumerate(zip(parts.device.displays.scanouts, world.scanouts, strict=False)):
         f, c = scanout.shown, scanout.cursor
-        actual = None if f is None else (int(f.resource_id), f.rect, f.format, f.stride, f.offset)
-        yield from _same(f"scanout {index}", actual, wanted.shown)
-        yield from _same(f"new pictures of scanout {index}", scanout.updates, wanted.updates)
-        cursor = (c.x, c.y, c.hot_x, c.hot_y, int(c.resource_id))
-        yield from _same(f"cursor {index}", cursor, wanted.cursor)
-    for dead in {f[0] for f in (s.shown for s in world.scanouts) if f is not None} - set(world.resources):
-        yield f"a scanout shows resource {dead}, which is gone"
+        actual = None if f is None else (f.resource_id, f.rect, f.format, f.stride, f.offset)
+        if actual != wanted.shown:
+            yield f"scanout {index}: {actual}, not {wanted.shown}"
+        if scanout.updates != wanted.updates:
+            yield f"new pictures of scanout {index}: {scanout.updates}, not {wanted.updates}"
+        cursor = (c.x, c.y, c.hot_x, c.hot_y, c.resource_id)
+        if cursor != wanted.cursor:
+            yield f"cursor {index}: {cursor}, not {wanted.cursor}"
+        if f is not None and f.resource_id not in world.resources:
+            yield f"a scanout shows resource {f.resource_id}, which is gone"
 
 
 def flushed(parts: Parts, world: World) -> Wrongs:

@@ -240,7 +240,8 @@ class Core(Bench):
     def idle(self) -> bool:
         """Let arrive what the link still has; whether there was something."""
         held = self.wire.idle()
-        self._come_back(held)
+        if held:
+            self._come_back(held)
         return bool(held)
 
     # -- the rest

@@ -174,18 +174,18 @@ class World:
     @property
     def objects(self) -> int:
         """Buffers of the host: those in contexts, and those that became resources."""
-        free = sum(len(context.objects) for context in self.contexts.values())
-        return free + sum(resource.on_host for resource in self.resources.values())
+        free = sum([len(context.objects) for context in self.contexts.values()])
+        return free + sum([resource.on_host for resource in self.resources.values()])
 
     @property
     def object_bytes(self) -> int:
-        free = sum(size for context in self.contexts.values() for _exporter, size in context.objects.values())
-        return free + sum(resource.buffer for resource in self.resources.values())
+        free = sum([size for context in self.contexts.values() for _exporter, size in context.objects.values()])
+        return free + sum([resource.buffer for resource in self.resources.values()])
 
     @property
     def mapped(self) -> list[tuple[int, int]]:
         """(offset, bytes) of every mapping, in order."""
-        return sorted((r.offset, r.pages) for r in self.resources.values() if r.offset is not None)
+        return sorted([(r.offset, r.pages) for r in self.resources.values() if r.offset is not None])
 
     # -- guest memory, through a backing
 
@@ -253,7 +253,7 @@ class World:
     @property
     def left(self) -> float:
         """Seconds until all work is done, and all that waits for it must have been answered."""
-        ends = [*self.busy.values(), *(self.latest(pending) for pending in self.pending if pending.due < inf)]
+        ends = [*self.busy.values(), *[self.latest(pending) for pending in self.pending if pending.due < inf]]
         return max([self.now, *ends]) - self.now
 
     def restarted(self) -> None:
