@@ -1,6 +1,6 @@
 """What a device says when it is asked: a VMM that goes on from a snapshot says what the one before it said (I30)."""
 
-from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 
 from vgpu_emu.fuzz.model.world import World
@@ -18,24 +18,28 @@ _CAPACITY, _HEAD = 2048, (1 << 32) - 1
 #: how many resources are asked about
 _RESOURCES = 3
 #: request, answer
-Said = dict[CtrlHdr, bytes | None]
+Said = dict[bytes, bytes | None]
 
 
 def told(device: Device, world: World) -> Said:
     """What the device answers to questions that change nothing."""
-    return {request: _answer(device, request) for request in _questions(world)}
+    of_device = _questions(len(world.scanouts), len(world.setup.capsets))
+    of_resources = [ResourceAssignUuid(resource_id=number).build() for number in islice(world.resources, _RESOURCES)]
+    return {request: _answer(device, request) for request in (*of_device, *of_resources)}
 
 
-def _questions(world: World) -> Iterator[CtrlHdr]:
-    yield HeaderOnly(type=CtrlType.GET_DISPLAY_INFO.value)
-    yield from (GetEdid(scanout=index) for index in range(len(world.scanouts)))
-    yield from (GetCapsetInfo(capset_index=index) for index in range(len(world.setup.capsets)))
-    yield from (ResourceAssignUuid(resource_id=number) for number in islice(world.resources, _RESOURCES))
+@lru_cache
+def _questions(scanouts: int, capsets: int) -> tuple[bytes, ...]:
+    """Those about the device itself, which most machines have in common."""
+    displays: CtrlHdr = HeaderOnly(type=CtrlType.GET_DISPLAY_INFO.value)
+    edids = [GetEdid(scanout=index) for index in range(scanouts)]
+    infos = [GetCapsetInfo(capset_index=index) for index in range(capsets)]
+    return tuple(request.build() for request in (displays, *edids, *infos))
 
 
-def _answer(device: Device, request: CtrlHdr) -> bytes | None:
+def _answer(device: Device, request: bytes) -> bytes | None:
     """None: the device says nothing, or asks the renderer first."""
-    used = device.handle(Chain(_HEAD, CONTROLQ, request.build(), _CAPACITY))
+    used = device.handle(Chain(_HEAD, CONTROLQ, request, _CAPACITY))
     return used.written if isinstance(used, Used) else None
 
 
@@ -43,4 +47,5 @@ def difference(before: Said, now: Said) -> str:
     """The first one, in words."""
     request = next(request for request in before if before[request] != now[request])
     one, other = before[request], now[request]
-    return f"{type_name(request.type)}: {one.hex() if one else one}, then {other.hex() if other else other}"
+    number = int.from_bytes(request[:4], "little")
+    return f"{type_name(number)}: {one.hex() if one else one}, then {other.hex() if other else other}"

@@ -1,7 +1,7 @@
 """How the driver finds out what the device has: probe, hot-plug, unbind (virtgpu_kms.c, virtgpu_drv.c)."""
 
 from errno import ENODEV
-from functools import partial
+from functools import cache, partial
 
 from vgpu_emu.guest.driver import Capset, Driver
 from vgpu_emu.guest.ioctls_context import MAX_CAPSET_ID
@@ -21,6 +21,7 @@ MAX_CAPSETS = (4 << 20) // 12
 _DISPLAY = ConfigEvent.DISPLAY.value
 
 
+@cache
 def accept_features(offered: int) -> frozenset[Feature]:
     """What the driver takes of the offered feature bits: all that it knows, whatever they need of each other.
 
