@@ -79,6 +79,14 @@ def _exported(parts: Parts) -> list[Memory]:
 def references(parts: Parts, world: World) -> Wrongs:
     """Descriptors refer to dma-bufs; dma-bufs, passed descriptors and mappings to memory; nothing else does."""
     renderer = parts.renderer
+    if parts.kernel.live:
+        yield from _holders(parts)
+    objects = sum([len(context.objects) for context in renderer.contexts.values()])
+    yield from _same("descriptors of the renderer", len(renderer.process.files), objects + len(renderer.resources))
+
+
+def _holders(parts: Parts) -> Wrongs:
+    renderer = parts.renderer
     files = _counted([buf.inode for process in (renderer.process, renderer.vmm) for buf in process.files.values()])
     holders = _counted([id(memory) for memory in [*_exported(parts), *[slot.memory for slot in parts.region]]])
     for inode, buf in parts.kernel.live.items():
@@ -86,8 +94,6 @@ def references(parts: Parts, world: World) -> Wrongs:
             yield f"references to dma-buf {inode}: {buf.refs}, not {files[inode]}"
         if buf.memory.holders != (held := 1 + holders[id(buf.memory)]):
             yield f"holders of its memory {inode}: {buf.memory.holders}, not {held}"
-    objects = sum([len(context.objects) for context in renderer.contexts.values()])
-    yield from _same("descriptors of the renderer", len(renderer.process.files), objects + len(renderer.resources))
 
 
 def _counted(things: Iterable[int]) -> dict[int, int]:
@@ -100,6 +106,8 @@ def _counted(things: Iterable[int]) -> dict[int, int]:
 
 def contents(parts: Parts, world: World) -> Wrongs:
     """Behind each mapping is its own blob's buffer, from its start on, of the exporter that was asked for."""
+    if not parts.renderer.resources:
+        return
     slots = {slot.offset: slot for slot in parts.region}
     for blob in world.resources.values():
         fd = parts.renderer.resources.get(ResourceId(blob.resource_id))

@@ -108,9 +108,10 @@ Holders = dict[GemObject, int]
 
 def _holders(bench: "Bench") -> Holders:
     """Handles, mappings, framebuffers, dma-bufs and requests in flight."""
-    held = [gem for file in bench.guest.files for gem in file.handles.values()]
-    held += [vma.vram for vma in bench.guest.vmas]
-    held += [framebuffer.gem for framebuffer in bench.guest.framebuffers]
+    held: list[GemObject] = [vma.vram for vma in bench.guest.vmas]
+    for file in bench.guest.files:
+        held += file.handles.values()
+        held += [framebuffer.gem for framebuffer in file.framebuffers]
     held += [dma_buf.gem for dma_buf in set(bench.guest.dma_bufs)]
     for pending in bench.driver._pending.values():
         held += pending.objects
