@@ -6,6 +6,10 @@ from vgpu_emu.assembly import DeviceConfig, offered
 from vgpu_emu.guest.probe import accept_features, remove
 from vgpu_emu.machine import Machine
 from vgpu_emu.trace.log import GUEST, VMM
+from vgpu_wire.device import Feature
+
+#: a driver that knows every feature
+ALL = frozenset(Feature)
 
 
 async def restart(machine: Machine, snapshot: bytes | None = None) -> None:
@@ -28,9 +32,10 @@ async def take_over(machine: Machine, snapshot: bytes) -> None:
     machine.vmm.interrupt(await machine.vmm.carry(parts.restore(snapshot)))
 
 
-async def rebind(machine: Machine) -> None:
+async def rebind(machine: Machine, knows: frozenset[Feature] = ALL) -> None:
     """Unbind the driver, and bind it again: the device is reset, and `machine.driver` a new one that is still to probe.
 
+    knows: the new one's features, of which it accepts what is offered. Raises ValueError if the device does not agree.
     Where Linux would leave a caller asleep for ever, a call that waits for the old driver is ENODEV.
     """
     async with machine.vmm.stopped():
@@ -39,10 +44,11 @@ async def rebind(machine: Machine) -> None:
         machine.forget_queues()
         await machine.vmm.carry(machine.vmm.device.reset())
         machine.forget_signals()
-        features = accept_features(offered(machine.parts.config))
+        features = accept_features(offered(machine.parts.config)) & knows
         if not machine.vmm.device.negotiate(features):
-            raise ValueError("the device refuses the features that it took before")
+            raise ValueError(f"the device refuses these features: {', '.join(f.name for f in sorted(features))}")
         machine.driver = old.successor()
+        machine.driver.features, machine.driver.config = features, DeviceConfig(machine.parts.device, features)
         machine.parts = replace(machine.parts, driver=machine.driver)
         machine.log.note(GUEST, "rebound")
         machine.wake()

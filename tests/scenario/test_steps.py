@@ -190,3 +190,25 @@ def test_party_that_is_lost_among_other_things_is_a_failure_in_one_sentence() ->
     (scenario,) = loads(HEAD + BLOB)
     outcome = run(scenario, opener=opener)
     assert (outcome.result, outcome.detail) == (Result.FAIL, str(lost))
+
+
+KNOWS = '[[step]]\ndo = "rebind"\nfeatures = '
+
+
+@pytest.mark.parametrize(
+    ("knows", "wrong"),
+    [
+        ('["virgl", "resource_blob"]', []),
+        ('["virgl"]', [("errno", "success", "EINVAL (F_RESOURCE_BLOB was not negotiated)")]),
+        (
+            '["context_init"]',
+            [("features", "something that can be done", "the device refuses these features: CONTEXT_INIT")],
+        ),
+    ],
+)
+def test_driver_that_is_bound_again_accepts_what_it_knows(knows: str, wrong: list[tuple[str, str, str]]) -> None:
+    assert differs(play(f"{KNOWS}{knows}\n{BLOB}")) == wrong
+
+
+def test_driver_that_is_bound_again_knows_all_where_nothing_is_said() -> None:
+    assert differs(play(f'{KNOWS}["virgl"]\n[[step]]\ndo = "rebind"\n{BLOB}')) == []

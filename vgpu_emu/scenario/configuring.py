@@ -13,7 +13,7 @@ from vgpu_emu.vmm.catalogue import find_profile
 from vgpu_emu.vmm.state import DeviceLimits
 from vgpu_emu.vocabulary import Dialect
 from vgpu_wire.blob import MapCache
-from vgpu_wire.device import FEATURE_NEEDS, Feature
+from vgpu_wire.device import FEATURE_NEEDS
 
 
 def config_of(scenario: Scenario) -> Config:
@@ -22,7 +22,7 @@ def config_of(scenario: Scenario) -> Config:
     profile = find_profile(scenario.profile)
     features = profile.offers
     if scenario.features is not None:
-        features = frozenset(Feature[name.upper()] for name in scenario.features)
+        features = words.features(scenario.features)
         if missing := features - profile.offers:
             raise ValueError(f"{profile.name} does not offer {', '.join(sorted(f.name.lower() for f in missing))}")
         for feature, needed in FEATURE_NEEDS.items():

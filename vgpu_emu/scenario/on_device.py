@@ -8,6 +8,7 @@ from typing import NamedTuple
 from vgpu_emu.peers.front.machine import DeviceMachine, FrontConfig
 from vgpu_emu.peers.front.offer import Offer
 from vgpu_emu.peers.front.source import Source
+from vgpu_emu.scenario import words
 from vgpu_emu.scenario.outcome import ImpossibleError
 from vgpu_emu.scenario.records import End, Hardware, Host, Limits, Scenario
 from vgpu_emu.scenario.steps import InsideStep, Step
@@ -49,7 +50,7 @@ class OnDevice(NamedTuple):
     def config(self, scenario: Scenario) -> FrontConfig:
         named = scenario.features
         return FrontConfig(
-            features=frozenset(Feature) if named is None else _features(named),
+            features=frozenset(Feature) if named is None else words.features(named),
             scanouts=scenario.hardware.scanouts,
             guest_memory=scenario.hardware.guest_memory,
             patience=self.patience,
@@ -94,7 +95,7 @@ def _lacks(scenario: Scenario, offer: Offer) -> Iterator[str]:
 def needed_features(scenario: Scenario) -> frozenset[Feature]:
     """What is said to be negotiated; where nothing is said, what the steps' commands need."""
     if scenario.features is not None:
-        return _features(scenario.features)
+        return words.features(scenario.features)
     needed = {feature for step in _steps(scenario.step) for feature in _needs(step)}
     return frozenset(needed | {FEATURE_NEEDS.get(feature, feature) for feature in needed})
 
@@ -114,10 +115,6 @@ def _commands(step: Step) -> tuple[int, ...]:
     if isinstance(step, Raw) and isinstance(step.message, str):
         return (CtrlType[step.message].value,)
     return step.commands
-
-
-def _features(names: Iterable[str]) -> frozenset[Feature]:
-    return frozenset(Feature[name.upper()] for name in names)
 
 
 def _steps(steps: Iterable[Step]) -> Iterator[Step]:

@@ -4,11 +4,13 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, json
 
-from vgpu_emu.restarting import rebind, restart
+from vgpu_emu.restarting import ALL, rebind, restart
+from vgpu_emu.scenario import words
 from vgpu_emu.scenario.insides import screen, snapshot, state
 from vgpu_emu.scenario.seen import Given
 from vgpu_emu.scenario.steps import InsideStep, Name, Size
 from vgpu_emu.scenario.things import StepError
+from vgpu_emu.scenario.words import FeatureName
 from vgpu_emu.scenario.world import World
 from vgpu_emu.vmm.displays import Displays
 from vgpu_emu.vmm.snapshot_state import SnapshotError
@@ -84,11 +86,16 @@ class RestartVmm(InsideStep, frozen=True, kw_only=True, tag="restart-vmm"):
 class Rebind(InsideStep, frozen=True, kw_only=True, tag="rebind"):
     """The driver is unbound and bound again: the device is reset, open files are of no use any more (ENODEV)."""
 
+    features: Annotated[
+        list[FeatureName] | None,
+        Meta(description="What the driver knows now: it accepts what is offered of them. Without it, it knows all."),
+    ] = None
+
     async def act(self, world: World) -> Given:
         try:
-            await rebind(world.inside)
+            await rebind(world.inside, ALL if self.features is None else words.features(self.features))
         except ValueError as refused:
-            raise StepError("do", str(refused)) from None
+            raise StepError("do" if self.features is None else "features", str(refused)) from None
         return Given()
 
 

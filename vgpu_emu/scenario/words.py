@@ -80,5 +80,9 @@ def capset(word: CapsetName | int) -> int:
     return word if isinstance(word, int) else CapsetId[word.upper()].value
 
 
+def features(names: Iterable[FeatureName]) -> frozenset[Feature]:
+    return frozenset(Feature[name.upper()] for name in names)
+
+
 def picture_format(word: FormatName | int) -> int:
     return word if isinstance(word, int) else Format[f"{word.upper()}_UNORM"].value
