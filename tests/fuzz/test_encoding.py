@@ -5,7 +5,7 @@ from random import Random
 import pytest
 from test_core import made
 
-from vgpu_emu.fuzz.actions import Program, Send
+from vgpu_emu.fuzz.actions import Program, Reset, Restart, Send
 from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.encoding import MAX_BYTES, MAX_STEPS, decode, encode
 from vgpu_emu.fuzz.model.judge import Finding
@@ -18,6 +18,21 @@ def test_program_in_bytes_is_the_same_program(seed: int) -> None:
     program = made(seed)
     assert program.steps
     assert decode(encode(program)) == program
+
+
+def test_reset_by_a_driver_that_knows_less_has_bytes_of_its_own() -> None:
+    plain = Program(Setup(), (Reset(), Restart()))
+    # as it was written before drivers could know less
+    assert encode(plain) == bytes([0, 0, 31, 30])
+    for features in (0, 0x09, 0x2A):
+        less = Program(Setup(), (Reset(features), Restart()))
+        assert decode(encode(less)) == less
+
+
+def test_reset_of_any_bytes_leaves_out_what_lacks_what_it_needs() -> None:
+    (start,) = {encode(Program(Setup(), (Reset(0),)))[:-1]}
+    assert decode(start + bytes([0x3E])).steps == (Reset(0x2E),)
+    assert decode(start).steps == (Reset(0),)
 
 
 def test_command_takes_few_bytes() -> None:

@@ -84,6 +84,8 @@ def test_every_step_is_read_back_as_it_was() -> None:
             Plug(1, 0, 0),
             Restart(),
             Reset(),
+            Reset(0x2B),
+            Reset(0),
             Fail(24, 2),
             Fail(41, 0, 3, lose=True),
             Call("transfer", (1, 2, 3)),

@@ -51,7 +51,18 @@ class Restart(Action, frozen=True, tag="restart"):
 
 
 class Reset(Action, frozen=True, tag="reset"):
-    """The driver resets the device and negotiates the same features."""
+    """The driver is unbound and the device reset; then a driver is bound again.
+
+    features: bits of those that it knows, of which it accepts what the device offers; None: it knows all.
+    """
+
+    features: int | None = None
+
+    @classmethod
+    def by(cls, known: int, setup: Setup) -> "Reset":
+        """By a driver that knows these features, in the fewest words."""
+        accepted = setup.accepted(known)
+        return cls(None if accepted == setup.features else accepted)
 
 
 class Fail(Action, frozen=True, tag="fail"):

@@ -48,7 +48,7 @@ def _displays(guest: "Guest") -> None:
         wanted = (display.width, display.height) if display.enabled else None
         if size != wanted:
             raise Finding("I6", f"the driver takes display {output.index} for {size}, and it is {wanted}")
-        if bench.driver.has(Feature.EDID) and output.edid is None:
+        if bench.world.has(Feature.EDID) and output.edid is None:
             raise Finding("I6", f"the driver has no EDID of display {output.index}")
 
 
@@ -58,7 +58,7 @@ def _capsets(guest: "Guest") -> None:
     if bench.meddled:
         return
     found = sorted((c.id, c.max_version, c.max_size) for c in bench.driver.capsets.known)
-    wanted = sorted(bench.world.setup.capsets) if bench.driver.has(Feature.VIRGL) else []
+    wanted = sorted(bench.world.setup.capsets) if bench.world.has(Feature.VIRGL) else []
     bench.judge.evaluated["I6"] += 1
     if found != wanted:
         raise Finding("I6", f"the driver knows the capsets {found}, not {wanted}")

@@ -101,12 +101,13 @@ class Bench:
         else:
             displays.unplug(index)
 
-    def forget(self) -> None:
-        """The device was reset."""
+    def forget(self, known: int | None = None) -> None:
+        """The device was reset. known: bits of the features that the next driver knows; None: all."""
         self._contents.clear()
         self.belongings.clear()
         self.signalling.clear()
         self.world.forget_all()
+        self.world.features = self.world.setup.accepted(known)
         self.judge.forget()
 
 

@@ -53,7 +53,7 @@ def config_of(setup: Setup) -> Config:
         dialect=Dialect.RFC3 if setup.asks is Asks.RFC3 else Dialect.RFC1,
         ioctl=setup.asks is not Asks.GUESS,
         guess=MapCache(setup.guess),
-        features=_features(setup.features),
+        features=features_of(setup.features),
         scanouts=setup.scanouts,
         host_visible=setup.host_visible,
         guest_memory=setup.memory,
@@ -75,7 +75,8 @@ def config_of(setup: Setup) -> Config:
 
 
 @cache
-def _features(bits: int) -> frozenset[Feature]:
+def features_of(bits: int) -> frozenset[Feature]:
+    """What the bits stand for."""
     return frozenset(feature for feature in Feature if bits >> feature & 1)
 
 
@@ -285,23 +286,27 @@ class Core(Bench):
             raise Finding("I30", f"another VMM answers otherwise: {difference(said, now)}")
         self.audit()
 
-    def restart_driver(self, _step: Reset) -> None:
+    def restart_driver(self, step: Reset) -> None:
         """A driver that programs use, or that waits for answers, is not unbound."""
         if not self.guest.uses_device and not self.driver.in_flight:
-            self.reset()
-            self.parts.driver.outputs.clear()
-            self.parts.driver.capsets = Capsets()
+            self.reset(step.features)
+            driver = self.parts.driver
+            driver.features = features_of(self.world.features)
+            driver.config = DeviceConfig(self.parts.device, driver.features)
+            driver.outputs.clear()
+            driver.capsets = Capsets()
 
-    def reset(self) -> None:
+    def reset(self, known: int | None = None) -> None:
+        """known: as of `forget`. Raises Finding."""
         self.host.disarm()
         self.idle()
         self.host.carry(self.device.reset())
         self.passage.clear()
-        self.forget()
+        self.forget(known)
         if self.parts.device.features:
             raise Finding("I35", "after a reset the device has features before the driver has accepted any")
-        if not self.device.negotiate(_features(self.world.setup.features)):
-            raise Finding("I30", "after a reset the device refuses features that it took before")
+        if not self.device.negotiate(features_of(self.world.features)):
+            raise Finding("I30", "after a reset the device refuses features that it offers")
 
 
 def nothing(_core: Core, _step: Step) -> None:

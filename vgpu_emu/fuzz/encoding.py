@@ -17,8 +17,7 @@ from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program
 from vgpu_emu.fuzz.boundary import FIELDS
 from vgpu_emu.fuzz.guest import CALLS, NUMBERS
 from vgpu_emu.fuzz.model.commands import COMMANDS
-from vgpu_emu.fuzz.model.world import PAGE, Asks, Setup
-from vgpu_wire.device import FEATURE_NEEDS
+from vgpu_emu.fuzz.model.world import PAGE, Asks, Setup, with_needs
 from vgpu_wire.messages import MESSAGES
 
 #: bytes of a program; more are not looked at
@@ -129,7 +128,8 @@ def _read_request(index: int, reader: Reader) -> bytes:
 # -- steps: first byte -> the kind; commands come first
 
 _KINDS = len(_COMMANDS)
-_RAW, _POKE, _ELAPSE, _PLUG, _RESTART, _RESET, _FAIL, _CALL, _BREAK, _SCHEDULE = range(_KINDS, _KINDS + 10)
+# what comes later goes behind the others: bytes that were programs stay those
+_RAW, _POKE, _ELAPSE, _PLUG, _RESTART, _RESET, _FAIL, _CALL, _BREAK, _SCHEDULE, _BIND = range(_KINDS, _KINDS + 11)
 
 
 def _write(step: Step) -> bytes:
@@ -147,8 +147,8 @@ def _write(step: Step) -> bytes:
             return bytes([_PLUG]) + number(scanout_id) + number(width) + number(height)
         case Restart():
             return bytes([_RESTART])
-        case Reset():
-            return bytes([_RESET])
+        case Reset(features=known):
+            return bytes([_RESET]) if known is None else bytes([_BIND]) + number(known)
         case Fail(errno=errno, skip=skip, extra=extra, lose=lose):
             return bytes([_FAIL]) + number(errno) + number(skip) + bytes([extra << 1 | lose])
         case Call(name=name, numbers=numbers):
@@ -160,7 +160,7 @@ def _write(step: Step) -> bytes:
 
 
 def _read(reader: Reader) -> Step:
-    kind = reader.byte() % (_SCHEDULE + 1)
+    kind = reader.byte() % (_BIND + 1)
     if kind < _KINDS:
         capacity = reader.number() ^ _CAPACITY
         return Send(_read_request(kind, reader), COMMANDS[_COMMANDS[kind]].queue, capacity)
@@ -203,6 +203,7 @@ _READ: dict[int, Callable[[Reader], Step]] = {
     _CALL: read_call,
     _BREAK: _read_break,
     _SCHEDULE: lambda reader: Schedule(reader.number()),
+    _BIND: lambda reader: Reset(_bounded("features", reader.number())),
 }
 
 # -- setups: members that are not the default
@@ -242,7 +243,7 @@ def _bounded(name: str, value: int) -> int | bool:
     most = _MOST.get(name, getattr(_DEFAULT, name))
     value = value if value <= most else value % (most + 1)
     if name == "features":
-        return value & ~sum(1 << feature for feature, need in FEATURE_NEEDS.items() if not value >> need & 1)
+        return with_needs(value)
     if name in {"memory", "host_visible"}:
         return max(value & -PAGE, PAGE)
     return bool(value) if name == "real" else value

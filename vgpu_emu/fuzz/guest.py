@@ -119,9 +119,9 @@ class Guest:
 
     def unit(self, pages: int) -> int:
         """Bytes that a blob's size is a multiple of: mostly such as the device wants it."""
-        setup = self.bench.world.setup
-        aligned = setup.has(Feature.BLOB_ALIGNMENT) and pages < 48
-        return max(setup.blob_alignment, PAGE_SIZE) if aligned else PAGE_SIZE
+        world = self.bench.world
+        aligned = world.has(Feature.BLOB_ALIGNMENT) and pages < 48
+        return max(world.setup.blob_alignment, PAGE_SIZE) if aligned else PAGE_SIZE
 
     def _file(self, number: int) -> DrmFile:
         return one_of(self.files, number)

@@ -6,9 +6,13 @@ from random import Random
 
 from vgpu_emu.fuzz.actions import Elapse, Fail, Plug, Poke, Reset, Restart, Step
 from vgpu_emu.fuzz.model.world import World
+from vgpu_wire.device import Feature
 
 #: errnos of a host that fails: EIO, ENOMEM, EMFILE, EINVAL, ENOTTY, EINTR, EFAULT
 _ERRNOS = (5, 12, 24, 22, 25, 4, 14)
+#: how often a driver that is bound knows every feature
+_KNOWS_ALL = 0.7
+_FEATURES = len(Feature)
 
 
 def _elapse(rng: Random, world: World) -> Step:
@@ -38,8 +42,11 @@ def _fail(rng: Random, _world: World) -> Step:
     return Fail(errno, rng.randrange(3), extra=1, lose=lose)
 
 
-def _reset(_rng: Random, _world: World) -> Step:
-    return Reset()
+def _reset(rng: Random, world: World) -> Step:
+    """The next driver knows all, which may be more again, or leaves out each feature in a few."""
+    if rng.random() < _KNOWS_ALL:
+        return Reset()
+    return Reset.by(rng.getrandbits(_FEATURES) | rng.getrandbits(_FEATURES), world.setup)
 
 
 #: what can happen -> how often: in the usual program, and in those where it is mostly one thing

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from vgpu_emu.fuzz import lost
 from vgpu_emu.fuzz.actions import Call, Elapse, Fail, Plug, Poke, Reset, Restart, Send, Step
 from vgpu_emu.fuzz.attending import called
+from vgpu_emu.fuzz.core import features_of
 from vgpu_emu.fuzz.defect import plant
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.remembering import Said, difference, told
@@ -101,21 +102,22 @@ def _told(bench: "MachineBench") -> Said:
     return told(device, bench.world) if is_asked else {}
 
 
-async def restart_driver(bench: "MachineBench", _step: Reset) -> None:
+async def restart_driver(bench: "MachineBench", step: Reset) -> None:
     """A driver that programs use, or that waits for answers, is not unbound."""
     if not bench.guest.uses_device and not bench.driver.in_flight:
-        await reset(bench)
+        await reset(bench, step.features)
 
 
-async def reset(bench: "MachineBench") -> None:
+async def reset(bench: "MachineBench", known: int | None = None) -> None:
+    """known: as of `Bench.forget`. Raises Finding."""
     bench.host.disarm()
     bench.passage.clear()
     try:
-        await rebind(bench.machine)
+        await rebind(bench.machine, features_of(bench.world.setup.accepted(known)))
     except ValueError as refused:
         raise Finding("I30", str(refused)) from None
     bench.driver = bench.machine.driver = bench.heard(bench.machine.driver)
-    bench.forget()
+    bench.forget(known)
     if bench.astray:
         bench.judge.lose_track()
 

@@ -5,11 +5,14 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from vgpu_emu.fuzz.actions import Program, Send, Step
+from vgpu_emu.fuzz.actions import Program, Reset, Send, Step
 from vgpu_emu.fuzz.boundary import bent
 from vgpu_emu.fuzz.encoding import MAX_STEPS
+from vgpu_emu.fuzz.model.world import with_needs
+from vgpu_wire.device import Feature
 
 Steps = tuple[Step, ...]
+_FEATURES = len(Feature)
 
 
 class Programs(Protocol):
@@ -52,13 +55,17 @@ def _splice(steps: Steps, others: Programs, rng: Random) -> Steps:
 
 
 def _bend(steps: Steps, _others: Programs, rng: Random) -> Steps:
-    sends = [index for index, step in enumerate(steps) if isinstance(step, Send)]
-    if not sends:
+    """Another request, or a reset by another driver."""
+    places = [index for index, step in enumerate(steps) if isinstance(step, Send | Reset)]
+    if not places:
         return steps
-    index = sends[int(rng.random() * len(sends))]
+    index = places[int(rng.random() * len(places))]
     step = steps[index]
-    assert isinstance(step, Send)
-    return (*steps[:index], replace(step, data=bent(step.data, rng)), *steps[index + 1 :])
+    if isinstance(step, Send):
+        step = replace(step, data=bent(step.data, rng))
+    else:
+        step = Reset(with_needs(rng.getrandbits(_FEATURES)))
+    return (*steps[:index], step, *steps[index + 1 :])
 
 
 _CHANGES = (_drop, _repeat, _splice, _splice, _bend, _bend)

@@ -6,9 +6,10 @@ from typing import Any
 
 from msgspec.structs import asdict, replace
 
-from vgpu_emu.fuzz.actions import Call, Elapse, Program, Send, Step
+from vgpu_emu.fuzz.actions import Call, Elapse, Program, Reset, Send, Step
 from vgpu_emu.fuzz.boundary import FIELDS, Field
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.world import Setup, with_needs
+from vgpu_wire.device import Feature
 
 Fails = Callable[[Program], bool]
 
@@ -49,6 +50,9 @@ def _changes(step: Step) -> Iterator[Change]:
     elif isinstance(step, Call):
         yield from (partial(_shorter, length) for length in range(len(step.numbers)))
         yield from (partial(_lower, place, value) for place in range(len(step.numbers)) for value in range(_LOW))
+    elif isinstance(step, Reset) and step.features is not None:
+        yield lambda _reset: Reset()
+        yield from (partial(_knowing, feature) for feature in Feature)
     elif isinstance(step, Elapse):
         yield from (partial(_at_most, microseconds) for microseconds in (1_000_000, 1000, 1, 0))
 
@@ -67,6 +71,10 @@ def _shorter(length: int, call: Call) -> Step:
 def _lower(place: int, value: int, call: Call) -> Step:
     numbers = (*call.numbers[:place], value, *call.numbers[place + 1 :])
     return Call(call.name, numbers) if call.numbers[place : place + 1] > (value,) else call
+
+
+def _knowing(feature: Feature, reset: Reset) -> Step:
+    return Reset(None if reset.features is None else with_needs(reset.features | 1 << feature))
 
 
 def _at_most(microseconds: int, elapse: Elapse) -> Step:

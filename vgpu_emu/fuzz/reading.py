@@ -11,6 +11,7 @@ from vgpu_emu.fuzz.guest import NUMBERS
 from vgpu_emu.fuzz.model.world import Asks, Setup
 from vgpu_emu.fuzz.telling import LIMITS
 from vgpu_emu.scenario import steps_watched as watched
+from vgpu_emu.scenario import words
 from vgpu_emu.scenario.catalogue import Sleep
 from vgpu_emu.scenario.configuring import config_of
 from vgpu_emu.scenario.mistakes import nearest
@@ -22,6 +23,7 @@ from vgpu_emu.scenario.steps_vmm import Rebind, RestartVmm, Unplug
 from vgpu_emu.scenario.things import StepError
 from vgpu_emu.trace.hextext import bytes_from_hex
 from vgpu_wire.blob import MapCache
+from vgpu_wire.device import Feature
 
 
 class ReadError(ValueError):
@@ -53,7 +55,7 @@ def _setup(scenario: Scenario) -> Setup:
     config, host = config_of(scenario), scenario.host
     limits = asdict(config.device_limits)
     return Setup(
-        features=sum(1 << feature for feature in config.features),
+        features=_bits(config.features),
         scanouts=config.scanouts,
         host_visible=config.host_visible,
         blob_alignment=config.blob_alignment,
@@ -65,6 +67,10 @@ def _setup(scenario: Scenario) -> Setup:
         real=host.bytes_,
         **{name: limits[name] for name in LIMITS},
     )
+
+
+def _bits(features: frozenset[Feature]) -> int:
+    return sum(1 << feature for feature in features)
 
 
 def _call(step: watched.Call) -> Call:
@@ -92,7 +98,7 @@ _READ: dict[type, Callable[[Any], Step]] = {
     PlugIn: lambda step: Plug(step.scanout, step.width, step.height),
     Unplug: lambda step: Plug(step.scanout, 0, 0),
     RestartVmm: lambda step: Restart(),
-    Rebind: lambda step: Reset(),
+    Rebind: lambda step: Reset(None if step.features is None else _bits(words.features(step.features))),
     watched.HostFails: _fail,
     watched.Call: _call,
 }

@@ -26,7 +26,7 @@ def capset(rng: Random, world: World, _ids: Ids) -> Record:
 
 
 def ctx_create(rng: Random, world: World, ids: Ids) -> Record:
-    init = choose(rng, (0, 0, 4, 6, 3)) if world.setup.features & 16 else 0
+    init = choose(rng, (0, 0, 4, 6, 3)) if world.features & 16 else 0
     # now and then more than there is room for
     ctx_id = ids.nth(int(1 + rng.random() * choose(rng, (4, 4, 4, 12))))
     length = choose(rng, (4, 4, 4, 0, 63, 64))

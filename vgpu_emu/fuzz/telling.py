@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import asdict, replace
 
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Schedule, Send, Step
-from vgpu_emu.fuzz.core import Core
+from vgpu_emu.fuzz.core import Core, features_of
 from vgpu_emu.fuzz.guest import NUMBERS
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.model.world import Asks, Setup
@@ -72,6 +72,8 @@ def _settled(step: Step, setup: Setup) -> Step:
     if isinstance(step, Plug):
         size = (step.width, step.height) if step.width and step.height else (0, 0)
         return Plug(step.scanout_id % len(setup.scanouts), *size)
+    if isinstance(step, Reset) and step.features is not None:
+        return Reset.by(step.features, setup)
     if isinstance(step, Call):
         return replace(step, numbers=step.numbers[: len(NUMBERS[step.name])])
     return step
@@ -82,9 +84,13 @@ def _settled(step: Step, setup: Setup) -> Step:
 
 def _top(setup: Setup, head: Head) -> Table:
     offers = frozenset(Feature) if head.profile is None else head.profile.offers
-    features = [feature.name.lower() for feature in Feature if setup.has(feature) and feature in offers]
+    features = _names(features_of(setup.features) & offers)
     profile = {} if head.profile is None else {"profile": head.profile.name}
     return {"id": head.id, "why": head.why, "source": head.source, **profile, "features": features}
+
+
+def _names(features: frozenset[Feature]) -> list[str]:
+    return [feature.name.lower() for feature in sorted(features)]
 
 
 def _tables(program: Program, head: Head) -> dict[str, Table]:
@@ -135,6 +141,10 @@ def _plug(step: Plug) -> Table:
     return {"do": "plug", "scanout": step.scanout_id, "width": step.width, "height": step.height}
 
 
+def _rebind(step: Reset) -> Table:
+    return {"do": "rebind", **({} if step.features is None else {"features": _names(features_of(step.features))})}
+
+
 def _fail(step: Fail) -> Table:
     said = {name: value for name, value in asdict(step).items() if value}
     return {"do": "host-fails", **said, **({"errno": _errno(step.errno)} if step.errno else {})}
@@ -155,7 +165,7 @@ _TOLD: dict[type[Step], Callable[[Any], Table]] = {
     Elapse: lambda step: {"do": "sleep", "seconds": step.microseconds / 1e6},
     Plug: _plug,
     Restart: lambda step: {"do": "restart-vmm"},
-    Reset: lambda step: {"do": "rebind"},
+    Reset: _rebind,
     Fail: _fail,
     Call: _call,
 }

@@ -56,6 +56,7 @@ DEEPER: dict[str, type[Planted]] = {
         deeper.BytesOfTheShared,
         deeper.OldEdid,
         deeper.ResetKeepsContexts,
+        deeper.ClosedGatesStayOpen,
         deeper.ScanoutOffsetLost,
         fences.FenceLostInSnapshot,
         fences.RingInFiveBits,

@@ -13,6 +13,7 @@ from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.state import Blob
 from vgpu_wire.blob import MapCache, RespMapInfo
 from vgpu_wire.control import CtrlType
+from vgpu_wire.device import Feature
 
 
 def _mapped(device: Device) -> Iterator[Blob]:
@@ -144,6 +145,33 @@ class _Resetting(Wrapper):
         yield from self.inner.reset()
         if self.defect.passed(len(before) > 2):
             self.inner.contexts.update(before)
+
+
+class ClosedGatesStayOpen(Planted):
+    """A driver that accepts less than the one before the reset still has the commands that came with the rest."""
+
+    depth, component, oracles = "L4", "device", ("I35", "I30")
+
+    def device(self, device: Device) -> Any:
+        return _Negotiating(device, self)
+
+
+class _Negotiating(Wrapper):
+    def __init__(self, inner: Device, defect: Planted) -> None:
+        super().__init__(inner)
+        self.defect = defect
+        #: commands that no driver has been able to use
+        self.shut = inner._closed
+
+    def reset(self) -> Any:
+        self.shut = self.inner._closed
+        yield from self.inner.reset()
+
+    def negotiate(self, features: frozenset[Feature]) -> bool:
+        accepted: bool = self.inner.negotiate(features)
+        if self.defect.passed(self.inner._closed - self.shut):
+            self.inner._closed &= self.shut
+        return accepted
 
 
 class ScanoutOffsetLost(Planted):

@@ -26,7 +26,7 @@ _MEMS = frozenset(mem.value for mem in BlobMem)
 
 def alignment(world: World) -> int:
     """What the sizes of blobs are multiples of."""
-    return (world.setup.blob_alignment or 1) if world.setup.has(Feature.BLOB_ALIGNMENT) else 1
+    return (world.setup.blob_alignment or 1) if world.has(Feature.BLOB_ALIGNMENT) else 1
 
 
 def create_blob(world: World, request: ResourceCreateBlob) -> Expected:
@@ -36,7 +36,7 @@ def create_blob(world: World, request: ResourceCreateBlob) -> Expected:
     refuse(request.blob_flags & ~_FLAGS, "unknown blob_flags")
     refuse(not request.size, "no bytes")
     refuse(request.size % alignment(world), "the size is not aligned", "I15")
-    refuse(on_host and not setup.has(Feature.VIRGL), "a blob on the host without VIRGL")
+    refuse(on_host and not world.has(Feature.VIRGL), "a blob on the host without VIRGL")
     refuse(on_host and request.ctx_id not in world.contexts, "no such context")
     refuse(len(world.resources) >= setup.resources, "no room for a resource more")
     refuse(world.blob_bytes + request.size > setup.blob_bytes, "no room for so many bytes", "I15")

@@ -27,7 +27,7 @@ _EXPORTERS = frozenset(kind.value for kind in ExporterKind)
 
 def create(world: World, request: CtxCreate) -> Expected:
     refuse(not request.ctx_id or request.ctx_id in world.contexts, "the id is 0, or the context exists", "I8")
-    refuse(request.context_init and not world.setup.has(Feature.CONTEXT_INIT), "context_init without the feature")
+    refuse(request.context_init and not world.has(Feature.CONTEXT_INIT), "context_init without the feature")
     capset = request.context_init & CONTEXT_INIT_CAPSET_ID_MASK
     refuse(capset and capset not in [known_id for known_id, _, _ in world.setup.capsets], "no such capset")
     refuse(len(world.contexts) >= world.setup.contexts, "no room for a context more")

@@ -104,7 +104,7 @@ class Judge:
         feature = command.feature
         if feature is not None:
             self.evaluated["I35"] += 1
-            refuse(not self.world.setup.has(feature), "its feature was not negotiated", "I35")
+            refuse(not self.world.has(feature), "its feature was not negotiated", "I35")
         try:
             request = MESSAGES[number].parse(data)
         except WireError as error:

@@ -8,7 +8,7 @@ import msgspec
 
 from vgpu_wire.blob import BlobMem
 from vgpu_wire.context_stream import ExporterKind
-from vgpu_wire.device import Feature
+from vgpu_wire.device import FEATURE_NEEDS, Feature
 from vgpu_wire.display import Rect
 
 PAGE = 4096
@@ -30,9 +30,10 @@ class Asks(Enum):
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """The device that a program runs on.
 
-    features: bits that the driver accepted. scanouts: sizes in pixels. capsets: (id, highest version, bytes).
-    host_visible, memory: bytes of the host visible region and of guest memory, which starts at 0. asks, guess: where
-    map_info comes from. real: the host's buffers have bytes. The others are what the device has room for.
+    features: bits that are offered, and that the first driver accepts. scanouts: sizes in pixels. capsets: (id,
+    highest version, bytes). host_visible, memory: bytes of the host visible region and of guest memory, which starts
+    at 0. asks, guess: where map_info comes from. real: the host's buffers have bytes. The others are what the device
+    has room for.
     """
 
     features: int = 0x3F
@@ -57,6 +58,15 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
 
     def has(self, feature: Feature) -> bool:
         return bool(self.features >> feature & 1)
+
+    def accepted(self, known: int | None) -> int:
+        """Bits that a driver accepts which knows these features; None: all."""
+        return self.features if known is None else with_needs(self.features & known)
+
+
+def with_needs(features: int) -> int:
+    """These bits, but of features that lack what they need: nothing says what a device does with those."""
+    return features & ~sum(1 << feature for feature, need in FEATURE_NEEDS.items() if not features >> need & 1)
 
 
 class Resource(msgspec.Struct):
@@ -141,6 +151,8 @@ class World:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
+        #: bits that the present driver accepted
+        self.features = setup.features
         self.now = 0.0
         #: guest memory as it must be; the target fills it
         self.memory = bytearray()
@@ -168,6 +180,10 @@ class World:
             scanout.shown, scanout.cursor = None, (0, 0, 0, 0, 0)
         #: bytes of images, of blobs, of the host's buffers that blobs were made of
         self.image_bytes = self.blob_bytes = 0
+
+    def has(self, feature: Feature) -> bool:
+        """It was negotiated."""
+        return bool(self.features >> feature & 1)
 
     # -- numbers that the device's own must agree with
 
