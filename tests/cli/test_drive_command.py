@@ -103,7 +103,8 @@ def test_scenarios_are_carried_out_on_the_device(
         (["--device", "vhost-user:/nowhere/x", "--jobs", "2"], "without --seed"),
         (["--device", "vhost-user:/nowhere/x", "--patience", "0"], "a number of seconds"),
         (["--device", "vhost-user:/nowhere/x", "--profile", "foo"], "foo"),
-        (["--command", "gpu {socket}"], "name it with --device"),
+        (["--command", "gpu {socket}"], "--command: of no effect without --device"),
+        (["--patience", "0"], "--patience: of no effect without --device"),
     ],
 )
 def test_mistake_about_the_device_of_scenarios_is_one_line(

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from vgpu_emu.cli.devices import device_source, no_device
+from vgpu_emu.cli.devices import device_source, no_device, patience_of
 from vgpu_emu.cli.profiles import named_profile
 from vgpu_emu.cli.progress import progress
 from vgpu_emu.cli.scenario_files import Found
-from vgpu_emu.cli.usage import UsageError
 from vgpu_emu.peers.front.errors import DeviceError, DeviceFault
 from vgpu_emu.peers.front.source import CommandError, DeviceSource
 from vgpu_emu.scenario.on_device import OnDevice
@@ -21,12 +20,10 @@ class DeviceJobs:
     Raises UsageError.
     """
 
-    def __init__(self, device: str, command: str | None, profile: str | None, patience: float) -> None:
-        if not 0 < patience < float("inf"):
-            raise UsageError(f"--patience {patience}: a number of seconds, above 0")
+    def __init__(self, device: str, command: str | None, profile: str | None, patience: float | None) -> None:
         name = named_profile(profile or "strict").name
         self._source: DeviceSource = device_source(device, command)
-        self._device = OnDevice(self._source, name, patience)
+        self._device = OnDevice(self._source, name, patience_of(patience))
         self._is_known = False
 
     def outcomes(self, work: Sequence[Found], until: int | None) -> Iterator[Outcome]:

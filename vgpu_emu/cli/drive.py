@@ -7,11 +7,11 @@ import msgspec
 import trio
 from cyclopts import Parameter
 
-from vgpu_emu.cli.devices import device_source, no_device
+from vgpu_emu.cli.devices import device_source, no_device, patience_of
 from vgpu_emu.cli.drive_view import as_json, show
 from vgpu_emu.cli.profiles import named_profile
 from vgpu_emu.cli.progress import PATIENCE
-from vgpu_emu.cli.usage import FOUND, UsageError, complain
+from vgpu_emu.cli.usage import FOUND, complain
 from vgpu_emu.drive.comparing import compare
 from vgpu_emu.drive.exploring import Findings, explore
 from vgpu_emu.peers.front.errors import DeviceError
@@ -25,7 +25,7 @@ def drive(
     device: str,
     command: str | None = None,
     profile: str | None = None,
-    patience: float = 5.0,
+    patience: float | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
     """Ask a real virtio-gpu device: what it offers, what it answers to right and wrong requests, and who answers so.
@@ -53,15 +53,14 @@ def drive(
     profile
         Compare with this profile only; see: vgpu-emu profiles.
     patience
-        Seconds that the device has for each answer, before it counts as hanging.
+        Seconds that the device has for each answer, before it counts as hanging; 5 if it is not said.
     json_
         One JSON object instead of text.
     """
-    if not 0 < patience < float("inf"):
-        raise UsageError(f"--patience {patience}: a number of seconds, above 0")
     profiles = list(PROFILES.values()) if profile is None else [named_profile(profile)]
+    config = FrontConfig(patience=patience_of(patience))
     source = device_source(device, command)
-    found = _explored(source, FrontConfig(patience=patience))
+    found = _explored(source, config)
     likenesses = compare(found, profiles)
     if json_:
         print(msgspec.json.encode(as_json(device, found, likenesses)).decode())

@@ -36,14 +36,12 @@ def conditions_of(target: str, profile: str | None, defects: list[str]) -> Condi
 
 def on_device(device: str, command: str | None, profile: str | None, patience: float | None) -> Conditions:
     """Programs on a device that is not ours. Raises UsageError, also if it is not there."""
-    from vgpu_emu.cli.devices import device_source, no_device
-    from vgpu_emu.fuzz.outside import PATIENCE, Outside, meet
+    from vgpu_emu.cli.devices import device_source, no_device, patience_of
+    from vgpu_emu.fuzz.outside import Outside, meet
     from vgpu_emu.peers.front.errors import DeviceError
     from vgpu_emu.peers.front.source import CommandError
 
-    seconds = PATIENCE if patience is None else patience
-    if not 0 < seconds < float("inf"):
-        raise UsageError(f"--patience {seconds}: a number of seconds, above 0")
+    seconds = patience_of(patience)
     source = device_source(device, command)
     try:
         met = meet(Outside(source, seconds))

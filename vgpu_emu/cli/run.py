@@ -13,6 +13,7 @@ from vgpu_emu.cli.run_formats import as_json, as_junit, as_tap
 from vgpu_emu.cli.run_story import run_story
 from vgpu_emu.cli.run_text import show, summary
 from vgpu_emu.cli.scenario_files import find_scenarios
+from vgpu_emu.cli.together import at_least, refuse
 from vgpu_emu.cli.usage import FOUND, UsageError
 from vgpu_emu.cli.verdicts import Judged, Verdict, judge, read_baseline
 from vgpu_emu.scenario.golden import golden_file, updated
@@ -35,7 +36,7 @@ def run(
     device: str | None = None,
     command: str | None = None,
     profile: str | None = None,
-    patience: float = 5.0,
+    patience: float | None = None,
     baseline: Path | None = None,
     update: Annotated[bool, Parameter(negative=())] = False,
     tap: Annotated[bool, Parameter(negative=())] = False,
@@ -95,7 +96,7 @@ def run(
     profile
         What that device is like; strict if nothing is said. What our model of this profile does not pass is skipped.
     patience
-        Seconds that the device has for each answer, before it counts as hanging.
+        Seconds that the device has for each answer, before it counts as hanging; 5 if it is not said.
     baseline
         A file with the ids, or patterns of ids, of scenarios that are known to fail, one a line. Of these a success is
         an error.
@@ -113,7 +114,8 @@ def run(
     json_
         One JSON object instead of text.
     """
-    _refuse(until, min(seeds, jobs), tap and json_, update and (seed != 0 or seeds > 1 or until is not None))
+    at_least(1, {"--seeds": seeds, "--jobs": jobs, "--until": until})
+    _refuse(tap and json_, update and (seed != 0 or seeds > 1 or until is not None))
     expected = read_baseline(baseline)
     chosen = find_scenarios(path, subtest)
     is_golden = not update and seed == 0 and seeds == 1 and until is None
@@ -121,9 +123,8 @@ def run(
     if device is not None:
         alone = (seed, seeds, jobs, isolation, update, defect) == (0, 1, 1, None, False, None)
         parts = _on_device(alone, device, command, profile, patience).outcomes(chosen, until)
-    elif command is not None or profile is not None:
-        raise UsageError("--command and --profile are about a real device: name it with --device vhost-user:PATH")
     else:
+        refuse({"--command": command, "--profile": profile, "--patience": patience}, "without --device")
         planted = _defects(defect or [], isolation)
         work = [Job(str(each.path), each.scenario.id, tried, until, is_golden, isolation, planted) for each in chosen]
         parts = outcomes(work, jobs)
@@ -150,7 +151,9 @@ def run(
     return _exit_code(done)
 
 
-def _on_device(alone: bool, device: str, command: str | None, profile: str | None, patience: float) -> DeviceJobs:
+def _on_device(
+    alone: bool, device: str, command: str | None, profile: str | None, patience: float | None
+) -> DeviceJobs:
     """alone: none of the options is there that are about machines of our own. Raises UsageError."""
     if not alone:
         raise UsageError(
@@ -180,12 +183,8 @@ def _planting(names: list[str]) -> AbstractContextManager[None]:
     return planting()
 
 
-def _refuse(until: int | None, least: int, both: bool, update_of_parts: bool) -> None:
-    """Raises UsageError for options that make no sense together. least: of what counts from 1 on."""
-    if until is not None and until < 1:
-        raise UsageError("--until counts steps from 1 on")
-    if least < 1:
-        raise UsageError("--seeds and --jobs count from 1 on")
+def _refuse(both: bool, update_of_parts: bool) -> None:
+    """Raises UsageError for options that make no sense together."""
     if update_of_parts:
         raise UsageError("--update is for whole runs with seed 0: without --seed, --seeds and --until")
     if both:

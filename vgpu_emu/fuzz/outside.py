@@ -18,8 +18,6 @@ from vgpu_emu.peers.front.source import DeviceSource, Source
 from vgpu_wire.device import Feature
 
 T = TypeVar("T")
-#: seconds for an answer
-PATIENCE = 5.0
 #: bytes of a capability set that the reference has room for
 _CAPSET_BYTES = 1 << 20
 #: what nobody can ask a device about; programs stay below all of it, but where they mean not to
@@ -45,7 +43,7 @@ class Outside(msgspec.Struct, frozen=True):
     """
 
     source: Source
-    patience: float = PATIENCE
+    patience: float = FrontConfig().patience
     capsets: tuple[tuple[int, int, int], ...] = ()
     streams: bool = False
     clock: Callable[[], Clock] | None = None
