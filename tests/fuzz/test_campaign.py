@@ -113,7 +113,7 @@ def test_what_is_raised_is_said_without_addresses() -> None:
 
 
 @pytest.mark.parametrize(("more", "kept"), [(0, 1), (1, 0)])
-def test_program_that_nobody_can_read_whole_is_not_kept(more: int, kept: int) -> None:
+def test_program_that_is_too_long_for_a_corpus_is_not_kept(more: int, kept: int) -> None:
     empty = encode(Program(Setup(), (Send(bytes(1 << 15), 0), Send(bytes(1 << 14), 0))))
     steps = (Send(bytes(1 << 15), 0), Send(bytes((1 << 14) + MAX_BYTES - len(empty) + more), 0))
     program = Program(Setup(), steps)

@@ -56,12 +56,12 @@ def test_any_bytes_are_a_program_that_runs(seed: int) -> None:
         core.close()
 
 
-def test_long_bytes_are_read_up_to_their_limits() -> None:
+def test_long_bytes_are_read_whole_up_to_so_many_steps() -> None:
     assert len(decode(bytes([0, 0] + [29] * (MAX_BYTES - 2))).steps) == MAX_STEPS
     full = bytes([0, 0]) + bytes([26, 0, 0]) + b"\xff\xff\x7f" + bytes(MAX_BYTES)
     (step, *_) = decode(full).steps
     assert isinstance(step, Send)
-    assert len(step.data) < MAX_BYTES
+    assert len(step.data) == MAX_BYTES
 
 
 def test_displays_that_bytes_cannot_say_are_refused() -> None:

@@ -13,12 +13,12 @@ from vgpu_emu.cli.usage import UsageError, complain
 from vgpu_emu.fuzz.actions import Program
 from vgpu_emu.fuzz.corpus import Read, read
 from vgpu_emu.fuzz.defect import DefectError
-from vgpu_emu.fuzz.encoding import MAX_BYTES, decode
+from vgpu_emu.fuzz.encoding import decode
 from vgpu_emu.fuzz.oracles import DEVICE
 from vgpu_emu.fuzz.reading import ReadError, program_of
 from vgpu_emu.fuzz.targets import TARGETS
 from vgpu_emu.fuzz.trial import Conditions
-from vgpu_emu.scenario.loading import SUFFIX
+from vgpu_emu.scenario.loading import MAX_FILE, SUFFIX
 from vgpu_emu.scenario.records import Scenario
 
 
@@ -118,11 +118,11 @@ def read_program(file: Path) -> Programmed:
         return _read_scenario(file)
     try:
         with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+            data = stream.read(MAX_FILE + 1)
     except OSError as error:
         raise UsageError(f"cannot read {printable(str(file))}: {error.strerror}") from None
-    if len(data) > MAX_BYTES:
-        raise UsageError(f"{printable(str(file))} is no program: it has more than {MAX_BYTES} bytes")
+    if len(data) > MAX_FILE:
+        raise UsageError(f"{printable(str(file))} is no program: it has more than {MAX_FILE} bytes")
     return Programmed(decode(data))
 
 

@@ -20,7 +20,7 @@ from vgpu_emu.fuzz.model.commands import COMMANDS
 from vgpu_emu.fuzz.model.world import PAGE, Asks, Setup, with_needs
 from vgpu_wire.messages import MESSAGES
 
-#: bytes of a program; more are not looked at
+#: bytes of a program of a corpus: longer ones are not kept
 MAX_BYTES = 1 << 16
 #: steps of a program
 MAX_STEPS = 512
@@ -36,7 +36,7 @@ class Reader:
     """Numbers out of bytes; zeros behind their end."""
 
     def __init__(self, data: bytes) -> None:
-        self._data = data[:MAX_BYTES]
+        self._data = data
         self._place = 0
 
     def __bool__(self) -> bool:

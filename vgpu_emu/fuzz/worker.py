@@ -89,7 +89,6 @@ class _Worker:
         if result.found is not None:
             self._keep(result, result.found, sequence)
         elif new and len(data := encode(result.program)) <= MAX_BYTES:
-            # of a longer one nobody reads the end
             self.pool.append(result.program)
             batch.fresh.append(data)
             self._again(result, sequence)
