@@ -35,8 +35,8 @@ def handled(bench: "Bench", case: Case, data: bytes) -> None:
 
 
 def _look_inside(bench: "Bench", case: Case, data: bytes) -> None:
-    if data[:4] in NEWBORN:
-        bench.census.register(bench.parts.device, data)
+    if case.number in NEWBORN:
+        bench.census.register(bench.parts.device, case.number, data)
     if bench.judge.unsure:
         return
     if case.expected.verdict is Verdict.OPEN:

@@ -45,8 +45,13 @@ def accounts(parts: Parts, world: World) -> Wrongs:
     on_host = {number for number, resource in world.resources.items() if resource.on_host}
     yield from _same_ids("blobs of the renderer", parts.renderer.resources.keys(), on_host)
     yield from _same_ids("contexts of the renderer", parts.renderer.contexts.keys(), world.contexts.keys())
+    if world.contexts:
+        yield from _attached(parts, world, on_host)
+
+
+def _attached(parts: Parts, world: World, on_host: set[int]) -> Wrongs:
     wanted = {ctx_id: context.attached for ctx_id, context in world.contexts.items()}
-    actual = {ctx_id: context.attached for ctx_id, context in device.contexts.items()}
+    actual = {ctx_id: context.attached for ctx_id, context in parts.device.contexts.items()}
     yield from _same("attached resources", actual, wanted)
     told = {ctx_id: context.attached for ctx_id, context in parts.renderer.contexts.items()}
     there = {ctx_id: attached & on_host for ctx_id, attached in wanted.items()}

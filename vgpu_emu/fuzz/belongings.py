@@ -11,7 +11,7 @@ from vgpu_wire.control import CtrlType
 
 _T = CtrlType
 _MAKES_RESOURCE = {_T.RESOURCE_CREATE_2D.value, _T.RESOURCE_CREATE_3D.value, _T.RESOURCE_CREATE_BLOB.value}
-_MAKES_CONTEXT = _T.CTX_CREATE.value
+_MAKES = {*_MAKES_RESOURCE, _T.CTX_CREATE.value}
 #: where the id of what is made is
 _RESOURCE_AT, _CONTEXT_AT = 24, 16
 
@@ -31,14 +31,14 @@ class Belongings:
 
     def made(self, case: Case, data: bytes, world: World) -> None:
         """A request of the driver was carried out."""
-        if case.expected.why.endswith("exists"):
-            # somebody else's, who had the id before
+        if case.number not in _MAKES or case.expected.why.endswith("exists"):
+            # nothing, or somebody else's, who had the id before
             return
         if case.number in _MAKES_RESOURCE:
             number = int.from_bytes(data[_RESOURCE_AT : _RESOURCE_AT + 4], "little")
             if number in world.resources:
                 self._resources[number] = world.resources[number]
-        elif case.number == _MAKES_CONTEXT:
+        else:
             number = int.from_bytes(data[_CONTEXT_AT : _CONTEXT_AT + 4], "little")
             if number in world.contexts:
                 self._contexts[number] = world.contexts[number]

@@ -10,13 +10,12 @@ from vgpu_emu.vmm.state import Backing, Image
 from vgpu_wire.control import CtrlType
 
 #: requests that give a resource something -> where their resource_id is
-_BORN = {
-    CtrlType.RESOURCE_CREATE_2D: 24,
-    CtrlType.RESOURCE_CREATE_3D: 24,
-    CtrlType.RESOURCE_ATTACH_BACKING: 24,
-    CtrlType.RESOURCE_CREATE_BLOB: 24,
+NEWBORN = {
+    CtrlType.RESOURCE_CREATE_2D.value: 24,
+    CtrlType.RESOURCE_CREATE_3D.value: 24,
+    CtrlType.RESOURCE_ATTACH_BACKING.value: 24,
+    CtrlType.RESOURCE_CREATE_BLOB.value: 24,
 }
-NEWBORN = {number.value.to_bytes(4, "little"): place for number, place in _BORN.items()}
 
 
 class Census:
@@ -25,9 +24,9 @@ class Census:
     def __init__(self) -> None:
         self._known: dict[int, ref[Backing] | ref[memoryview]] = {}
 
-    def register(self, device: Device, request: bytes) -> None:
-        """After a request that may have given its resource a backing, or pixels."""
-        place = NEWBORN[request[:4]]
+    def register(self, device: Device, number: int, request: bytes) -> None:
+        """After a request that may have given its resource a backing, or pixels. number: its type."""
+        place = NEWBORN[number]
         resource = device.resources.get(ResourceId(int.from_bytes(request[place : place + 4], "little")))
         if resource is None:
             return

@@ -30,7 +30,9 @@ class PageAllocator:
         #: bytes of memory before the first page
         self.first = FIRST_PAGE if end > FIRST_PAGE else -(-pages // 2) * PAGE_SIZE
         #: by their starts
-        self._free: SortedList = SortedList([(self.first, end)] if end > self.first else ())
+        self._free: SortedList = SortedList()
+        if end > self.first:
+            self._free.add((self.first, end))
         self.free_bytes = end - self.first
 
     def allocate(self, size: int) -> list[Run]:
