@@ -1,12 +1,14 @@
 """Scanouts, the cursor on them, and the part of the configuration space that tells of them (virtio 1.4, 5.7.4)."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
 from vgpu_emu.ids import ResourceId
 from vgpu_wire.device import MAX_SCANOUTS, Config, ConfigEvent
 from vgpu_wire.display import DisplayOne, Rect
+from vgpu_wire.terms import Records
 
 
 class Framebuffer(msgspec.Struct, frozen=True):
@@ -90,13 +92,9 @@ class Displays:
             blob_alignment=blob_alignment,
         )
 
-    def modes(self) -> list[DisplayOne]:
+    def modes(self) -> Records[DisplayOne]:
         """resp_display_info.pmodes: always 16."""
-        modes = [
-            DisplayOne(r=Rect(x=s.x, y=s.y, width=s.width, height=s.height), enabled=1) if s.enabled else DisplayOne()
-            for s in self.scanouts
-        ]
-        return modes + [DisplayOne()] * (MAX_SCANOUTS - len(modes))
+        return _modes(tuple([(s.x, s.y, s.width, s.height) if s.enabled else None for s in self.scanouts]))
 
     def find(self, scanout_id: int) -> Scanout | None:
         return self.scanouts[scanout_id] if scanout_id < len(self.scanouts) else None
@@ -132,6 +130,13 @@ class Displays:
                 scanout.shown = None
             if scanout.cursor.resource_id == resource_id:
                 scanout.cursor = Cursor(x=scanout.cursor.x, y=scanout.cursor.y)
+
+
+# they change with the user's displays only, and are asked for with every one of a driver's probes
+@lru_cache
+def _modes(scanouts: tuple[tuple[int, int, int, int] | None, ...]) -> Records[DisplayOne]:
+    modes = [DisplayOne() if place is None else DisplayOne(r=Rect(*place), enabled=1) for place in scanouts]
+    return Records.of(DisplayOne, modes + [DisplayOne()] * (MAX_SCANOUTS - len(modes)))
 
 
 def union(one: Rect, other: Rect) -> Rect:

@@ -10,6 +10,7 @@ from vgpu_wire.device import MAX_SCANOUTS
 from vgpu_wire.display import (
     CURSOR_SIZE,
     EDID_BYTES,
+    DisplayOne,
     GetEdid,
     Rect,
     ResourceFlush,
@@ -20,6 +21,7 @@ from vgpu_wire.display import (
     UpdateCursor,
 )
 from vgpu_wire.resource import Format
+from vgpu_wire.terms import Records
 
 _FORMATS = frozenset(fmt.value for fmt in Format)
 _OFF = (0, 0, 0)
@@ -36,13 +38,20 @@ def display_info(world: World, _request: CtrlHdr) -> Expected:
     sizes = [(s.width, s.height, 0) for s in world.scanouts]
 
     def payload(answer: RespDisplayInfo) -> str | None:
-        shown = [(mode.r.width, mode.r.height, mode.enabled) for mode in answer.pmodes]
+        shown = list(_modes(Records.of(DisplayOne, answer.pmodes).raw))
         for index, size in enumerate(sizes):
             if shown[index] == size:
                 shown[index] = _OFF
         return differs("pmodes", shown, wanted)
 
     return must(payload=payload)
+
+
+# a device answers with the same few
+@lru_cache
+def _modes(data: bytes) -> tuple[tuple[int, int, int], ...]:
+    """Width, height and `enabled` of each."""
+    return tuple((mode.r.width, mode.r.height, mode.enabled) for mode in Records(DisplayOne, data))
 
 
 def scanout(world: World, scanout_id: int) -> Scanout:
