@@ -92,20 +92,33 @@ _COMMANDS: dict[int, type[StreamAlloc] | type[StreamFree] | type[StreamWork]] = 
     StreamOp.FREE: StreamFree,
     StreamOp.WORK: StreamWork,
 }
+_HEADER = StreamHdr.layout.size
+#: the header that a command must have, as bytes -> the command
+_STARTS = {
+    opcode.to_bytes(2, "little") + (command.layout.size // 4).to_bytes(2, "little"): command
+    for opcode, command in _COMMANDS.items()
+}
 
 
 def stream_commands(stream: bytes) -> Iterator[StreamAlloc | StreamFree | StreamWork]:
     """The commands of a stream, in order. Raises WireError at the first that is none."""
     place = 0
     while place < len(stream):
-        if len(stream) - place < StreamHdr.layout.size:
-            raise unread(StreamHdr, stream[place:])
-        header = StreamHdr.parse(stream[place : place + StreamHdr.layout.size])
-        command = _COMMANDS.get(header.opcode)
+        command = _STARTS.get(stream[place : place + _HEADER])
         if command is None:
-            raise WireError("value", "vgpu_emu_stream_hdr.opcode", place, f"unknown opcode {header.opcode}")
-        if header.length * 4 != command.layout.size:
-            detail = f"{header.length} words, {command.layout.name} has {command.layout.size // 4}"
-            raise WireError("value", f"{command.layout.name}.hdr.length", place + 2, detail)
-        yield command.parse(stream[place : place + command.layout.size])
-        place += command.layout.size
+            raise _no_command(stream, place)
+        end = place + command.layout.size
+        yield command.parse(stream[place:end])
+        place = end
+
+
+def _no_command(stream: bytes, place: int) -> WireError:
+    """Why no command starts there."""
+    if len(stream) - place < _HEADER:
+        return unread(StreamHdr, stream[place:])
+    header = StreamHdr.parse(stream[place : place + _HEADER])
+    command = _COMMANDS.get(header.opcode)
+    if command is None:
+        return WireError("value", "vgpu_emu_stream_hdr.opcode", place, f"unknown opcode {header.opcode}")
+    detail = f"{header.length} words, {command.layout.name} has {command.layout.size // 4}"
+    return WireError("value", f"{command.layout.name}.hdr.length", place + 2, detail)

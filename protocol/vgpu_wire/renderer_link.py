@@ -188,16 +188,16 @@ def numbered(data: bytes, serial: int) -> bytes:
     return data[:4] + serial.to_bytes(4, "little") + data[8:]
 
 
-# plain ints as keys: to look for an enum member among enum members runs Python code
-_STRUCTURE = {op.value: structure for op, structure in QUESTIONS.items()}
+#: the first four bytes of a question -> its structure
+_STRUCTURE = {op.value.to_bytes(4, "little"): structure for op, structure in QUESTIONS.items()}
 
 
 def parse_question(data: Buffer) -> Question:
     """The question in exactly these bytes. Raises WireError."""
     if len(data) < Question.layout.size:
         raise unread(Question, data)
-    op = int.from_bytes(data[:4], "little")
-    structure = _STRUCTURE.get(op)
+    start = bytes(data[:4])
+    structure = _STRUCTURE.get(start)
     if structure is None:
-        raise WireError("value", "vgpu_emu_question.op", 0, f"unknown op {op}")
+        raise WireError("value", "vgpu_emu_question.op", 0, f"unknown op {int.from_bytes(start, 'little')}")
     return structure.parse(data)
