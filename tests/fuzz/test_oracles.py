@@ -106,7 +106,7 @@ class WritesToMemory:
 
 class GatesOpen:
     def device(self, device: Any) -> Any:
-        device._needs.clear()
+        device._needs = frozenset()
         device.features = device.features
         return device
 

@@ -19,7 +19,7 @@ from vgpu_emu.trace.log import VMM, Log
 from vgpu_emu.vmm.asking import Steps, ask
 from vgpu_emu.vmm.command import OK, Capset, Command, DeviceDead, Refused
 from vgpu_emu.vmm.displays import Displays
-from vgpu_emu.vmm.entries import DONE, tables
+from vgpu_emu.vmm.entries import DONE, closed, tables
 from vgpu_emu.vmm.fences import GLOBAL, Fences, Timeline
 from vgpu_emu.vmm.holdings import Holdings
 from vgpu_emu.vmm.misfits import fit
@@ -88,7 +88,7 @@ class Device(Holdings):
     def features(self, features: frozenset[Feature]) -> None:
         self._features = features
         # looked up once, not with every request: hashing an enum member runs Python code
-        self._closed = frozenset(key for key, needed in self._needs.items() if needed not in features)
+        self._closed = closed(self._needs, features)
         #: bytes that sizes of blobs, and offsets of mappings, are multiples of; an alignment of 0 asks for none
         self.size_alignment = (self.blob_alignment or 1) if Feature.BLOB_ALIGNMENT in features else 1
         self.map_alignment = lcm(PAGE_SIZE, self.size_alignment)

@@ -1,6 +1,7 @@
 """What a VMM does with a request, looked up by its first four bytes: made once for all devices of a profile."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from vgpu_emu.vmm.command import OK, Command, Handler
 from vgpu_emu.vmm.profiles import Profile
@@ -14,11 +15,13 @@ DONE = OK.build()
 #: a command, taken apart for `Device.handle`: its parse, handler, gate and queue; the bytes of its answer if that is
 #: RESP_OK_NODATA without a fence
 Entry = tuple[Callable[[bytes], CtrlHdr], Handler, Rule, int, bytes]
+#: requests that need a feature, by their first four bytes
+Needs = frozenset[tuple[bytes, Feature]]
 #: (profile, commands, entries, needs) of the latest device: a fuzzer makes thousands of one profile, one by one
-_latest: list[tuple[Profile, Mapping[CtrlType, Command], dict[bytes, Entry], dict[bytes, Feature]]] = []
+_latest: list[tuple[Profile, Mapping[CtrlType, Command], dict[bytes, Entry], Needs]] = []
 
 
-def tables(profile: Profile, commands: Mapping[CtrlType, Command]) -> tuple[dict[bytes, Entry], dict[bytes, Feature]]:
+def tables(profile: Profile, commands: Mapping[CtrlType, Command]) -> tuple[dict[bytes, Entry], Needs]:
     """What this VMM does with a request, by its first four bytes, and which of them need a feature."""
     if not (_latest and _latest[0][0] is profile and _latest[0][1] is commands):
         known = {
@@ -27,10 +30,16 @@ def tables(profile: Profile, commands: Mapping[CtrlType, Command]) -> tuple[dict
             if number not in profile.lacks and number not in profile.dead_commands
         }
         entries = {key: _entry(profile, number, command) for key, (number, command) in known.items()}
-        needs = {key: command.feature for key, (_, command) in known.items() if command.feature is not None}
+        needs = frozenset((key, command.feature) for key, (_, command) in known.items() if command.feature is not None)
         _latest[:] = [(profile, commands, entries, needs)]
     _profile, _commands, entries, needs = _latest[0]
-    return entries.copy(), needs.copy()
+    return entries.copy(), needs
+
+
+@lru_cache
+def closed(needs: Needs, features: frozenset[Feature]) -> frozenset[bytes]:
+    """Requests that lack the feature that they need, by their first four bytes: of a few combinations."""
+    return frozenset(key for key, needed in needs if needed not in features)
 
 
 def _entry(profile: Profile, number: CtrlType, command: Command) -> Entry:
