@@ -11,6 +11,7 @@ from vgpu_wire.context_stream import ExporterKind
 from vgpu_wire.device import FEATURE_NEEDS, Feature
 from vgpu_wire.display import Rect
 
+_GUEST = BlobMem.GUEST.value
 PAGE = 4096
 BYTES_PER_PIXEL = 4
 #: what every host has memory for: bytes of a resource, pixels of a side; more may be refused, RESP_ERR_OUT_OF_MEMORY
@@ -103,7 +104,7 @@ class Resource(msgspec.Struct):
 
     @property
     def on_host(self) -> bool:
-        return self.kind == "blob" and self.blob_mem != BlobMem.GUEST
+        return self.kind == "blob" and self.blob_mem != _GUEST
 
 
 class Context(msgspec.Struct):
