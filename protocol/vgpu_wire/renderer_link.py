@@ -188,13 +188,14 @@ def numbered(data: bytes, serial: int) -> bytes:
     return data[:4] + serial.to_bytes(4, "little") + data[8:]
 
 
+_SHORTEST = Question.layout.size
 #: the first four bytes of a question -> its structure
 _STRUCTURE = {op.value.to_bytes(4, "little"): structure for op, structure in QUESTIONS.items()}
 
 
 def parse_question(data: Buffer) -> Question:
     """The question in exactly these bytes. Raises WireError."""
-    if len(data) < Question.layout.size:
+    if len(data) < _SHORTEST:
         raise unread(Question, data)
     start = bytes(data[:4])
     structure = _STRUCTURE.get(start)
