@@ -38,11 +38,10 @@ class Expected(msgspec.Struct, frozen=True):
 
 
 class Refusal(Exception):  # noqa: N818 - how an expectation is found, nothing went wrong
-    """The request must be refused, for this reason, as this oracle says."""
+    """The request must be refused, for this reason, as this oracle says: its two arguments."""
 
-    def __init__(self, why: str, oracle: str) -> None:
-        super().__init__(why)
-        self.oracle = oracle
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Open(Exception):  # noqa: N818
@@ -64,9 +63,9 @@ def expected(find: Callable[..., Expected], *arguments: Any) -> Expected:
     try:
         return find(*arguments)
     except Refusal as refusal:
-        return Expected(Verdict.REFUSE, str(refusal), refusal.oracle)
+        return Expected(Verdict.REFUSE, *refusal.args)
     except Open as choice:
-        return Expected(Verdict.OPEN, str(choice))
+        return Expected(Verdict.OPEN, *choice.args)
 
 
 def must(

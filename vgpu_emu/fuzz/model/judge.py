@@ -142,11 +142,11 @@ class Judge:
     @property
     def asked(self) -> Counter[str]:
         """How often each oracle was asked."""
-        total: Counter[str] = Counter()
+        total: defaultdict[str, int] = defaultdict(int)
         for oracles, count in self.evaluated.items():
             for oracle in (oracles,) if isinstance(oracles, str) else oracles:
                 total[oracle] += count
-        return total
+        return Counter(total)
 
     # -- answers
 
@@ -190,9 +190,10 @@ class Judge:
         self.covered.add((number, case.broken or case.expected.why, self._state(case), header.type))
         self.evaluated[case.expected.oracle] += 1
         self._typed(case, header)
-        self._fenced(case, header)
         if case.fence_id is not None:
-            self.signalled[case.timeline] = max(case.fence_id, self.signalled.get(case.timeline, 0))
+            self._fenced(case, case.fence_id, header)
+        elif header.flags & _FENCE:
+            raise Finding("I20", f"{case} was not fenced, its answer is")
         answer = self._whole(case, header, written)
         if header.type < FIRST_ERROR:
             self._succeeded(case, answer, pending)
@@ -235,15 +236,12 @@ class Judge:
         elif verdict is Verdict.MUST and not case.lenient and not (number == _NO_MEMORY and case.expected.large):
             raise Finding("I7", f"{case} was answered {type_name(number)}, and is right")
 
-    def _fenced(self, case: Case, header: CtrlHdr) -> None:
-        if case.fence_id is None:
-            if header.flags & _FENCE:
-                raise Finding("I20", f"{case} was not fenced, its answer is")
-            return
-        if not header.flags & _FENCE or header.fence_id != case.fence_id:
-            raise Finding("I20", f"{case}: fence {case.fence_id} is not in the answer {type_name(header.type)}")
+    def _fenced(self, case: Case, fence_id: int, header: CtrlHdr) -> None:
+        if not header.flags & _FENCE or header.fence_id != fence_id:
+            raise Finding("I20", f"{case}: fence {fence_id} is not in the answer {type_name(header.type)}")
         if header.flags & _RING and header.ring_idx != case.ring_idx:
             raise Finding("I20", f"{case}: ring {header.ring_idx}, not {case.ring_idx}")
+        self.signalled[case.timeline] = max(fence_id, self.signalled.get(case.timeline, 0))
 
     def _whole(self, case: Case, header: CtrlHdr, written: bytes) -> Any:
         """The answer as a record; None: the driver gave it too little room."""
