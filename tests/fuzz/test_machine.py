@@ -90,6 +90,30 @@ def test_after_a_fault_the_reference_asks_for_answers_and_no_more(fault: Fault) 
     assert result.found is None
 
 
+class Smudging:
+    """A device that leaves something in the padding when it refuses to unref."""
+
+    def device(self, device: Any) -> Any:
+        unref = CtrlType.RESOURCE_UNREF.to_bytes(4, "little")
+
+        class Smudges(Wrapper):
+            def handle(self, chain: Chain) -> Any:
+                used = self.inner.handle(chain)
+                is_refused = chain.readable[:4] == unref and isinstance(used, Used)
+                return Used(used.head, used.queue, used.written[:21] + b"\1\0\0") if is_refused else used
+
+        return Smudges(device)
+
+
+def test_after_a_fault_answers_must_still_have_the_form_of_answers() -> None:
+    dies = Break(HostDies(message="EXPORT_BLOB"))
+    found = machine_trial.run(
+        Program(BLOB.setup, (dies, *USE, REFUSED)), Conditions(target="machine", defects=(Smudging,))
+    ).found
+    assert found is not None
+    assert found.oracle == "I18"
+
+
 @pytest.mark.parametrize("call", [Call("execbuffer"), Call("blob")])
 def test_command_that_the_host_hangs_at_is_in_the_snapshot_of_the_vmm_that_waited_for_it(call: Call) -> None:
     hangs = Break(

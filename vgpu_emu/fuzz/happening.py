@@ -1,7 +1,6 @@
 """What happens beside the guest's requests: time, stores to memory, hotplug, another VMM, failures, a reset."""
 
 from collections.abc import Callable
-from math import inf
 from random import Random
 
 from vgpu_emu.fuzz.actions import Elapse, Fail, Plug, Poke, Reset, Restart, Step
@@ -17,7 +16,7 @@ _FEATURES = len(Feature)
 
 def _elapse(rng: Random, world: World) -> Step:
     """Any time, or up to, and just around, when something is due."""
-    dues = [when for when in (*world.busy.values(), *(p.due for p in world.pending)) if world.now < when < inf]
+    dues = [when for when in (*world.busy.values(), *(p.due for p in world.pending)) if when > world.now]
     if not dues or rng.random() < 0.5:
         return Elapse(rng.choice((0, 1, 10, 100, 1000, 0x10000, 100_000, 1_000_000)))
     return Elapse(max(round((rng.choice(dues) - world.now) * 1e6) + rng.choice((-1, 0, 1)), 0))

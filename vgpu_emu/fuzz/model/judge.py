@@ -5,14 +5,13 @@ A `Judge` looks at what crosses the queues, and follows the device where the pro
 
 from collections import Counter, defaultdict
 from functools import lru_cache
-from math import inf
 from typing import Any
 from zlib import crc32
 
 import msgspec
 
 from vgpu_emu.fuzz.model.commands import COMMANDS
-from vgpu_emu.fuzz.model.expectation import Expected, Verdict, expected, leave_open, nothing, refuse
+from vgpu_emu.fuzz.model.expectation import Expected, Verdict, expected, nothing, refuse
 from vgpu_emu.fuzz.model.world import GLOBAL, Pending, World
 from vgpu_wire.control import FIRST_ERROR, RING_COUNT, CtrlFlag, CtrlHdr, CtrlType, HeaderOnly
 from vgpu_wire.errors import WireError
@@ -25,6 +24,9 @@ _FLAGS_AT = 4
 _OK, _NO_MEMORY = CtrlType.RESP_OK_NODATA.value, CtrlType.RESP_ERR_OUT_OF_MEMORY.value
 _OK_OF = {number: OK_RESPONSE.get(number, CtrlType.RESP_OK_NODATA).value for number in COMMANDS}
 _ERRORS = frozenset(number.value for number in CtrlType if number >= FIRST_ERROR)
+
+
+_LOST = Expected(Verdict.OPEN, "nobody knows what the device has")
 
 
 class Finding(Exception):  # noqa: N818 - what a fuzzer looks for
@@ -96,7 +98,8 @@ class Judge:
         return case
 
     def _expected(self, queue: int, number: int, data: bytes) -> Expected:
-        leave_open(self.lost, "nobody knows what the device has")
+        if self.lost:
+            return _LOST
         command = COMMANDS.get(number)
         refuse(len(data) < _HEADER, "less than a header")
         if command is None or command.queue != queue:
@@ -130,9 +133,9 @@ class Judge:
         is that it answers, each request once, in the form that every answer has."""
         self.unsure = self.lost = True
         for case in self._open.values():
-            case.expected, case.lenient = Expected(Verdict.OPEN), True
-        for pending in self.world.pending:
-            pending.due, pending.firm = inf, False
+            case.expected, case.lenient = _LOST, True
+        # nor when it answers, and in which order
+        self.world.pending.clear()
 
     @property
     def unanswered_cases(self) -> list[Case]:
@@ -164,8 +167,8 @@ class Judge:
         if verdict is Verdict.MUST:
             case.expected.success(None)
         self.unsure = verdict is Verdict.OPEN and _changes(case)
-        due = inf if self.lost else max(self.world.now, self.world.due(case.timeline))
-        if case.fence_id is None and not self.lost:
+        due = max(self.world.now, self.world.due(case.timeline))
+        if case.fence_id is None:
             raise Finding("I19", f"{case} was not answered")
         firm = all(other.firm for other in self.world.pending if other.timeline == case.timeline)
         self.world.pending.append(Pending(case.head, case.queue, case.timeline, due, firm, case.fence_id or 0))
@@ -175,7 +178,7 @@ class Judge:
         case = self._open.pop((queue, head), None)
         if case is None:
             raise Finding("I19", f"chain {head} was answered, and is not with the device")
-        if self.unsure:
+        if self.unsure and not self.lost:
             return
         self.evaluated[_OF_EVERY_ANSWER] += 1
         self.digest = (self.digest + crc32(written, head)) % (1 << 32)

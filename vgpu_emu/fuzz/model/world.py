@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from math import inf
 
 import msgspec
 
@@ -270,7 +269,7 @@ class World:
     @property
     def left(self) -> float:
         """Seconds until all work is done, and all that waits for it must have been answered."""
-        ends = [*self.busy.values(), *[self.latest(pending) for pending in self.pending if pending.due < inf]]
+        ends = [*self.busy.values(), *[self.latest(pending) for pending in self.pending]]
         return max([self.now, *ends]) - self.now
 
     def restarted(self) -> None:
