@@ -22,6 +22,13 @@ def in_one_thread(result: Result, conditions: Conditions) -> Found | None:
     )
 
 
+def differing(result: Result, again: Result) -> Found | None:
+    """I34: what a program answered, against the same when it was carried out once more."""
+    if result.digest == again.digest:
+        return None
+    return Found("I34", "the same program has other answers when it is carried out again", 0)
+
+
 def under(program: Program, seed: int) -> Program:
     """The same program with another order of tasks."""
     rest = tuple(step for step in program.steps if not isinstance(step, Schedule))

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from vgpu_emu.fuzz.actions import Program
 from vgpu_emu.fuzz.bounded import bounded
-from vgpu_emu.fuzz.comparing import under
+from vgpu_emu.fuzz.comparing import differing, under
 from vgpu_emu.fuzz.oracles import ORACLES
 from vgpu_emu.fuzz.reading import ReadError, program_of
 from vgpu_emu.fuzz.targets import target
@@ -68,14 +68,8 @@ def watched(program: Program, conditions: Conditions) -> Result:
         result = carry_out(program, conditions, look=True)
         if result.found is None:
             again = carry_out(program, conditions)
-            result.found = again.found or _differing(result, again)
+            result.found = again.found or differing(result, again)
     return result
-
-
-def _differing(result: Result, again: Result) -> Found | None:
-    if result.digest == again.digest:
-        return None
-    return Found("I34", "the same program has other answers when it is carried out again", 0)
 
 
 def _outcome(scenario: Scenario, result: Result, weather: int) -> Outcome:

@@ -9,6 +9,7 @@ from time import monotonic
 from vgpu_emu.fuzz.actions import Program
 from vgpu_emu.fuzz.batches import Batch, Finding, Work
 from vgpu_emu.fuzz.bounded import ENDLESS, SECONDS, SHORT, bounded
+from vgpu_emu.fuzz.comparing import differing
 from vgpu_emu.fuzz.encoding import MAX_BYTES, decode, encode
 from vgpu_emu.fuzz.generate import Swarm
 from vgpu_emu.fuzz.minimise import minimise
@@ -16,7 +17,7 @@ from vgpu_emu.fuzz.mutate import mutated
 from vgpu_emu.fuzz.targets import target
 from vgpu_emu.fuzz.trial import Conditions, Found, Result, TargetLostError
 
-#: findings of a batch that are made small
+#: findings of a batch that are kept
 MINIMISED = 3
 #: programs of the corpus that those of a round are made of: every process takes all of them apart
 SAMPLE = 1000
@@ -99,18 +100,23 @@ class _Worker:
         again = self._target.run(decode(self.batch.fresh[-1]), self.conditions)
         if again.found is not None:
             self._keep(again, again.found, sequence)
-        elif again.digest != result.digest:
-            found = Found("I34", "the same program has other answers when it is carried out again", 0)
+        elif (found := differing(result, again)) is not None and self._is_new(found.kind):
             program = self.batch.fresh[-1]
             self.batch.findings.append(Finding(found, found.kind, program, program, self.plan.seed, sequence))
+
+    def _is_new(self, kind: str) -> bool:
+        """Whether a finding is kept: the first of its kind, while there are few."""
+        if kind in self._kinds or len(self.batch.findings) >= MINIMISED:
+            return False
+        self._kinds.add(kind)
+        return True
 
     def _keep(self, result: Result, found: Found, sequence: int) -> None:
         batch = self.batch
         if found.detail == ENDLESS:
             self.tell(f"program {sequence} does not come to an end, and was interrupted")
-        if found.kind in self._kinds or len(batch.findings) == MINIMISED:
+        if not self._is_new(found.kind):
             return
-        self._kinds.add(found.kind)
         small = minimised(result.program, found, self.conditions, self.tell)
         first, small, batch.lost = shown(small, found, self.conditions)
         batch.findings.append(
