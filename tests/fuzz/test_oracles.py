@@ -24,6 +24,7 @@ from vgpu_emu.vmm.rules import Rule
 from vgpu_wire.blob import ResourceMapBlob
 from vgpu_wire.context_stream import ExporterKind, StreamAlloc
 from vgpu_wire.control import CtrlHdr, CtrlType, HeaderOnly
+from vgpu_wire.device import CONTROLQ
 from vgpu_wire.render import CtxCreate, GetCapsetInfo
 from vgpu_wire.resource import ResourceAssignUuid, RespResourceUuid
 
@@ -58,6 +59,27 @@ class _Answering(Wrapper):
     def handle(self, chain: Chain) -> Any:
         written = self.answer(self.inner, chain)
         return self.inner.handle(chain) if written is None else Used(chain.head, chain.queue, written)
+
+
+class MapsTwice:
+    """The driver maps a blob a page behind its place; then it asks the device to map it, which the device has done."""
+
+    def driver(self, driver: Any) -> Any:
+        return _Twice(driver)
+
+
+class _Twice(_Shifted):
+    def new_mmap_offset(self, gem: Any) -> int:
+        offset = super().new_mmap_offset(gem)
+        mmap = gem.mmap
+
+        def twice(*arguments: int) -> Op[Vma]:
+            vma: Vma = yield from mmap(*arguments)
+            self.inner.queue_bytes(CONTROLQ, ResourceMapBlob(resource_id=gem.resource_id).build(), 32)
+            return vma
+
+        gem.mmap = twice
+        return offset
 
 
 def answering(number: int, record: CtrlHdr) -> type:
@@ -172,6 +194,12 @@ def test_oracle_fires_on_a_program(oracle: str) -> None:
     found = run(program, Conditions(defects=(defect,))).found
     assert found is not None
     assert found.oracle == oracle
+
+
+def test_what_a_call_shows_is_told_and_not_what_its_last_requests_show() -> None:
+    found = run(SHOWN["I4"][1], Conditions(defects=(MapsTwice,))).found
+    assert found is not None
+    assert found.oracle == "I4"
 
 
 class Moody:

@@ -31,8 +31,7 @@ class Lockstep:
         except (OSError, HangError):
             core.judge.evaluated["I28"] += 1
             core.guest.promises.clear()
-        finally:
-            self.kick()
+        self.kick()
         while core.idle():
             self.kick()
         called(core)
