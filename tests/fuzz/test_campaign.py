@@ -16,9 +16,11 @@ from vgpu_emu.fuzz.batches import BATCH, Batch, Plan, Work
 from vgpu_emu.fuzz.bounded import bounded, in_time
 from vgpu_emu.fuzz.campaign import Programs, Summary, campaign
 from vgpu_emu.fuzz.corpus import name_of, read, save
+from vgpu_emu.fuzz.coverage import conditions, unreached
 from vgpu_emu.fuzz.crew import crew
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.encoding import MAX_BYTES, decode, encode
+from vgpu_emu.fuzz.model.contexts import STREAM
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.fuzz.oracles import ORACLES, that_apply
@@ -222,6 +224,12 @@ def test_there_are_36_oracles_with_a_sentence_each() -> None:
     assert len({oracle.sentence for oracle in ORACLES.values()}) == 36
     assert all(oracle.sentence.endswith(".") and oracle.title for oracle in ORACLES.values())
     assert all(len(oracle.targets) == 3 or oracle.why_not for oracle in ORACLES.values())
+
+
+def test_condition_is_reached_by_its_own_words_and_no_others() -> None:
+    for words in conditions():
+        for said in (words, STREAM + words):
+            assert unreached({(0, said, 0, 0)}) == sorted(conditions() - {words})
 
 
 def test_every_oracle_of_the_core_is_asked() -> None:

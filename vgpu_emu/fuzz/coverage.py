@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from vgpu_emu.fuzz.model.commands import COMMANDS
+from vgpu_emu.fuzz.model.contexts import STREAM
 from vgpu_emu.fuzz.model.judge import Covered
 from vgpu_wire.control import FIRST_ERROR
 
@@ -33,12 +34,8 @@ def rows(covered: Iterable[Covered]) -> list[Row]:
 @cache
 def conditions() -> frozenset[str]:
     """Every condition that the reference has words for, read from its source."""
-    sources = [path.read_text(encoding="utf-8") for path in files("vgpu_emu.fuzz.model").iterdir() if _is_code(path)]
-    return frozenset(words for source in sources for words in _named(ast.parse(source)))
-
-
-def _is_code(path: object) -> bool:
-    return str(getattr(path, "name", "")).endswith(".py")
+    code = [path for path in files("vgpu_emu.fuzz.model").iterdir() if path.name.endswith(".py")]
+    return frozenset(words for path in code for words in _named(ast.parse(path.read_text(encoding="utf-8"))))
 
 
 def _named(tree: ast.AST) -> Iterator[str]:
@@ -52,9 +49,8 @@ def _named(tree: ast.AST) -> Iterator[str]:
 
 def unreached(covered: Iterable[Covered]) -> list[str]:
     """Conditions that no program met."""
-    # what the renderer said of a command stream is told behind other words
-    met = "\n".join({condition for _number, condition, _state, _outcome in covered})
-    return sorted(words for words in conditions() if words not in met)
+    met = {condition.removeprefix(STREAM) for _number, condition, _state, _outcome in covered}
+    return sorted(conditions() - met)
 
 
 def never_right(covered: Iterable[Covered]) -> list[int]:

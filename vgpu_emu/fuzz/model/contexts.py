@@ -22,6 +22,8 @@ from vgpu_wire.render import (
 )
 
 _RING = CtrlFlag.INFO_RING_IDX.value
+#: stands before what the renderer says of a command stream
+STREAM = "the renderer does not take the stream: "
 _EXPORTERS = frozenset(kind.value for kind in ExporterKind)
 
 
@@ -87,7 +89,7 @@ def submit(world: World, request: CmdSubmit) -> Expected:
                 refuse(command.blob_id not in there.objects, "no such object")
                 del there.objects[command.blob_id]
     except (WireError, Refusal) as wrong:
-        return Expected(Verdict.REFUSE, f"the renderer does not take the stream: {wrong}", "I26")
+        return Expected(Verdict.REFUSE, f"{STREAM}{wrong}", "I26")
     return must()
 
 
