@@ -6,14 +6,17 @@ from typing import Any
 import pytest
 
 from vgpu_emu.fuzz.actions import Call, Plug, Program, Step
+from vgpu_emu.fuzz.belongings import Belongings
 from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.guest import CALLS
-from vgpu_emu.fuzz.model.judge import Finding
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.judge import Finding, Judge
+from vgpu_emu.fuzz.model.world import Setup, World
 from vgpu_emu.guest.waiting import Op
-from vgpu_wire.control import CtrlType
+from vgpu_wire.control import CtrlFlag, CtrlType, HeaderOnly
+from vgpu_wire.device import CONTROLQ
 from vgpu_wire.display import UpdateCursor
+from vgpu_wire.resource import ResourceCreate2D
 
 RAM = (1 << 20) + (1 << 17)
 SHOWN = (Call("open"), Call("screen"), Call("crtc"))
@@ -211,6 +214,19 @@ def test_what_a_driver_does_wrong_is_found(name: str) -> None:
     found = found_in(*steps, defect=defect)
     assert found is not None
     assert found.oracle == oracle
+
+
+def test_what_is_refused_makes_nothing_the_driver_s() -> None:
+    world = World(Setup(fences=0))
+    judge, theirs = Judge(world), ResourceCreate2D(resource_id=1, format=1, width=1, height=1).build()
+    judge.request(1, CONTROLQ, theirs, 24)
+    judge.answer(1, CONTROLQ, HeaderOnly(type=CtrlType.RESP_OK_NODATA.value).build())
+    fenced = theirs[:4] + bytes([CtrlFlag.FENCE]) + theirs[5:]
+    case = judge.request(2, CONTROLQ, fenced, 24)
+    belongings = Belongings()
+    belongings.made(case, fenced, world)
+    assert 1 in world.resources
+    assert not belongings.has(1)
 
 
 def test_every_call_is_here_or_older() -> None:

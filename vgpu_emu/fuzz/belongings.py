@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from vgpu_emu.fuzz.model.expectation import Verdict
 from vgpu_emu.fuzz.model.judge import Case
 from vgpu_emu.fuzz.model.world import Context, Resource, World
 from vgpu_emu.guest.gem import GemObject
@@ -31,7 +32,7 @@ class Belongings:
 
     def made(self, case: Case, data: bytes, world: World) -> None:
         """A request of the driver was carried out."""
-        if case.number not in _MAKES or case.expected.why.endswith("exists"):
+        if case.number not in _MAKES or case.expected.verdict is Verdict.REFUSE:
             # nothing, or somebody else's, who had the id before
             return
         if case.number in _MAKES_RESOURCE:
