@@ -108,7 +108,7 @@ def _name(resource_id: int, world: World) -> Record | None:
 
 
 def _end(resource_id: int, world: World) -> Record | None:
-    """Every other one: what is left must be what it was."""
+    """One of three: what is left must be what it was."""
     return ResourceUnref(resource_id=resource_id) if resource_id in list(world.resources)[::3] else None
 
 
