@@ -10,6 +10,7 @@ from vgpu_emu.fuzz.joining import with_one_context, with_one_stream, with_shorte
 from vgpu_emu.fuzz.model.world import PAGE
 from vgpu_emu.fuzz.plainer import Fails, plain_setup, plainer
 from vgpu_emu.fuzz.retelling import as_calls
+from vgpu_emu.fuzz.trial import commands
 
 #: how often a program may be tried
 TRIES = 3000
@@ -84,10 +85,6 @@ def _waiting(program: Program, fails: Fails) -> Program:
     return program
 
 
-def _commands(program: Program) -> int:
-    return sum(isinstance(step, Call | Send) for step in program.steps)
-
-
 #: commands that are read at once
 _AT_ONCE = 8
 #: what a program of many commands may fill, and what one of the things takes: a place, or a page
@@ -99,10 +96,10 @@ _ROOM = {
 
 def _otherwise(program: Program, fails: Fails) -> Program:
     """A long program: as calls of a guest program, or on a device that is full sooner, if that is shorter."""
-    if _commands(program) <= _AT_ONCE:
+    if commands(program) <= _AT_ONCE:
         return program
     for other in _others(program):
-        if fails(other) and _commands(fewer := _fewest(other, fails)) < _commands(program):
+        if fails(other) and commands(fewer := _fewest(other, fails)) < commands(program):
             return fewer
     return program
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from vgpu_emu.fuzz.actions import Program, Send
+from vgpu_emu.fuzz.actions import Call, Program, Send
 from vgpu_emu.fuzz.bench import Chooser
 from vgpu_emu.fuzz.bounded import in_time
 from vgpu_emu.fuzz.core import Core
@@ -143,4 +143,4 @@ def explore(choose: Chooser, setup: Setup, length: int, conditions: Conditions) 
 
 def commands(program: Program) -> int:
     """The steps that are the guest's."""
-    return sum(isinstance(step, Send) or type(step).__name__ == "Call" for step in program.steps)
+    return sum(isinstance(step, Send | Call) for step in program.steps)
