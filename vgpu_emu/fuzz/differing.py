@@ -15,7 +15,7 @@ from vgpu_emu.fuzz.model.judge import Case
 from vgpu_emu.fuzz.model.world import Setup, World
 from vgpu_emu.link.chain import Chain
 from vgpu_emu.vmm.device import Device
-from vgpu_emu.vmm.profiles import Profile, Verdict
+from vgpu_emu.vmm.profiles import DEAD, Profile, Verdict
 from vgpu_emu.vmm.rules import Rule
 from vgpu_wire.blob import BlobFlag
 from vgpu_wire.control import FIRST_ERROR, CtrlHdr, CtrlType
@@ -46,7 +46,7 @@ def _succeeds(verdict: Verdict) -> bool | None:
     """None: the VMM is dead."""
     if isinstance(verdict, CtrlHdr | CtrlType):
         return (verdict.type if isinstance(verdict, CtrlHdr) else verdict) < FIRST_ERROR
-    return None if verdict.value == "device dead" else True
+    return None if verdict is DEAD else True
 
 
 class Differences:

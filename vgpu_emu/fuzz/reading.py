@@ -1,11 +1,11 @@
 """The program in a scenario that the reference watches: what `telling.tell` has told."""
 
 from collections.abc import Callable
-from errno import errorcode
 from typing import Any
 
 from msgspec.structs import asdict
 
+from vgpu_emu.faults.hands import ERRNOS
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Schedule, Send, Step
 from vgpu_emu.fuzz.guest import NUMBERS
 from vgpu_emu.fuzz.model.world import Asks, Setup
@@ -86,11 +86,10 @@ def _call(step: watched.Call) -> Call:
 
 
 def _fail(step: watched.HostFails) -> Fail:
-    errno = step.errno if isinstance(step.errno, int) else _ERRNOS[step.errno]
+    errno = step.errno if isinstance(step.errno, int) else ERRNOS[step.errno]
     return Fail(errno, step.skip, step.extra, step.lose)
 
 
-_ERRNOS = {name: number for number, name in errorcode.items()}
 _READ: dict[type, Callable[[Any], Step]] = {
     Raw: lambda step: Send(*step.told()),
     GuestWrite: lambda step: Poke(step.address, bytes_from_hex(step.bytes_)),
