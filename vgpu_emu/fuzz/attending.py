@@ -36,7 +36,7 @@ def handled(bench: "Bench", case: Case, data: bytes) -> None:
 
 def _look_inside(bench: "Bench", case: Case, data: bytes) -> None:
     if case.number in NEWBORN:
-        bench.census.register(bench.parts.device, case.number, data)
+        bench.census.register(bench.parts.device, data)
     if bench.judge.unsure:
         return
     if case.expected.verdict is Verdict.OPEN:

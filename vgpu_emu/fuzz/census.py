@@ -9,13 +9,14 @@ from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.state import Backing, Image
 from vgpu_wire.control import CtrlType
 
-#: requests that give a resource something -> where their resource_id is
+#: requests that give a resource something, and where its id is in each of them
 NEWBORN = {
-    CtrlType.RESOURCE_CREATE_2D.value: 24,
-    CtrlType.RESOURCE_CREATE_3D.value: 24,
-    CtrlType.RESOURCE_ATTACH_BACKING.value: 24,
-    CtrlType.RESOURCE_CREATE_BLOB.value: 24,
+    CtrlType.RESOURCE_CREATE_2D.value,
+    CtrlType.RESOURCE_CREATE_3D.value,
+    CtrlType.RESOURCE_ATTACH_BACKING.value,
+    CtrlType.RESOURCE_CREATE_BLOB.value,
 }
+_RESOURCE_ID = slice(24, 28)
 
 
 class Census:
@@ -24,10 +25,9 @@ class Census:
     def __init__(self) -> None:
         self._known: dict[int, ref[Backing] | ref[memoryview]] = {}
 
-    def register(self, device: Device, number: int, request: bytes) -> None:
-        """After a request that may have given its resource a backing, or pixels. number: its type."""
-        place = NEWBORN[number]
-        resource = device.resources.get(ResourceId(int.from_bytes(request[place : place + 4], "little")))
+    def register(self, device: Device, request: bytes) -> None:
+        """After a request that may have given its resource a backing, or pixels."""
+        resource = device.resources.get(ResourceId(int.from_bytes(request[_RESOURCE_ID], "little")))
         if resource is None:
             return
         if resource.backing is not None:
