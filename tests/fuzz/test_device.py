@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from served import Deadly, Served, Silent, planted
 from trio.testing import MockClock
 
-from vgpu_emu.cli import main
+from vgpu_emu.cli import device_jobs, main
 from vgpu_emu.fuzz.actions import Call, Program, Send, Step
 from vgpu_emu.fuzz.batches import Batch, Plan, Work
 from vgpu_emu.fuzz.campaign import Programs, Summary, campaign
@@ -20,7 +20,7 @@ from vgpu_emu.fuzz.outside import Outside, meet
 from vgpu_emu.fuzz.scenarios import head_of
 from vgpu_emu.fuzz.scenarios import run as run_scenario
 from vgpu_emu.fuzz.targets import target
-from vgpu_emu.fuzz.telling import tell
+from vgpu_emu.fuzz.telling import Head, tell
 from vgpu_emu.fuzz.trial import Conditions, Found, TargetLostError
 from vgpu_emu.fuzz.worker import carry_out, minimised
 from vgpu_emu.scenario.loading import loads
@@ -34,6 +34,8 @@ from vgpu_wire.render import CmdSubmit, CtxCreate
 from vgpu_wire.resource import ResourceCreate2D, ResourceUnref
 
 CREATE = ResourceCreate2D(resource_id=1, format=1, width=16, height=16)
+#: what a strict device refuses, and QEMU's does not
+FENCED_WRONG = replace(CREATE, flags=int(CtrlFlag.FENCE | CtrlFlag.INFO_RING_IDX), ring_idx=77)
 
 
 def met(source: Served) -> Outside:
@@ -147,21 +149,31 @@ def test_hang_is_a_finding() -> None:
 
 
 def test_known_difference_is_a_finding_without_the_profile_only() -> None:
-    fenced_wrong = ResourceCreate2D(
-        flags=int(CtrlFlag.FENCE | CtrlFlag.INFO_RING_IDX), ring_idx=77, resource_id=1, format=1, width=16, height=16
-    )
     source = Served(profile="vhost-user-gpu")
-    wrong = found(source, fenced_wrong)
+    wrong = found(source, FENCED_WRONG)
     assert wrong is not None
     assert wrong.detail == "RESOURCE_CREATE_2D succeeded: ring_idx is not 0..63"
-    assert found(source, fenced_wrong, profile="vhost-user-gpu") is None
+    assert found(source, FENCED_WRONG, profile="vhost-user-gpu") is None
     assert batch(source, 10, "vhost-user-gpu").findings == []
+
+
+def written(scenario: str, program: Program, directory: Path) -> str:
+    file = directory / f"{scenario}.vgpu.toml"
+    file.write_text(tell(program, Head(id=f"fuzz@{scenario}", why="W.", source="", target="core")))
+    return str(file)
+
+
+def test_profile_of_the_command_line_goes_before_the_file_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Served(profile="vhost-user-gpu")
+    monkeypatch.setattr(device_jobs, "device_source", lambda *_: source)
+    file = written("wrong", Program(Setup(), (Send(FENCED_WRONG.build()),)), tmp_path)
+    assert main(["run", "--device", "vhost-user:x", file]) == 1
+    assert main(["run", "--device", "vhost-user:x", "--profile", "vhost-user-gpu", file]) == 0
 
 
 def test_after_a_known_difference_the_device_must_still_answer() -> None:
     source = Served(planted(Deadly, CtrlType.RESOURCE_UNREF), profile="vhost-user-gpu")
-    odd = ResourceCreate2D(flags=3, ring_idx=77, resource_id=1, format=1, width=16, height=16)
-    wrong = found(source, odd, ResourceUnref(resource_id=1), profile="vhost-user-gpu")
+    wrong = found(source, FENCED_WRONG, ResourceUnref(resource_id=1), profile="vhost-user-gpu")
     assert wrong is not None
     assert wrong.oracle == "I28"
 

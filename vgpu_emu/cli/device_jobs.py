@@ -17,13 +17,15 @@ from vgpu_emu.scenario.session import run_on_device
 class DeviceJobs:
     """device: vhost-user:PATH. command: starts it. profile: what it is like. patience: seconds for an answer.
 
+    A scenario that the reference watches says itself what its device is like; a profile that is given goes before.
+
     Raises UsageError.
     """
 
     def __init__(self, device: str, command: str | None, profile: str | None, patience: float | None) -> None:
-        name = named_profile(profile or "strict").name
+        self._profile = None if profile is None else named_profile(profile).name
         self._source: DeviceSource = device_source(device, command)
-        self._device = OnDevice(self._source, name, patience_of(patience))
+        self._patience = patience_of(patience)
         self._is_known = False
 
     def outcomes(self, work: Sequence[Found], until: int | None) -> Iterator[Outcome]:
@@ -31,9 +33,9 @@ class DeviceJobs:
         yield from progress("run", len(work), (self._outcome(found, until) for found in work))
 
     def _outcome(self, found: Found, until: int | None) -> Outcome:
-        run = run_on_device if found.scenario.oracles.target is None else _watch
+        carry_out = self._played if found.scenario.oracles.target is None else self._watched
         try:
-            outcome = run(found.scenario, self._device, file=str(found.path), until=until)
+            outcome = carry_out(found.scenario, str(found.path), until)
         except (DeviceError, CommandError) as error:
             if not self._is_known:
                 raise no_device(error, self._source) from None
@@ -41,15 +43,19 @@ class DeviceJobs:
         self._is_known = self._is_known or outcome.result is not Result.SKIP
         return outcome
 
+    def _played(self, scenario: Scenario, file: str, until: int | None) -> Outcome:
+        """Raises DeviceError, CommandError."""
+        device = OnDevice(self._source, self._profile or "strict", self._patience)
+        return run_on_device(scenario, device, file=file, until=until)
 
-def _watch(scenario: Scenario, device: OnDevice, *, file: str, until: int | None) -> Outcome:
-    """Programs of vgpu-emu fuzz have the reference's oracles. Raises DeviceError, CommandError."""
-    from vgpu_emu.fuzz.outside import Outside, meet
-    from vgpu_emu.fuzz.scenarios import run as watch
-    from vgpu_emu.fuzz.trial import TargetLostError
+    def _watched(self, scenario: Scenario, file: str, until: int | None) -> Outcome:
+        """Programs of vgpu-emu fuzz have the reference's oracles. Raises DeviceError, CommandError."""
+        from vgpu_emu.fuzz.outside import Outside, meet
+        from vgpu_emu.fuzz.scenarios import run as watch
+        from vgpu_emu.fuzz.trial import TargetLostError
 
-    met = meet(Outside(device.source, device.patience))
-    try:
-        return watch(scenario, file=file, until=until, device=met)
-    except TargetLostError as lost:
-        raise DeviceError(DeviceFault.GONE, str(lost)) from None
+        met = meet(Outside(self._source, self._patience))
+        try:
+            return watch(scenario, file=file, until=until, device=met, profile=self._profile)
+        except TargetLostError as lost:
+            raise DeviceError(DeviceFault.GONE, str(lost)) from None

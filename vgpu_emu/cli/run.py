@@ -94,7 +94,8 @@ def run(
     command
         Starts that device, for each scenario anew; {socket} stands for the path.
     profile
-        What that device is like; strict if nothing is said. What our model of this profile does not pass is skipped.
+        What that device is like; strict if nothing is said, or what a scenario with [oracles] says itself. What our
+        model of this profile does not pass is skipped.
     patience
         Seconds that the device has for each answer, before it counts as hanging; 5 if it is not said.
     baseline

@@ -36,9 +36,11 @@ def run(
     until: int | None = None,
     defects: Sequence[Any] = (),
     device: "Outside | None" = None,
+    profile: str | None = None,
 ) -> Outcome:
     """How a scenario that has oracles ends, as `scenario.session.run` tells it of others. seed: of the order of tasks,
-    instead of the file's; 0: as there. device: is the target, instead of the file's. Raises TargetLostError."""
+    instead of the file's; 0: as there. device: is the target, instead of the file's; profile: what that is like, if not
+    as the file says. Raises TargetLostError."""
     began = time.perf_counter()
     try:
         program = program_of(scenario)
@@ -49,13 +51,13 @@ def run(
     program = program if not seed else under(program, seed)
     weather = len(program.steps) - len(scenario.step)
     program = Program(program.setup, program.steps[: None if until is None else weather + until])
-    result = watched(program, conditions_of(scenario, defects, device))
+    result = watched(program, conditions_of(scenario, defects, device, profile or scenario.profile))
     return finished(_outcome(scenario, result, weather), file, seed, began)
 
 
-def conditions_of(scenario: Scenario, defects: Sequence[Any] = (), device: "Outside | None" = None) -> Conditions:
-    """What its program runs on."""
-    profile = None if scenario.profile == "strict" else find_profile(scenario.profile)
+def conditions_of(scenario: Scenario, defects: Sequence[Any], device: "Outside | None", name: str) -> Conditions:
+    """What its program runs on. name: of the profile."""
+    profile = None if name == "strict" else find_profile(name)
     if device is not None:
         return Conditions(target="device", profile=profile, device=device)
     return Conditions(target=scenario.oracles.target or "core", profile=profile, defects=tuple(defects))
