@@ -61,11 +61,15 @@ class _Session(Session):
 
 
 class Served:
-    """A Source. defects: of the device. profile: what it is like. lives: how often it can crash before it is gone."""
+    """A Source. defects: of the device. profile: what it is like. lives: how often it can crash before it is gone.
+
+    opened: how often it was started.
+    """
 
     def __init__(self, *defects: Any, profile: str = "strict", lives: float = float("inf")) -> None:
         self.defects = defects
         self.lives = lives
+        self.opened = 0
         self.config = Config(
             profile=PROFILES[profile],
             guest_memory=0,
@@ -79,6 +83,7 @@ class Served:
     async def open(self, config: FrontConfig | None = None) -> AsyncGenerator[DeviceMachine, None]:
         if self.lives <= 0:
             raise DeviceError(DeviceFault.UNREACHABLE, "nobody starts it again")
+        self.opened += 1
         ours, theirs = (trio.socket.from_stdlib_socket(end) for end in socket.socketpair())
         error: BaseException | None = None
         async with trio.open_nursery() as nursery:

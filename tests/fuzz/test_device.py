@@ -171,6 +171,15 @@ def test_profile_of_the_command_line_goes_before_the_file_s(tmp_path: Path, monk
     assert main(["run", "--device", "vhost-user:x", "--profile", "vhost-user-gpu", file]) == 0
 
 
+def test_device_is_met_once_for_all_scenarios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Served()
+    monkeypatch.setattr(device_jobs, "device_source", lambda *_: source)
+    program = Program(Setup(), (Send(CREATE.build()),))
+    assert main(["run", "--device", "vhost-user:x", *(written(name, program, tmp_path) for name in "abc")]) == 0
+    # each of the three is carried out twice, as its answers must be the same ones
+    assert source.opened == 1 + 3 * 2
+
+
 def test_after_a_known_difference_the_device_must_still_answer() -> None:
     source = Served(planted(Deadly, CtrlType.RESOURCE_UNREF), profile="vhost-user-gpu")
     wrong = found(source, FENCED_WRONG, ResourceUnref(resource_id=1), profile="vhost-user-gpu")

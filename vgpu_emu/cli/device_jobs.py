@@ -1,6 +1,8 @@
 """Scenarios on a device that is not ours, one after the other."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from vgpu_emu.cli.devices import device_source, no_device, patience_of
 from vgpu_emu.cli.profiles import named_profile
@@ -12,6 +14,9 @@ from vgpu_emu.scenario.on_device import OnDevice
 from vgpu_emu.scenario.outcome import Outcome, Result
 from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.scenario.session import run_on_device
+
+if TYPE_CHECKING:
+    from vgpu_emu.fuzz.outside import Outside
 
 
 class DeviceJobs:
@@ -50,12 +55,17 @@ class DeviceJobs:
 
     def _watched(self, scenario: Scenario, file: str, until: int | None) -> Outcome:
         """Programs of vgpu-emu fuzz have the reference's oracles. Raises DeviceError, CommandError."""
-        from vgpu_emu.fuzz.outside import Outside, meet
         from vgpu_emu.fuzz.scenarios import run as watch
         from vgpu_emu.fuzz.trial import TargetLostError
 
-        met = meet(Outside(self._source, self._patience))
         try:
-            return watch(scenario, file=file, until=until, device=met, profile=self._profile)
+            return watch(scenario, file=file, until=until, device=self._met, profile=self._profile)
         except TargetLostError as lost:
             raise DeviceError(DeviceFault.GONE, str(lost)) from None
+
+    @cached_property
+    def _met(self) -> "Outside":
+        """What programs know of it: asked once, as it is started for that. Raises DeviceError, CommandError."""
+        from vgpu_emu.fuzz.outside import Outside, meet
+
+        return meet(Outside(self._source, self._patience))
