@@ -22,6 +22,9 @@ from vgpu_emu.fuzz.score import SEEDS
 from vgpu_emu.fuzz.trial import Conditions
 from vgpu_emu.fuzz.worker import carry_out
 
+#: programs of a campaign, if nothing else is said
+SEQUENCES = 10_000
+
 
 def fuzz(
     *,
@@ -79,7 +82,8 @@ def fuzz(
 
         machine: as tasks under a seeded schedule, with faults on the links.
 
-        process: VMM and host as processes of their own, the slowest.
+        process: VMM and host as processes of their own, the slowest. Defects get what stands for those here: of them
+        only such can be planted as wrap what goes in and out.
     profile
         Fuzz the device as this VMM; what it is known to do differently is no finding. See: vgpu-emu profiles.
     jobs
@@ -120,30 +124,44 @@ def fuzz(
         return 0
     at_least(1, {"--sequences": sequences, "--jobs": jobs, "--seeds": seeds})
     at_least(0, {"--seed": seed})
-    of_device: Mapping[str, object] = {"--command": command, "--patience": patience}
+    device_options: Mapping[str, object] = {"--command": command, "--patience": patience}
     if score:
         from vgpu_emu.cli.fuzz_score import Wanted, show_score
 
-        of_campaign = {"--time": time, "--seed": seed, "--corpus": corpus, "--output": output, "--device": device}
-        refuse({**of_campaign, **of_device}, "with --score")
+        campaign_options = {"--time": time, "--seed": seed, "--corpus": corpus, "--output": output, "--device": device}
+        refuse({**campaign_options, **device_options}, "with --score")
         wanted = Wanted(defect or [], benign or [], sequences, seeds or SEEDS)
         return show_score(conditions_of(target, profile, []), wanted, jobs, json=json_)
     refuse({"--seeds": seeds, "--benign": benign}, "without --score")
     until, output = None if time is None else duration(time), output or Path("findings")
     need_directories({"--output": output, "--corpus": corpus})
     if device is None:
-        refuse(of_device, "without --device")
+        refuse(device_options, "without --device")
         conditions = conditions_of(target, profile, defect or [])
     else:
-        if jobs > 1 or defect or target != "core":
-            raise UsageError("--device: it is one, and somebody else's: no --jobs, --defect or --target")
+        _need_alone(jobs, defect, target)
         conditions = on_device(device, command, profile, patience)
-    programs = [] if corpus is None else read_corpus(corpus)
-    limit = 10_000 if sequences is None and time is None else sequences
-    batch = SMALL_BATCH if device else SLOW_BATCH if target == "process" else BATCH
-    work = Programs(seed or 0, tuple(programs), limit, batch)
+    programs = Programs(seed or 0, _known(corpus), sequences or (None if time else SEQUENCES), _batch(conditions))
     keeper = Keeper(corpus, output, conditions, defect or [])
-    ended = _carry_out(conditions, jobs, keeper, work, until, _print_json if json_ else show)
+    return _code(_carry_out(conditions, jobs, keeper, programs, until, _print_json if json_ else show), keeper)
+
+
+def _need_alone(jobs: int, defect: list[str] | None, target: str) -> None:
+    """Raises UsageError for what a device that is not ours cannot have."""
+    if jobs > 1 or defect or target != "core":
+        raise UsageError("--device: it is one, and somebody else's: no --jobs, --defect or --target")
+
+
+def _known(corpus: Path | None) -> tuple[bytes, ...]:
+    return () if corpus is None else tuple(read_corpus(corpus))
+
+
+def _batch(conditions: Conditions) -> int:
+    return SMALL_BATCH if conditions.device else SLOW_BATCH if conditions.target == "process" else BATCH
+
+
+def _code(ended: Ended, keeper: Keeper) -> int:
+    """The exit code of a campaign."""
     if ended.summary.findings:
         return FOUND
     if keeper.wrong:
