@@ -1,12 +1,13 @@
 """CONTEXT_INIT and GET_CAPS: what they refuse, what they leave behind, how long they wait (virtgpu_ioctl.c)."""
 
-from errno import EBUSY, EEXIST, EINVAL
+from errno import EBUSY, EEXIST, EINVAL, ENOMEM
 
 import pytest
 from guest_kit import EVERYTHING, PLAIN, UNSPEC, Guest, errno_of, refusal
 from support import Call
 
 from vgpu_emu.guest.file import DrmFile
+from vgpu_emu.guest.ioctls_context import KMALLOC_MAX
 from vgpu_emu.guest.probe import probe
 from vgpu_wire.device import Feature
 from vgpu_wire.render import CtxCreate, GetCapset
@@ -124,6 +125,17 @@ def test_capset_is_asked_for_once_and_cut_to_the_room_that_there_is() -> None:
     assert call.value == b"capset!!"
     assert Call(guest.file.get_caps(4, 1, 3)).value == b"cap"
     assert guest.sent() == []
+
+
+@pytest.mark.parametrize(
+    ("size", "errno"),
+    [(KMALLOC_MAX - 25, None), (KMALLOC_MAX - 24, None), (KMALLOC_MAX - 23, ENOMEM), (0xFFFFFFFF, ENOMEM)],
+)
+def test_answer_with_a_capset_has_to_fit_into_one_piece_of_memory(size: int, errno: int | None) -> None:
+    guest = _probed()
+    guest.driver.capsets.known[0].max_size = size
+    assert errno_of(guest.file.get_caps(4, 1, 8)) == errno
+    assert len(guest.sent()) == (errno is None)
 
 
 def test_get_caps_gives_up_after_5_seconds_and_takes_the_late_answer_next_time() -> None:

@@ -1,7 +1,7 @@
 """CONTEXT_INIT and GET_CAPS (virtgpu_ioctl.c, virtgpu_vq.c)."""
 
 from collections.abc import Sequence
-from errno import EBUSY, EEXIST, EINVAL, ENOSYS
+from errno import EBUSY, EEXIST, EINVAL, ENOMEM, ENOSYS
 from typing import TYPE_CHECKING
 
 from vgpu_emu.guest.driver import Capset
@@ -20,6 +20,8 @@ MAX_CAPSET_ID = 63
 _MAX_PARAMS = 4
 #: how long GET_CAPS waits for the device, in seconds
 GET_CAPS_SECONDS = 5.0
+#: bytes that kmalloc has in one piece (KMALLOC_MAX_SIZE on x86)
+KMALLOC_MAX = 4 << 20
 _HEADER = RespCapset.layout.size
 
 
@@ -85,8 +87,9 @@ _SETTERS = {
 def get_caps(file: "OpenFile", cap_set_id: int, cap_set_ver: int, size: int) -> Op[bytes]:
     """DRM_IOCTL_VIRTGPU_GET_CAPS: at most `size` bytes of the capset. The device is asked once for each version.
 
-    Raises OSError: ENOSYS without capsets, EINVAL for a size of 0, an unknown id or a higher version, EBUSY after 5
-    seconds without an answer. An error of the device is not seen: the capset is all zeros then.
+    Raises OSError: ENOSYS without capsets, EINVAL for a size of 0, an unknown id or a higher version, ENOMEM if the
+    answer is larger than KMALLOC_MAX, EBUSY after 5 seconds without one. An error of the device is not seen: the capset
+    is all zeros then.
     """
     file.require_device()
     driver = file.driver
@@ -107,10 +110,13 @@ def get_caps(file: "OpenFile", cap_set_id: int, cap_set_ver: int, size: int) -> 
 
 def _request(driver: "Driver", capset: Capset, key: tuple[int, int]) -> Op[None]:
     """virtio_gpu_cmd_get_capset"""
+    capacity = _HEADER + capset.max_size
+    if capacity > KMALLOC_MAX:
+        raise OSError(ENOMEM, f"a capset of {capset.max_size} bytes")
     driver.capsets.cache[key] = None
 
     def answered(buffer: bytes) -> None:
         driver.capsets.cache[key] = buffer[_HEADER:]
 
     request = GetCapset(capset_id=key[0], capset_version=key[1])
-    yield from driver.queue(request, answered, _HEADER + capset.max_size)
+    yield from driver.queue(request, answered, capacity)

@@ -4,7 +4,7 @@ from errno import ENODEV
 from functools import cache, partial
 
 from vgpu_emu.guest.driver import Capset, Driver
-from vgpu_emu.guest.ioctls_context import MAX_CAPSET_ID
+from vgpu_emu.guest.ioctls_context import KMALLOC_MAX, MAX_CAPSET_ID
 from vgpu_emu.guest.waiting import Op, wait_for
 from vgpu_emu.trace.log import GUEST
 from vgpu_wire.control import CtrlType, HeaderOnly
@@ -16,8 +16,8 @@ from vgpu_wire.render import GetCapsetInfo, RespCapsetInfo
 VERSION_1 = 32
 #: how long the probe waits for each capset, and for the display info, in seconds
 PROBE_SECONDS = 5.0
-#: capsets that kcalloc has memory for: 4 MiB (KMALLOC_MAX_SIZE on x86) of struct virtio_gpu_drv_capset, 12 bytes each
-MAX_CAPSETS = (4 << 20) // 12
+#: capsets that kcalloc has memory for: of struct virtio_gpu_drv_capset, 12 bytes each
+MAX_CAPSETS = KMALLOC_MAX // 12
 _DISPLAY = ConfigEvent.DISPLAY.value
 
 
