@@ -165,6 +165,10 @@ class Parts(HostParts, frozen=True, kw_only=True):
 
     driver: Driver
 
+    def successor(self, driver: Driver) -> Driver:
+        """Another one for the same device, when this one is unbound."""
+        return driver.successor()
+
     def conflicts(self) -> list[Conflict]:
         """Every mapping that the guest made of a resource that still exists and that contradicts the host's."""
         found = []

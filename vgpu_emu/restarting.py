@@ -47,7 +47,7 @@ async def rebind(machine: Machine, knows: frozenset[Feature] = ALL) -> None:
         features = accept_features(offered(machine.parts.config)) & knows
         if not machine.vmm.device.negotiate(features):
             raise ValueError(f"the device refuses these features: {', '.join(f.name for f in sorted(features))}")
-        machine.driver = old.successor()
+        machine.driver = machine.parts.successor(old)
         machine.driver.features, machine.driver.config = features, DeviceConfig(machine.parts.device, features)
         machine.parts = replace(machine.parts, driver=machine.driver)
         machine.log.note(GUEST, "rebound")

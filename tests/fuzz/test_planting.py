@@ -62,6 +62,16 @@ class CountsDevices:
         return device
 
 
+class CountsDrivers:
+    """Every driver that there is goes through the seam."""
+
+    seen: list[Any] = []  # noqa: RUF012 - of the class, as each run has its own object
+
+    def driver(self, driver: Any) -> Any:
+        self.seen.append(driver)
+        return driver
+
+
 @pytest.mark.parametrize(
     ("defect", "steps", "path"), [(ALL["P12"], MAPPED, "step[1]"), (ForgetsCursors, RESTARTED, "step[5]")]
 )
@@ -77,3 +87,9 @@ def test_vmm_that_goes_on_has_the_defect_too() -> None:
     (scenario,) = loads(HEAD + RESTARTED)
     assert run(scenario, opener=planted([CountsDevices])).result is Result.SUCCESS
     assert len(CountsDevices.seen) == 2
+
+
+def test_driver_that_is_bound_again_has_the_defect_too() -> None:
+    (scenario,) = loads(HEAD + '[[step]]\ndo = "rebind"\n')
+    assert run(scenario, opener=planted([CountsDrivers])).result is Result.SUCCESS
+    assert len(set(map(id, CountsDrivers.seen))) == 2

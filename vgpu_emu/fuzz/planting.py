@@ -10,6 +10,7 @@ from vgpu_emu.assembly import Config, Parts
 from vgpu_emu.faults.plan import Fault
 from vgpu_emu.fuzz.defect import made, plant
 from vgpu_emu.fuzz.passage import Wire
+from vgpu_emu.guest.driver import Driver
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Port
 from vgpu_emu.machine import Machine, open_machine
@@ -33,13 +34,16 @@ class _GuestPort:
 
 
 class _Planted(Parts, frozen=True, kw_only=True):
-    """Parties with defects: the VMM that goes on from a snapshot has them, too."""
+    """Parties with defects: the VMM that goes on from a snapshot has them, too, and the driver after a reset."""
 
     defects: tuple[Any, ...]
 
     def restarted(self) -> "_Planted":
         fresh = super().restarted()
         return replace(fresh, device=plant(self.defects, "device", fresh.device))
+
+    def successor(self, driver: Driver) -> Driver:
+        return plant(self.defects, "driver", super().successor(driver))
 
     def restore(self, data: bytes) -> Steps[list[Used]]:
         return super().restore(plant(self.defects, "snapshot", data))
