@@ -133,6 +133,8 @@ class HostParts(msgspec.Struct, frozen=True, kw_only=True):
         self.renderer.end_vmm()
         device = vmm_setup(self.config).device(self.config.profile, self.region, self.memory, self.log)
         device.needs_reset = self.device.needs_reset
+        # the displays are the user's, not the VMM's
+        device.displays.edids.update(self.device.displays.edids)
         if self.aliases is not None:
             self.aliases.follow(partial(place_of, device.resources))
         return replace(self, device=device)

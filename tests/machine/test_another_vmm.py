@@ -35,3 +35,9 @@ async def test_signal_that_is_in_the_link_or_just_received_is_not_the_next_vmm_s
             assert device.fences.count == 0
             assert [used.head for used in await guest.receive()] == [0]
             nursery.cancel_scope.cancel()
+
+
+def test_edid_of_a_real_display_is_the_next_vmm_s_too() -> None:
+    with Lockstep() as machine:
+        machine.parts.device.displays.edids[0] = b"the user's"
+        assert machine.parts.restarted().device.displays.edids == {0: b"the user's"}
