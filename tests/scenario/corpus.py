@@ -5,12 +5,11 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from vgpu_emu.fuzz import scenarios as watched
+from vgpu_emu.fuzz.runner import runner
 from vgpu_emu.scenario.golden import compared, golden_file
 from vgpu_emu.scenario.loading import SUFFIX, load
 from vgpu_emu.scenario.outcome import Outcome
 from vgpu_emu.scenario.records import Scenario
-from vgpu_emu.scenario.session import run
 from vgpu_emu.scenario.steps import Step
 
 ROOT = Path(__file__).parents[2] / "scenarios"
@@ -36,8 +35,7 @@ def outcome(scenario_id: str) -> Outcome:
 
 def carried_out(scenario: Scenario, *, file: str = "", until: int | None = None) -> Outcome:
     """As `vgpu-emu run` does it."""
-    carry_out = run if scenario.oracles.target is None else watched.run
-    return carry_out(scenario, file=file, until=until)
+    return runner(scenario)(scenario, file=file, until=until)
 
 
 def all_steps(steps: Iterable[Step]) -> Iterator[Step]:

@@ -16,12 +16,11 @@ from msgspec.structs import replace
 
 from vgpu_emu.cli.progress import progress
 from vgpu_emu.cli.usage import UsageError
-from vgpu_emu.machine import open_machine
+from vgpu_emu.fuzz.runner import runner
 from vgpu_emu.scenario.golden import compared, golden_file
 from vgpu_emu.scenario.loading import load
 from vgpu_emu.scenario.outcome import Outcome, Result
 from vgpu_emu.scenario.records import Scenario
-from vgpu_emu.scenario.running import Opener
 from vgpu_emu.scenario.session import open_processes, run
 
 if TYPE_CHECKING:
@@ -65,27 +64,18 @@ def carry_out(job: Job) -> Outcome:
 
 
 def _runner(scenario: Scenario, job: Job) -> Callable[..., Outcome]:
-    """Who runs it with a seed: the reference watches, or a machine is made for it."""
-    if scenario.oracles.target is not None and job.isolation is None:
-        from vgpu_emu.fuzz.scenarios import run as watch
-
-        return partial(watch, scenario, file=job.file, until=job.until, defects=_defects(job))
-    return partial(run, scenario, file=job.file, until=job.until, opener=_opener(job))
+    """Who runs it with a seed."""
+    if job.isolation is not None:
+        return partial(run, scenario, file=job.file, until=job.until, opener=open_processes)
+    return partial(runner(scenario, _defects(job.defects)), scenario, file=job.file, until=job.until)
 
 
-def _opener(job: Job) -> Opener:
-    """Who makes its machine: with the defects that are planted, if there are some."""
-    if not job.defects:
-        return open_machine if job.isolation is None else open_processes
-    from vgpu_emu.fuzz.planting import planted
-
-    return planted(_defects(job))
-
-
-def _defects(job: Job) -> list[type]:
+def _defects(names: tuple[str, ...]) -> tuple[type, ...]:
+    if not names:
+        return ()
     from vgpu_emu.fuzz.defects.loading import load as load_defect
 
-    return [load_defect(name) for name in job.defects]
+    return tuple(load_defect(name) for name in names)
 
 
 def _supervised(job: Job) -> Outcome:

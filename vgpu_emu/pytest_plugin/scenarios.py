@@ -1,6 +1,6 @@
 """A scenario file as a collector, and each of its scenarios, a row of its parameters each, as a test."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,10 +49,11 @@ class ScenarioItem(pytest.Item):
 
     def runtest(self) -> None:
         """Raises ScenarioError."""
+        from vgpu_emu.fuzz.runner import runner
         from vgpu_emu.scenario.golden import compared, golden_file
 
         seed: int = self.config.getoption("vgpu_seed")
-        outcome = _runner(self.scenario)(self.scenario, file=str(self.path), seed=seed)
+        outcome = runner(self.scenario)(self.scenario, file=str(self.path), seed=seed)
         if not seed:
             outcome = compared(outcome, golden_file(self.path))
         if outcome.result is Result.SKIP:
@@ -71,17 +72,6 @@ class ScenarioItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, 0, self.name
-
-
-def _runner(scenario: Scenario) -> Callable[..., Outcome]:
-    """Who carries it out: the reference watches, or nobody does."""
-    if scenario.oracles.target is None:
-        from vgpu_emu.scenario.session import run
-
-        return run
-    from vgpu_emu.fuzz.scenarios import run as watch
-
-    return watch
 
 
 def _headline(outcome: Outcome) -> str:
