@@ -10,6 +10,7 @@ import pytest
 from engine_defects import CachedForAll
 from msgspec.structs import replace
 
+from vgpu_emu.cli import main
 from vgpu_emu.faults.plan import Drop
 from vgpu_emu.fuzz import trial
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Schedule, Send
@@ -266,6 +267,19 @@ def test_defect_of_a_file_is_planted_by_name(tmp_path: Path, capsys: pytest.Capt
     assert run_command([str(file)]) == 0
     assert run_command([str(file)], defect=[f"{engine_defects.__file__}:CachedForAll"]) == 1
     assert "I1 propagation" in capsys.readouterr().out
+
+
+def test_file_of_a_defect_is_run_once_for_all_scenarios(tmp_path: Path) -> None:
+    defect, runs = tmp_path / "mine.py", tmp_path / "runs"
+    defect.write_text(
+        f"with open({str(runs)!r}, 'a') as file:\n    file.write('x')\n"
+        "class Mine:\n    def device(self, device):\n        return device\n"
+    )
+    for name in "abc":
+        (tmp_path / f"{name}.vgpu.toml").write_text(tell(MAPPED, replace(HEAD, id=f"fuzz@{name}")))
+    assert main(["run", "--defect", f"{defect}:Mine", str(tmp_path)]) == 0
+    # before the first, to see whether it can be planted, and for them
+    assert runs.read_text() == "xx"
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,9 @@ def _runner(scenario: Scenario, job: Job) -> Callable[..., Outcome]:
     return partial(runner(scenario, _defects(job.defects)), scenario, file=job.file, until=job.until)
 
 
+@lru_cache
 def _defects(names: tuple[str, ...]) -> tuple[type, ...]:
+    """The file of a defect is run once, however many scenarios there are."""
     if not names:
         return ()
     from vgpu_emu.fuzz.defects.loading import load as load_defect
