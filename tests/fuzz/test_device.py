@@ -10,12 +10,14 @@ from served import Deadly, Served, Silent, planted
 from trio.testing import MockClock
 
 from vgpu_emu.cli import device_jobs, main
+from vgpu_emu.drive.requests import attach, create_2d
 from vgpu_emu.fuzz.actions import Call, Program, Send, Step
 from vgpu_emu.fuzz.batches import Batch, Plan, Work
 from vgpu_emu.fuzz.campaign import Programs, Summary, campaign
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.encoding import decode
 from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.oracles import that_apply
 from vgpu_emu.fuzz.outside import Outside, meet
 from vgpu_emu.fuzz.scenarios import head_of
 from vgpu_emu.fuzz.scenarios import run as run_scenario
@@ -62,6 +64,13 @@ def test_our_own_back_end_has_no_finding() -> None:
     assert not done.lost
     assert done.commands > 100
     assert {"I6", "I7", "I14", "I20", "I22", "I31"} <= {name for name, count in done.evaluated.items() if count}
+
+
+def test_ids_and_backings_of_a_device_are_asked_about() -> None:
+    twice = [request.build() for request in (create_2d(1), attach(1, (0, 4096))) for _ in range(2)]
+    result = target("device").run(Program(Setup(), tuple(map(Send, twice))), conditions(Served()))
+    assert result.found is None
+    assert {"I8", "I9"} <= set(result.evaluated) & {oracle.name for oracle in that_apply("device")}
 
 
 def test_renderer_of_ours_is_known_and_capsets_are() -> None:
