@@ -5,18 +5,19 @@ from typing import Any
 
 import pytest
 
-from vgpu_emu.fuzz.actions import Call, Plug, Program, Step
+from vgpu_emu.fuzz.actions import Call, Plug, Program, Send, Step
 from vgpu_emu.fuzz.belongings import Belongings
 from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.guest import CALLS
 from vgpu_emu.fuzz.model.judge import Finding, Judge
 from vgpu_emu.fuzz.model.world import Setup, World
+from vgpu_emu.fuzz.trial import run
 from vgpu_emu.guest.waiting import Op
 from vgpu_wire.control import CtrlFlag, CtrlType, HeaderOnly
 from vgpu_wire.device import CONTROLQ
 from vgpu_wire.display import UpdateCursor
-from vgpu_wire.resource import ResourceCreate2D
+from vgpu_wire.resource import ResourceCreate2D, ResourceUnref
 
 RAM = (1 << 20) + (1 << 17)
 SHOWN = (Call("open"), Call("screen"), Call("crtc"))
@@ -227,6 +228,15 @@ def test_what_is_refused_makes_nothing_the_driver_s() -> None:
     belongings.made(case, fenced, world)
     assert 1 in world.resources
     assert not belongings.has(1)
+
+
+def test_what_nobody_can_compare_is_not_counted() -> None:
+    """After a request that no driver sends."""
+    calls = [Call(name) for name in ("open", "blob", "mmap", "load", "export", "uuid")]
+    setup, unknown = Setup(real=True, memory=RAM), Send(ResourceUnref(resource_id=77).build())
+    asked, others = (run(Program(setup, (*before, *calls))).evaluated for before in ((), (unknown,)))
+    assert {"I2", "I24"} <= {oracle for oracle, count in asked.items() if count > others[oracle]}
+    assert not others["I24"]
 
 
 def test_every_call_is_here_or_older() -> None:

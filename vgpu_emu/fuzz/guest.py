@@ -102,11 +102,11 @@ class Guest:
     def signals(self) -> None:
         """A fence that is signalled stands for work that is done."""
         world = self.bench.world
-        self.bench.judge.evaluated["I21"] += 1
         if not self.fences or self.bench.meddled or world.pending:
             return
         if max(world.busy.values(), default=0.0) > world.now:
             return
+        self.bench.judge.evaluated["I21"] += 1
         for sync in self.fences:
             if not sync.fence.signaled:
                 raise Finding("I21", f"{sync.fence!r}: all work is done, and all is answered")
@@ -206,10 +206,11 @@ class Guest:
 
     def _refused(self, resource_id: int, refused: OSError, *, whole: bool) -> None:
         """A whole blob that the device has mapped can be mapped by a program."""
-        self.bench.judge.evaluated["I26"] += 1
         blob = self.bench.world.resources.get(resource_id)
-        known = blob is not None and not self.bench.meddled
-        if refused.errno == EINVAL and whole and known and blob is not None and blob.offset is not None:
+        if self.bench.meddled or not whole or blob is None or blob.offset is None:
+            return
+        self.bench.judge.evaluated["I26"] += 1
+        if refused.errno == EINVAL:
             raise Finding("I26", f"resource {resource_id} is mapped at {blob.offset:#x}, and mmap says {refused}")
 
     def _mapped(self, vma: Vma, resource_id: int) -> None:
@@ -242,15 +243,18 @@ class Guest:
         at = place * 97 % max(vma.length - 8, 1)
         contents = self.bench.contents(int(vma.vram.resource_id))
         data = vma.read(at, 8)
-        self.bench.judge.evaluated["I24"] += 1
         if self.bench.meddled:
             return
         there = self.bench.world.resources.get(int(vma.vram.resource_id))
         if there is not None and there.stretches is not None:
+            self.bench.judge.evaluated["I24"] += 1
             wanted = self.bench.world.gather(there, vma.pgoff + at, 8)
             if data != wanted:
                 raise Finding("I24", f"resource {there.resource_id} has {wanted!r}, and the program sees {data!r}")
-        if contents is not None and data != contents[vma.pgoff + at : vma.pgoff + at + 8]:
+        if contents is None:
+            return
+        self.bench.judge.evaluated["I24"] += 1
+        if data != contents[vma.pgoff + at : vma.pgoff + at + 8]:
             raise Finding("I24", f"resource {vma.vram.resource_id}: nobody stored {data!r} at {vma.pgoff + at:#x}")
 
     def munmap(self, mapping: int, *_numbers: int) -> Op[None]:

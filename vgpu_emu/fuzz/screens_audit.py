@@ -18,6 +18,7 @@ def shown(bench: "Bench") -> Wrongs:
     yield from _references(bench, outputs)
     if bench.meddled or bench.host.has_failed or bench.driver.in_flight:
         return
+    bench.judge.evaluated["I13"] += 1
     for output, display in zip(outputs, bench.world.scanouts, strict=False):
         if output.primary.framebuffer is None and display.shown is not None:
             yield "I13", f"display {output.index} is to show nothing, and shows resource {display.shown[0]}"
