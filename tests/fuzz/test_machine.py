@@ -11,9 +11,9 @@ import pytest
 from task_defects import Breeding, Hurried, Reentrant, Tasked, Unfailing
 
 from vgpu_emu.cli import main
-from vgpu_emu.faults.plan import Drop, Duplicate, Fault, HostDies, HostHangs, LieAttribute, ReadOnlyFd
+from vgpu_emu.faults.plan import CallFails, Drop, Duplicate, Fault, HostDies, HostHangs, LieAttribute, ReadOnlyFd
 from vgpu_emu.fuzz import machine_trial, trial
-from vgpu_emu.fuzz.actions import Break, Call, Elapse, Program, Reset, Restart, Schedule, Send
+from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Program, Reset, Restart, Schedule, Send
 from vgpu_emu.fuzz.comparing import under
 from vgpu_emu.fuzz.corpus import save
 from vgpu_emu.fuzz.defect import Wrapper
@@ -124,6 +124,12 @@ def test_command_that_the_host_hangs_at_is_in_the_snapshot_of_the_vmm_that_waite
 
 def test_blob_that_a_fault_keeps_from_being_mapped_again_is_no_fault_of_the_snapshot() -> None:
     steps = (Break(ReadOnlyFd(skip=1)), Call("open"), Call("blob"), Restart())
+    assert machine_trial.run(Program(Setup(), steps), MACHINE).found is None
+
+
+def test_fault_does_not_hit_the_kernel_that_closes_what_a_host_has_lost() -> None:
+    fails = Break(CallFails(message="CREATE_BLOB", call="close", errno="ENOENT"))
+    steps = (fails, Call("open"), Fail(skip=2, lose=True), Call("blob"))
     assert machine_trial.run(Program(Setup(), steps), MACHINE).found is None
 
 

@@ -10,6 +10,7 @@ from vgpu_emu.fuzz.actions import Fail
 from vgpu_emu.fuzz.model.expectation import Verdict
 from vgpu_emu.fuzz.model.judge import Case, Judge
 from vgpu_emu.fuzz.model.world import World
+from vgpu_emu.host.dmabuf import Process
 from vgpu_emu.host.renderer import Renderer
 from vgpu_emu.memory import PassedFd, let_go
 from vgpu_emu.vmm.asking import Reply, Steps, parse_reply
@@ -129,7 +130,8 @@ class Host:
         """They get lost on the way, as a full descriptor table does it: the kernel closes them."""
         let_go(fds)
         for passed in fds:
-            self._bench.parts.renderer.vmm.close(passed.fd)
+            # no close(2) that a fault is to hit
+            Process.close(self._bench.parts.renderer.vmm, passed.fd)
         return ()
 
     def _more(self, fds: tuple[PassedFd, ...], count: int) -> list[PassedFd]:
