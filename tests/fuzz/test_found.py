@@ -10,6 +10,7 @@ from vgpu_emu.fuzz import core
 from vgpu_emu.fuzz.actions import Reset
 from vgpu_emu.fuzz.hosting import Host
 from vgpu_emu.fuzz.scenarios import run
+from vgpu_emu.host import rings
 from vgpu_emu.host.rings import Rings
 from vgpu_emu.scenario.loading import SUFFIX, load
 from vgpu_emu.scenario.outcome import Result
@@ -37,6 +38,7 @@ Undone = Callable[[pytest.MonkeyPatch], None]
 BEFORE: dict[str, tuple[Undone, str]] = {
     "cursor-after-reset": (lambda patch: patch.setattr(Displays, "reset", _keeps_cursors), "I13"),
     "kernel-without-the-ioctl": (lambda patch: patch.setattr(Host, "_old_kernel", _nothing), "I3"),
+    "later-fence-first": (lambda patch: patch.setattr(rings, "_timeline", lambda _fence: object()), "I21"),
     "signal-to-a-vmm-that-ended": (lambda patch: patch.setattr(Rings, "forget_fences", _nothing), "I21"),
     "unbound-in-flight": (lambda patch: patch.setitem(core._DO, Reset, _keeps_the_driver), "I10"),
 }

@@ -89,10 +89,21 @@ def test_work_of_a_context_ends_with_it_and_its_fences_are_still_signalled(rings
     rings.work(B, 1.0, now=0.0)
     rings.fence(fence(A, 1), now=0.0)
     rings.forget(ctx_id=1)
-    assert not rings.fence(fence(A, 2), now=0.0)
-    assert not rings.fence(fence(A1, 3), now=0.0)
-    assert rings.fence(fence(B, 4), now=0.0)
-    assert ids(rings.due(now=5.0)) == [4, 1]
+    assert not rings.fence(fence(A1, 2), now=0.0)
+    assert rings.fence(fence(B, 3), now=0.0)
+    assert ids(rings.due(now=5.0)) == [3, 1]
+
+
+def test_fence_is_signalled_after_those_before_it_whose_work_is_gone(rings: Rings) -> None:
+    rings.work(A, 5.0, now=0.0)
+    rings.fence(fence(A, 1), now=0.0)
+    rings.fence(all_rings(2), now=0.0)
+    rings.forget(ctx_id=1)
+    assert rings.fence(fence(A, 3), now=0.0)
+    rings.work(B, 1.0, now=0.0)
+    assert rings.fence(all_rings(4), now=0.0)
+    assert rings.fence(fence(B, 5), now=0.0)
+    assert [ids(rings.due(now)) for now in (1.0, 5.0)] == [[5], [1, 2, 3, 4]]
 
 
 def test_fences_of_a_vmm_that_ended_are_nobodys_and_the_work_goes_on(rings: Rings) -> None:

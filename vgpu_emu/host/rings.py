@@ -11,6 +11,10 @@ from vgpu_wire.renderer_link import Fence, Signal
 Ring = tuple[int, int]
 
 
+def _timeline(of: Fence | Signal) -> Ring | None:
+    return None if of.is_global else (of.ctx_id, of.ring_idx)
+
+
 class Rings:
     """Work on one ring is done in order; rings do not wait for each other."""
 
@@ -25,11 +29,14 @@ class Rings:
         self._busy_until[ring] = max(now, self._busy_until.get(ring, 0.0)) + seconds
 
     def fence(self, fence: Fence, now: float) -> bool:
-        """A fence behind all that is on its ring, or on any: whether it is pending. It is signalled at its time."""
+        """A fence behind all that is on its ring, or on any, and behind the fences before it: whether it is pending. It
+        is signalled at its time."""
         if fence.is_global:
-            due = max(self._busy_until.values(), default=0.0)
+            work = max(self._busy_until.values(), default=0.0)
         else:
-            due = self._busy_until.get((fence.ctx_id, fence.ring_idx), 0.0)
+            work = self._busy_until.get((fence.ctx_id, fence.ring_idx), 0.0)
+        # work that is gone with its context may have been what they waited for
+        due = max([work, *(before for before, _, signal in self._fences if _timeline(signal) == _timeline(fence))])
         if due <= now:
             return False
         signal = Signal(
