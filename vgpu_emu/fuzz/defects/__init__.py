@@ -112,5 +112,6 @@ BENIGN: dict[str, type[Planted]] = {
     "B15": benign_choices.SmallHost,
     "B16": benign_choices.SizesOfDisabled,
     "B17": benign_choices.DetachIsStrict,
+    "B18": benign_choices.JoinedEntries,
 }
 ALL: dict[str, type] = {**PLANTED, **DEEPER, **OUTSIDE, **BENIGN}

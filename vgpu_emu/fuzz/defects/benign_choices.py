@@ -9,9 +9,11 @@ from vgpu_emu.fuzz.defects.planted import Planted, around
 from vgpu_emu.vmm.command import Handler, Refused
 from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.rules import Rule
+from vgpu_emu.vmm.state import Backing
 from vgpu_wire.control import CtrlType, HeaderOnly
 from vgpu_wire.display import DisplayOne, RespDisplayInfo
 from vgpu_wire.renderer_link import Fence
+from vgpu_wire.resource import MemEntry
 
 #: seconds
 _LATE = 0.003
@@ -90,3 +92,24 @@ class SizesOfDisabled(Planted):
                 rect = replace(modes[index].r, width=scanout.width, height=scanout.height)
                 modes[index] = replace(modes[index], r=rect)
         return RespDisplayInfo(pmodes=tuple(modes))
+
+
+class JoinedEntries(Planted):
+    """Entries of a backing that are neighbours in guest memory are kept as one, and none that has no bytes."""
+
+    def device(self, device: Device) -> Device:
+        around(device, CtrlType.RESOURCE_ATTACH_BACKING, self._attach)
+        return device
+
+    def _attach(self, handler: Handler, device: Device, request: Any) -> Any:
+        answer, resource = handler(device, request), device.find(request.resource_id)
+        if resource is not None and resource.backing is not None:
+            before, joined = resource.backing.stretches, list[MemEntry]()
+            for addr, length in before:
+                if joined and joined[-1].addr + joined[-1].length == addr:
+                    addr, length = joined[-1].addr, joined.pop().length + length
+                if length:
+                    joined.append(MemEntry(addr=addr, length=length))
+            if self.passed(len(joined) < len(before)):
+                resource.backing = Backing(joined)
+        return answer
