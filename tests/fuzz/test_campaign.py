@@ -102,6 +102,15 @@ def test_findings_that_differ_in_numbers_are_one() -> None:
     assert kinds == {"I9: the memory [#], and # at #"}
 
 
+def test_findings_that_differ_in_bytes_are_one() -> None:
+    # the words stay: also "2D", "dead" and "added"
+    said = (
+        "2D: dead, 0511d5b13338c9c6 was added, not ffeeddccbbaa0099",
+        "2D: dead, 05113c6ef372fe94 was added, not 12",
+    )
+    assert {Found("I30", detail, 0).kind for detail in said} == {"I30: #D: dead, # was added, not #"}
+
+
 #: as in details
 PLACES = (([4096, 7], b"a", 4), ([1], b"it's", 9), ([1, 20, 300], b"\"'\0", 20))
 

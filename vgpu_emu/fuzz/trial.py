@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 #: characters of what is said of a finding: an answer may be a megabyte
 DETAIL = 400
-#: numbers and bytes in it, and several of them in a row
-_VALUES = re.compile(r"""0x[0-9a-f]+|\d+|b'(?:[^'\\]|\\.)*'|b"(?:[^"\\]|\\.)*\"""")
+#: numbers and bytes in it, also in hexadecimal as UUIDs are, and several of them in a row
+_VALUES = re.compile(r"""0x[0-9a-f]+|\b(?=[a-f]*\d)[0-9a-f]{4,}\b|\d+|b'(?:[^'\\]|\\.)*'|b"(?:[^"\\]|\\.)*\"""")
 _MANY = re.compile(r"#(?:, #)+")
 #: where something without a text of its own lies, which is another place each time
 _ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}(?=>)")
