@@ -167,8 +167,8 @@ def _joined(backings: dict[int, list[tuple[int, int]]]) -> dict[int, list[tuple[
         joined = found[number] = []
         for address, length in stretches:
             if joined and sum(joined[-1]) == address:
-                address, length = joined[-1][0], joined.pop()[1] + length
-            if length:
+                joined[-1] = (joined[-1][0], joined[-1][1] + length)
+            elif length:
                 joined.append((address, length))
     return found
 

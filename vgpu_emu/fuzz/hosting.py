@@ -9,7 +9,7 @@ from vgpu_emu.assembly import Parts
 from vgpu_emu.fuzz.actions import Fail
 from vgpu_emu.fuzz.model.expectation import Verdict
 from vgpu_emu.fuzz.model.judge import Case, Judge
-from vgpu_emu.fuzz.model.world import World
+from vgpu_emu.fuzz.model.world import Asks, World
 from vgpu_emu.host.dmabuf import Process
 from vgpu_emu.host.renderer import Renderer
 from vgpu_emu.memory import PassedFd, let_go
@@ -49,6 +49,8 @@ class Host:
         self._armed: Fail | None = None
         self._left = 0
         self._serial = 0
+        #: the renderer has said how to map what the request is about
+        self._has_guess = False
         self.failed = False
         self.has_failed = False
 
@@ -83,11 +85,13 @@ class Host:
 
     def failing(self, steps: Steps[T]) -> Steps[T]:
         """The same questions but those at which the host fails, whoever answers them."""
+        self._has_guess = False
         try:
             question = next(steps)
             while True:
                 fail = self._strikes(question.op)
                 reply = Reply(Answer(errno=fail.errno)) if fail is not None and fail.errno else (yield question)
+                self._has_guess |= question.op == Op.GET_MAP_INFO and not reply.answer.errno
                 question = steps.send(reply if fail is None else self._spoilt(fail, reply))
         except StopIteration as done:
             value: T = done.value
@@ -107,9 +111,13 @@ class Host:
         self.failed = self.has_failed = case.lenient = True
         if fail.errno and op == Op.IOCTL and fail.errno == ENOTTY:
             self._old_kernel(case)
-        elif fail.errno:
+        elif fail.errno and not self._is_idle(op):
             case.broken = _CAN_FAIL[op]
         return fail
+
+    def _is_idle(self, op: int) -> bool:
+        """A VMM may ask the renderer how to map what the kernel tells, or once more, and make nothing of the answer."""
+        return op == Op.GET_MAP_INFO and (self._has_guess or self._bench.world.setup.asks is not Asks.GUESS)
 
     def _spoilt(self, fail: Fail, reply: Reply) -> Reply:
         """The answer with descriptors too many, or without those that it should have."""

@@ -113,5 +113,6 @@ BENIGN: dict[str, type[Planted]] = {
     "B16": benign_choices.SizesOfDisabled,
     "B17": benign_choices.DetachIsStrict,
     "B18": benign_choices.JoinedEntries,
+    "B19": benign_choices.AsksTwice,
 }
 ALL: dict[str, type] = {**PLANTED, **DEEPER, **OUTSIDE, **BENIGN}

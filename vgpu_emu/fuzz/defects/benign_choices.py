@@ -5,14 +5,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from vgpu_emu.fuzz.defects.planted import Planted, around
+from vgpu_emu.fuzz.defects.planted import Planted, around, finish
+from vgpu_emu.vmm.asking import ask
 from vgpu_emu.vmm.command import Handler, Refused
 from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.rules import Rule
 from vgpu_emu.vmm.state import Backing
 from vgpu_wire.control import CtrlType, HeaderOnly
 from vgpu_wire.display import DisplayOne, RespDisplayInfo
-from vgpu_wire.renderer_link import Fence
+from vgpu_wire.renderer_link import Fence, Op, ResourceQuestion
 from vgpu_wire.resource import MemEntry
 
 #: seconds
@@ -107,9 +108,23 @@ class JoinedEntries(Planted):
             before, joined = resource.backing.stretches, list[MemEntry]()
             for addr, length in before:
                 if joined and joined[-1].addr + joined[-1].length == addr:
-                    addr, length = joined[-1].addr, joined.pop().length + length
-                if length:
+                    joined[-1] = replace(joined[-1], length=joined[-1].length + length)
+                elif length:
                     joined.append(MemEntry(addr=addr, length=length))
             if self.passed(len(joined) < len(before)):
                 resource.backing = Backing(joined)
+        return answer
+
+
+class AsksTwice(Planted):
+    """The renderer is asked for its guess with every map, when the kernel has said how; nobody looks at the answer."""
+
+    def device(self, device: Device) -> Device:
+        around(device, CtrlType.RESOURCE_MAP_BLOB, self._map)
+        return device
+
+    def _map(self, handler: Handler, device: Device, request: Any) -> Any:
+        answer = yield from finish(handler(device, request))
+        self.passed(True)
+        yield from ask(ResourceQuestion(op=Op.GET_MAP_INFO.value, resource_id=request.resource_id))
         return answer
