@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.defects import ALL
 from vgpu_emu.fuzz.planting import planted
+from vgpu_emu.link.chain import Used
 from vgpu_emu.scenario.loading import loads
 from vgpu_emu.scenario.outcome import Result
 from vgpu_emu.scenario.session import run
@@ -70,6 +72,42 @@ class CountsDrivers:
     def driver(self, driver: Any) -> Any:
         self.seen.append(driver)
         return driver
+
+
+class _Late(Wrapper):
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self.held: list[Used] = []
+
+    def used(self, used: Used) -> list[Used]:
+        self.held += self.inner.used(used)
+        return []
+
+    def idle(self) -> list[Used]:
+        held, self.held = self.held, []
+        return held
+
+
+class HoldsBack:
+    """Answers arrive when nobody has anything to send, and not sooner: virtio leaves that open."""
+
+    def link(self, wire: Any) -> Any:
+        return _Late(wire)
+
+
+class Loses:
+    """Nothing that was held back arrives."""
+
+    def link(self, wire: Any) -> Any:
+        late = _Late(wire)
+        late.idle = list  # type: ignore[method-assign]
+        return late
+
+
+@pytest.mark.parametrize(("defect", "result"), [(HoldsBack, Result.SUCCESS), (Loses, Result.FAIL)])
+def test_link_is_asked_for_what_it_held_back(defect: type, result: Result) -> None:
+    (scenario,) = loads(HEAD + RESTARTED)
+    assert run(scenario, opener=planted([defect])).result is result
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,11 @@ class _GuestPort:
         self._port.send([arrived for chain in chains for arrived in self._wire.available(chain)])
 
     async def receive(self) -> list[Used]:
-        return [back for used in await self._port.receive() for back in self._wire.used(used)]
+        """What was held back arrives when nobody has anything to do, before anything that comes later."""
+        from trio.testing import wait_all_tasks_blocked
+
+        await wait_all_tasks_blocked()
+        return self._wire.idle() or [back for used in await self._port.receive() for back in self._wire.used(used)]
 
 
 class _Planted(Parts, frozen=True, kw_only=True):
