@@ -8,7 +8,7 @@ import pytest
 from vgpu_emu.link.guest_memory import GuestMemory
 from vgpu_emu.link.vring import AVAIL_IDX, USED_IDX, Rings, Vring
 
-STORES = 200_000
+LOADS = 400_000
 
 
 @pytest.mark.parametrize("field", [AVAIL_IDX, USED_IDX])
@@ -20,13 +20,12 @@ def test_field_is_stored_whole(field: int) -> None:
         rings.store(field, 0x0101)
         child = os.fork()
         if not child:
-            for _ in range(STORES):
-                rings.store(field, 0x0101)
-            pages[4095] = 1
+            while not pages[4095]:
+                for _ in range(100):
+                    rings.store(field, 0x0101)
             os._exit(0)
-        seen = set[int]()
-        while not pages[4095]:
-            seen.update(rings.load(field) for _ in range(100))
+        seen = {rings.load(field) for _ in range(LOADS)}
+        pages[4095] = 1
         os.waitpid(child, 0)
         memory.remove(0, 4096)
     assert seen == {0x0101}
