@@ -75,12 +75,18 @@ def test_toml_on_the_page_is_right() -> None:
         assert [carried_out(scenario).result for scenario in loads(text)].count(Result.SUCCESS) >= 1
 
 
-@pytest.fixture
-def validator(capsys: pytest.CaptureFixture[str]) -> Any:
+SCHEMA = json.loads(msgspec.json.encode(msgspec.json.schema(Scenario)))
+
+
+def test_schema_that_is_printed_is_that_of_what_is_decoded(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", "scenario"]) == 0
-    schema = json.loads(capsys.readouterr().out)
-    Draft202012Validator.check_schema(schema)
-    return Draft202012Validator(schema)
+    assert json.loads(capsys.readouterr().out) == SCHEMA
+
+
+@pytest.fixture(scope="module")
+def validator() -> Any:
+    Draft202012Validator.check_schema(SCHEMA)
+    return Draft202012Validator(SCHEMA)
 
 
 def plain(text: str) -> Any:
