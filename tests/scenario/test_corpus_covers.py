@@ -91,6 +91,11 @@ def test_bug_report_is_the_source_of_the_scenario_that_tells_it(report: str, fil
         assert all(report in source for source in sources)
 
 
+def test_readme_says_how_many_there_are() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert f"is {len(FILES)} files and {len(SCENARIOS)} scenarios" in readme
+
+
 def test_docs_tell_of_every_directory() -> None:
     cells = re.findall(r"^\| (`[a-z-]+/`.*?) \|", DOCS.read_text(), re.MULTILINE)
     told = {name for cell in cells for name in re.findall(r"`([a-z-]+)/`", cell)}
