@@ -211,6 +211,22 @@ def test_host_that_is_probed_anew_takes_no_framebuffer_away() -> None:
     host.close()
 
 
+def test_seeds_of_the_driver_are_told_every_map_info(
+    seed_of: Callable[[str], list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: set[int] = set()
+    check = LyingHost.check
+
+    def look(host: LyingHost) -> None:
+        told.update(host._told.values())
+        check(host)
+
+    monkeypatch.setattr(LyingHost, "check", look)
+    for data in seed_of("driver"):
+        DRIVER.run(data)
+    assert {0, 1, 2, 3} <= told
+
+
 # -- mutation
 
 

@@ -22,6 +22,7 @@ from vgpu_emu.scenario.loading import load
 from vgpu_emu.scenario.records import Scenario
 from vgpu_emu.scenario.session import run
 from vgpu_emu.trace.log import QUEUE_NUMBERS, Message
+from vgpu_wire.blob import RespMapInfo
 from vgpu_wire.device import CONTROLQ, CURSORQ
 
 Seed = Sequence[bytes]
@@ -137,6 +138,17 @@ def _driver(root: Path) -> Iterator[Seed]:
         for lie in lies:
             pieces.insert(rng.randrange(len(pieces) + 1), lie)
         yield pieces
+    for map_info in range(4):
+        yield _mapping(RespMapInfo(map_info=map_info))
+
+
+def _mapping(told: RespMapInfo) -> Seed:
+    """A blob that is mapped as the host says: it says so to whatever it is asked."""
+    head = encode(Program(Setup(), ()))
+    calls = [
+        b"\0" + encode(Program(Setup(), (Call(name),)))[len(head) + 1 :] for name in ("context_init", "blob", "mmap")
+    ]
+    return [calls[0], *[b"\1" + seeds_links.replaced(told.build())] * 4, *calls[1:]]
 
 
 #: target -> its seeds
