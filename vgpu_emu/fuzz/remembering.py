@@ -3,6 +3,7 @@
 from functools import lru_cache
 from itertools import islice
 
+from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.model.world import World
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.vmm.device import Device
@@ -43,9 +44,16 @@ def _answer(device: Device, request: bytes) -> bytes | None:
     return used.written if isinstance(used, Used) else None
 
 
-def difference(before: Said, now: Said) -> str:
-    """The first one, in words."""
-    request = next(request for request in before if before[request] != now[request])
-    one, other = before[request], now[request]
-    number = int.from_bytes(request[:4], "little")
-    return f"{type_name(number)}: {one.hex() if one else one}, then {other.hex() if other else other}"
+def unchanged(before: bytes, now: bytes) -> None:
+    """The snapshots of a VMM and of the one that goes on from it. Raises Finding."""
+    if now != before:
+        raise Finding("I30", "the restored device says other things of itself than the one before")
+
+
+def compare(said: Said, now: Said) -> None:
+    """What the two answered; the first difference is told. Raises Finding."""
+    for request, one in said.items():
+        if (other := now.get(request)) != one:
+            name = type_name(int.from_bytes(request[:4], "little"))
+            both = f"{one.hex() if one else one}, then {other.hex() if other else other}"
+            raise Finding("I30", f"another VMM answers otherwise: {name}: {both}")
