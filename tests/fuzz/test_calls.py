@@ -12,6 +12,7 @@ from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.guest import CALLS
 from vgpu_emu.fuzz.model.judge import Finding, Judge
 from vgpu_emu.fuzz.model.world import Setup, World
+from vgpu_emu.fuzz.saying import SAID
 from vgpu_emu.fuzz.trial import run
 from vgpu_emu.guest.waiting import Op
 from vgpu_wire.control import CtrlFlag, CtrlType, HeaderOnly
@@ -237,6 +238,10 @@ def test_what_nobody_can_compare_is_not_counted() -> None:
     asked, others = (run(Program(setup, (*before, *calls))).evaluated for before in ((), (unknown,)))
     assert {"I2", "I24"} <= {oracle for oracle, count in asked.items() if count > others[oracle]}
     assert not others["I24"]
+
+
+def test_every_call_is_told_in_words() -> None:
+    assert SAID.keys() == CALLS.keys()
 
 
 def test_every_call_is_here_or_older() -> None:

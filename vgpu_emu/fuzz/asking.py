@@ -22,11 +22,11 @@ def probed(guest: "Guest") -> Op[None]:
         _displays(guest)
 
 
-def probe(guest: "Guest", *_numbers: int) -> Op[None]:
+def probe(guest: "Guest") -> Op[None]:
     yield from probed(guest)
 
 
-def hotplug(guest: "Guest", *_numbers: int) -> Op[None]:
+def hotplug(guest: "Guest") -> Op[None]:
     """The driver looks what the user has changed."""
     yield from probed(guest)
     driver = guest.bench.driver
@@ -64,7 +64,7 @@ def _capsets(guest: "Guest") -> None:
         raise Finding("I6", f"the driver knows the capsets {found}, not {wanted}")
 
 
-def capset(guest: "Guest", file: int, number: int, version: int, size: int, *_numbers: int) -> Op[None]:
+def capset(guest: "Guest", file: int, number: int, version: int, size: int) -> Op[None]:
     """A capability set, or its first bytes."""
     yield from probed(guest)
     capset_id, highest, whole = one_of(guest.bench.world.setup.capsets, number)

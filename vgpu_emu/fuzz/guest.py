@@ -95,7 +95,7 @@ class Guest:
     def call(self, step: Call) -> Op[None]:
         """Raises OSError for what the kernel refuses, Finding for what no kernel does."""
         self.promises.clear()
-        op = CALLS[step.name](self, *(step.numbers + (0,) * 6)[:6])
+        op = CALLS[step.name](self, *padded(step))
         if op is not None:
             yield from op
 
@@ -113,7 +113,7 @@ class Guest:
 
     # -- calls
 
-    def open(self, *_numbers: int) -> None:
+    def open(self) -> None:
         if len(self.files) < 3:
             self.files.append(DrmFile(self.bench.driver, "fuzz"))
 
@@ -126,7 +126,7 @@ class Guest:
     def _file(self, number: int) -> DrmFile:
         return one_of(self.files, number)
 
-    def context_init(self, file: int, rings: int, capset: int, name: int, *_numbers: int) -> Op[None]:
+    def context_init(self, file: int, rings: int, capset: int, name: int) -> Op[None]:
         """The context of a file that has none yet: rings, and now and then a capset and a name."""
         owner = one_of(self.fresh or self.files, file)
         params: list[tuple[int, int | bytes]] = [(ContextParam.NUM_RINGS, rings % 66)]
@@ -159,12 +159,12 @@ class Guest:
         )
         self.objects.append((owner, (yield from op)))
 
-    def guest_blob(self, file: int, pages: int, *_numbers: int) -> Op[None]:
+    def guest_blob(self, file: int, pages: int) -> Op[None]:
         owner = self._file(file)
         op = owner.resource_create_blob(size=(1 + pages % 3) * self.unit(pages), blob_mem=BlobMem.GUEST.value)
         self.objects.append((owner, (yield from op)))
 
-    def dumb(self, file: int, width: int, height: int, *_numbers: int) -> Op[None]:
+    def dumb(self, file: int, width: int, height: int) -> Op[None]:
         owner = self._file(file)
         width, height = 16 + width % 17, 16 + height % 17
         created: Any = yield from owner.create_dumb(width, height, 32)
@@ -172,7 +172,7 @@ class Guest:
         if created.pitch < width * 4 or created.size < created.pitch * height:
             raise Finding("I6", f"{width}x{height} pixels are {created.size} bytes, {created.pitch} a line")
 
-    def image(self, file: int, width: int, height: int, *_numbers: int) -> Op[None]:
+    def image(self, file: int, width: int, height: int) -> Op[None]:
         """A resource of a driver for 3D, with pages that hold its pixels."""
         owner = self._file(file)
         size = {"width": 1 + width % 32, "height": 1 + height % 32}
@@ -191,7 +191,7 @@ class Guest:
             self.promises.append(Promise(kind, resource_id=resource_id, box=box, flags=CtrlFlag.FENCE.value))
         yield from way(handle, Transfer(box=box))
 
-    def mmap(self, bo: int, pages: int, pgoff: int, *_numbers: int) -> Op[None]:
+    def mmap(self, bo: int, pages: int, pgoff: int) -> Op[None]:
         owner, handle = one_of(self.objects, bo)
         gem = owner.object(handle)
         whole = pages % 4
@@ -228,7 +228,7 @@ class Guest:
         if vma.start != blob.offset + vma.pgoff or not 0 <= vma.pgoff < vma.pgoff + vma.length <= blob.pages:
             raise Finding("I4", f"[{vma.start:#x}, +{vma.length:#x}) is not in resource {resource_id}")
 
-    def store(self, mapping: int, place: int, value: int, *_numbers: int) -> None:
+    def store(self, mapping: int, place: int, value: int) -> None:
         """What is stored in one mapping is what every other mapping of the place has."""
         vma = one_of(self.vmas, mapping)
         at = place * 97 % max(vma.length - 8, 1)
@@ -238,7 +238,7 @@ class Guest:
         if contents is not None:
             contents[vma.pgoff + at : vma.pgoff + at + 8] = data
 
-    def load(self, mapping: int, place: int, *_numbers: int) -> None:
+    def load(self, mapping: int, place: int) -> None:
         vma = one_of(self.vmas, mapping)
         at = place * 97 % max(vma.length - 8, 1)
         contents = self.bench.contents(int(vma.vram.resource_id))
@@ -257,25 +257,25 @@ class Guest:
         if data != contents[vma.pgoff + at : vma.pgoff + at + 8]:
             raise Finding("I24", f"resource {vma.vram.resource_id}: nobody stored {data!r} at {vma.pgoff + at:#x}")
 
-    def munmap(self, mapping: int, *_numbers: int) -> Op[None]:
+    def munmap(self, mapping: int) -> Op[None]:
         vma = one_of(self.vmas, mapping)
         self.vmas.remove(vma)
         yield from vma.munmap()
 
-    def close_handle(self, bo: int, *_numbers: int) -> Op[None]:
+    def close_handle(self, bo: int) -> Op[None]:
         owner, handle = one_of(self.objects, bo)
         self.objects.remove((owner, handle))
         self.promises.append(Detached(owner, [handle]))
         yield from owner.gem_close(handle)
 
-    def close_file(self, file: int, *_numbers: int) -> Op[None]:
+    def close_file(self, file: int) -> Op[None]:
         closed = self._file(file)
         self.files.remove(closed)
         self.objects = [(owner, handle) for owner, handle in self.objects if owner is not closed]
         self.promises.append(Detached(closed, sorted(closed.handles)))
         yield from closed.close()
 
-    def execbuffer(self, file: int, ring: int, microseconds: int, objects: int, *_numbers: int) -> Op[None]:
+    def execbuffer(self, file: int, ring: int, microseconds: int, objects: int) -> Op[None]:
         owner = self._file(file)
         handles = [handle for of, handle in self.objects if of is owner][: objects % 3]
         on_ring = ExecbufFlag.RING_IDX if owner.num_rings and ring % 3 else 0
@@ -293,7 +293,7 @@ class Guest:
         if sync is not None:
             self.fences.append(sync)
 
-    def wait(self, bo: int, *_numbers: int) -> Op[None]:
+    def wait(self, bo: int) -> Op[None]:
         owner, handle = one_of(self.objects, bo)
         yield from owner.wait(handle)
 
@@ -330,6 +330,14 @@ CALLS: dict[str, Callable[..., Op[None] | None]] = {
 }
 #: the numbers that a call takes, by their names
 NUMBERS = {name: call.__code__.co_varnames[1 : call.__code__.co_argcount] for name, call in CALLS.items()}
+
+
+def padded(step: Call) -> tuple[int, ...]:
+    """The numbers that the call takes: 0 where the step has none."""
+    count = len(NUMBERS[step.name])
+    return (step.numbers + (0,) * count)[:count]
+
+
 #: what a call needs at least one of
 NEEDS: dict[str, str] = {
     **dict.fromkeys(("blob", "guest_blob", "dumb", "image", "execbuffer", "close_file"), "files"),

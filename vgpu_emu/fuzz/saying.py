@@ -5,7 +5,7 @@ from typing import Any
 
 from vgpu_emu.fuzz import screens
 from vgpu_emu.fuzz.actions import Call, one_of
-from vgpu_emu.fuzz.guest import BLOB_FLAGS, NAME_BYTES, Guest, work_of
+from vgpu_emu.fuzz.guest import BLOB_FLAGS, NAME_BYTES, Guest, padded, work_of
 from vgpu_emu.memory import PAGE_SIZE
 from vgpu_wire.context_stream import ExporterKind
 
@@ -21,7 +21,7 @@ class Names:
     def tell(self, step: Call, carry_out: Callable[[], object]) -> str:
         """``mmap of blob2 as mmap3``: carry the call out, and say what it did; what is chosen is so before it."""
         try:
-            words = SAID[step.name](self, *(step.numbers + (0,) * 6)[:6]) if step.name in SAID else step.name
+            words = SAID[step.name](self, *padded(step))
         except LookupError as none:
             words = f"nothing: the program has no {none.args[0]}"
         before = self._things()
@@ -71,17 +71,17 @@ def _blob(names: Names, file: int, pages: int, exporter: int, flags: int, hints:
     return f"blob in {names.of('files', file)}: {length}, {kind}, blob_flags {use}{defer}{short}"
 
 
-def _guest_blob(names: Names, file: int, pages: int, *_numbers: int) -> str:
+def _guest_blob(names: Names, file: int, pages: int) -> str:
     return f"blob of guest memory in {names.of('files', file)}: {(1 + pages % 3) * names.guest.unit(pages):#x} bytes"
 
 
-def _context_init(names: Names, file: int, rings: int, capset: int, name: int, *_numbers: int) -> str:
+def _context_init(names: Names, file: int, rings: int, capset: int, name: int) -> str:
     owner, length = names.of("fresh" if names.guest.fresh else "files", file), NAME_BYTES[name % len(NAME_BYTES)]
     of = f", capset {one_of(names.guest.bench.world.setup.capsets, capset // 3)[0]}" if capset % 3 == 1 else ""
     return f"context init in {owner}, {rings % 66} rings{of}" + (f", a name of {length} bytes" if length else "")
 
 
-def _screen(names: Names, file: int, width: int, height: int, _fourcc: int, cursor: int, *_numbers: int) -> str:
+def _screen(names: Names, file: int, width: int, height: int, _fourcc: int, cursor: int) -> str:
     size = screens.size_of(width, height, cursor)
     return f"dumb buffer in {names.of('files', file)}, and a framebuffer of it: {size[0]}x{size[1]}"
 
@@ -98,7 +98,7 @@ def _pages(number: int) -> str:
     return f"{number * PAGE_SIZE:#x} bytes"
 
 
-def _mmap(names: Names, bo: int, pages: int, pgoff: int, *_numbers: int) -> str:
+def _mmap(names: Names, bo: int, pages: int, pgoff: int) -> str:
     part = f", {_pages(pages % 4)} at {pgoff % 3 * PAGE_SIZE:#x}" if pages % 4 else ""
     return f"mmap of {names.of('objects', bo)}{part}"
 
@@ -109,7 +109,7 @@ def _transfer(names: Names, bo: int, x: int, y: int, width: int, height: int, to
     return f"transfer {way} host of {names.of('objects', bo)}, {box}"
 
 
-def _execbuffer(names: Names, file: int, ring: int, microseconds: int, objects: int, *_numbers: int) -> str:
+def _execbuffer(names: Names, file: int, ring: int, microseconds: int, objects: int) -> str:
     return (
         f"execbuffer in {names.of('files', file)}: {work_of(microseconds)} us of work, "
         f"ring number {ring}, at most {objects % 3} of its buffers"
@@ -125,12 +125,12 @@ def _about(kind: str, words: str) -> Callable[..., str]:
 
 
 SAID: dict[str, Callable[..., str]] = {
-    "open": lambda names, *_numbers: "open",
+    "open": lambda _names: "open",
     "context_init": _context_init,
     "blob": _blob,
     "guest_blob": _guest_blob,
-    "dumb": _file(lambda width, height, *_: f"dumb buffer in {{}}: {16 + width % 17}x{16 + height % 17}"),
-    "image": _file(lambda width, height, *_: f"image in {{}}: {1 + width % 32}x{1 + height % 32}"),
+    "dumb": _file(lambda width, height: f"dumb buffer in {{}}: {16 + width % 17}x{16 + height % 17}"),
+    "image": _file(lambda width, height: f"image in {{}}: {1 + width % 32}x{1 + height % 32}"),
     "transfer": _transfer,
     "mmap": _mmap,
     "store": _about("vmas", "store 8 bytes through {}"),
@@ -144,21 +144,21 @@ SAID: dict[str, Callable[..., str]] = {
     "framebuffer": _about("objects", "framebuffer of {}"),
     "remove_framebuffer": _about("framebuffers", "remove {}"),
     "crtc": _crtc,
-    "flip": lambda names, *_numbers: "page flip",
+    "flip": lambda _names, _display, _fb, _event: "page flip",
     "dirty": _about("framebuffers", "damage of {}"),
     "cursor": _cursor,
-    "move": lambda names, _display, x, y, *_numbers: f"move the cursor to ({x - 32}, {y - 32})",
+    "move": lambda names, _display, x, y: f"move the cursor to ({x - 32}, {y - 32})",
     "export": _about("objects", "dma-buf of {}"),
-    "take": lambda names, file, dmabuf, *_: f"import {names.of('dma_bufs', dmabuf)} into {names.of('files', file)}",
+    "take": lambda names, file, dmabuf: f"import {names.of('dma_bufs', dmabuf)} into {names.of('files', file)}",
     "close_dma_buf": _about("dma_bufs", "close {}"),
     "uuid": _about("dma_bufs", "UUID of {}"),
     "attach": _about("dma_bufs", "another device attaches to {}"),
     "foreign": _about("files", "import another driver's memory into {}"),
     "move_foreign": _about("foreign", "the other driver moves {}"),
-    "share": lambda names, bo, file, *_: f"share {names.of('objects', bo)} with {names.of('files', file)}",
+    "share": lambda names, bo, file, _keep: f"share {names.of('objects', bo)} with {names.of('files', file)}",
     "map_again": _about("vmas", "mmap once more what {} maps"),
-    "press": lambda names, *_numbers: "others take every second page, or give them back",
-    "probe": lambda names, *_numbers: "probe",
-    "hotplug": lambda names, *_numbers: "the driver looks at the displays",
+    "press": lambda _names, _pages: "others take every second page, or give them back",
+    "probe": lambda _names: "probe",
+    "hotplug": lambda _names: "the driver looks at the displays",
     "capset": _about("files", "get caps in {}"),
 }

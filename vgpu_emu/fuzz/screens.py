@@ -21,7 +21,7 @@ _LEAST = 32
 _FOURCC = (XRGB8888, ARGB8888)
 
 
-def screen(guest: "Guest", file: int, width: int, height: int, fourcc: int, cursor: int, *_numbers: int) -> Op[None]:
+def screen(guest: "Guest", file: int, width: int, height: int, fourcc: int, cursor: int) -> Op[None]:
     """A picture to draw into, which can be shown; now and then one that is as large as a cursor."""
     owner = one_of(guest.files, file)
     size = size_of(width, height, cursor)
@@ -35,7 +35,7 @@ def size_of(width: int, height: int, cursor: int) -> tuple[int, int]:
     return (CURSOR_SIZE, CURSOR_SIZE) if cursor % 3 == 1 else (_LEAST + width % 17, _LEAST + height % 9)
 
 
-def framebuffer(guest: "Guest", bo: int, width: int, height: int, fourcc: int, gap: int, *_numbers: int) -> None:
+def framebuffer(guest: "Guest", bo: int, width: int, height: int, fourcc: int, gap: int) -> None:
     """Any object, looked at as a picture."""
     owner, handle = one_of(guest.objects, bo)
     width, height = _LEAST + width % 2 * 16, _LEAST + height % 2 * 16
@@ -43,7 +43,7 @@ def framebuffer(guest: "Guest", bo: int, width: int, height: int, fourcc: int, g
     add_fb(owner, handle, width, height, pitch=pitch, fourcc=_FOURCC[fourcc % 2])
 
 
-def remove_framebuffer(guest: "Guest", fb: int, *_numbers: int) -> Op[None]:
+def remove_framebuffer(guest: "Guest", fb: int) -> Op[None]:
     yield from one_of(guest.framebuffers, fb).remove()
 
 
@@ -68,7 +68,7 @@ def crtc(guest: "Guest", display: int, fb: int, x: int, y: int, mode: int, off: 
     yield from kms.set_crtc(guest.bench.driver, output, shown, x=x, y=y, mode=size)
 
 
-def flip(guest: "Guest", display: int, fb: int, event: int, *_numbers: int) -> Op[None]:
+def flip(guest: "Guest", display: int, fb: int, event: int) -> Op[None]:
     output = yield from _output(guest, display, lambda output: output.primary.framebuffer)
     fitting = [other for other in guest.framebuffers if _fits(output, other)]
     shown = one_of(fitting if fitting and event % 4 else guest.framebuffers, fb)
@@ -129,7 +129,7 @@ def cursor(guest: "Guest", display: int, fb: int, x: int, y: int, hot: int, off:
     yield from kms.set_cursor(guest.bench.driver, output, shown, x=x - 32, y=y - 32, hot_x=hot_x, hot_y=hot_y)
 
 
-def move(guest: "Guest", display: int, x: int, y: int, *_numbers: int) -> Op[None]:
+def move(guest: "Guest", display: int, x: int, y: int) -> Op[None]:
     """The cursor goes anywhere, also out of the picture."""
     output = yield from _output(guest, display, lambda output: output.cursor.framebuffer)
     shown, last = output.cursor.framebuffer, output.cursor_command
