@@ -45,7 +45,7 @@ PLANTED: dict[str, type[Planted]] = {
     "P23": mappings.RestoredCached,
     "P24": fences.ExportedToNobody,
 }
-#: more of depth L3 and L4
+#: more of depth L3 (several objects at once) and L4 (a restart, a reset, a party that is lost)
 DEEPER: dict[str, type[Planted]] = {
     found.__name__: found
     for found in (

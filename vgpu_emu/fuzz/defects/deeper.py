@@ -44,8 +44,6 @@ class _Attribute(Planted):
 class AttributeOfTheFirst(_Attribute):
     """While two blobs are mapped, a third has the attribute of the first: the region's was fixed with it."""
 
-    depth, component, oracles = "L3", "device", ("I1",)
-
     def _instead(self, before: list[Blob], said: MapCache) -> MapCache:
         return (before[0].map_info or said) if len(before) >= 2 else said
 
@@ -53,16 +51,12 @@ class AttributeOfTheFirst(_Attribute):
 class CachedWhenMany(_Attribute):
     """With three mappings, a write-combined blob is said to be cached."""
 
-    depth, component, oracles = "L3", "device", ("I1",)
-
     def _instead(self, before: list[Blob], said: MapCache) -> MapCache:
         return MapCache.CACHED if len(before) >= 3 and said is MapCache.WC else said
 
 
 class NeighbourCut(Planted):
     """Unmapping a blob takes the first page of the mapping behind it as well."""
-
-    depth, component, oracles = "L3", "device", ("I14",)
 
     def device(self, device: Device) -> Device:
         cut = device.region.cut
@@ -78,8 +72,6 @@ class NeighbourCut(Planted):
 class LastEntryMisplaced(Planted):
     """Of a backing of three entries or more, the last one starts a word late."""
 
-    depth, component, oracles = "L3", "device", ("I16", "I31")
-
     def device(self, device: Device) -> Device:
         around(device, CtrlType.RESOURCE_ATTACH_BACKING, self._attach)
         return device
@@ -94,8 +86,6 @@ class LastEntryMisplaced(Planted):
 
 class BytesOfTheShared(Planted):
     """The bytes of a blob that two contexts have are not given back when it ends."""
-
-    depth, component, oracles = "L3", "device", ("I10",)
 
     def device(self, device: Device) -> Device:
         around(device, CtrlType.RESOURCE_UNREF, self._unref)
@@ -113,8 +103,6 @@ class BytesOfTheShared(Planted):
 class OldEdid(Planted):
     """The EDID of a display is that of the first question, also after the display is another."""
 
-    depth, component, oracles = "L3", "device", ("I6",)
-
     def device(self, device: Device) -> Device:
         self._said: dict[int, Any] = {}
         around(device, CtrlType.GET_EDID, self._edid)
@@ -128,8 +116,6 @@ class OldEdid(Planted):
 
 class ResetKeepsContexts(Planted):
     """A reset leaves contexts behind where there were more than two."""
-
-    depth, component, oracles = "L4", "device", ("I10", "I30")
 
     def device(self, device: Device) -> Any:
         return _Resetting(device, self)
@@ -149,8 +135,6 @@ class _Resetting(Wrapper):
 
 class ClosedGatesStayOpen(Planted):
     """A driver that accepts less than the one before the reset still has the commands that came with the rest."""
-
-    depth, component, oracles = "L4", "device", ("I35", "I30")
 
     def device(self, device: Device) -> Any:
         return _Negotiating(device, self)
@@ -176,8 +160,6 @@ class _Negotiating(Wrapper):
 
 class ScanoutOffsetLost(Planted):
     """A snapshot does not have where in its blob a scanout starts."""
-
-    depth, component, oracles = "L4", "device", ("I13", "I30")
 
     def snapshot(self, data: bytes) -> bytes:
         state = msgspec.json.decode(data)

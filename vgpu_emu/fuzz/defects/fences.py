@@ -26,8 +26,6 @@ class Signals(Wrapper):
 class FencesSwapped(Planted):
     """The oldest of three or more fences of a ring is complete after the one behind it."""
 
-    depth, component, oracles = "L3", "device", ("I21", "I19")
-
     def device(self, device: Device) -> Any:
         self._inner = device
         self._kept: dict[Timeline, list[Used]] = {}
@@ -44,8 +42,6 @@ class FencesSwapped(Planted):
 
 class ExportedToNobody(Planted):
     """A VMM that waits for a descriptor the renderer did not live to send does not answer the guest."""
-
-    depth, component, oracles = "L4", "device", ("I19", "I28")
 
     def device(self, device: Device) -> Any:
         return _Forgetful(device, self)
@@ -75,8 +71,6 @@ class _Forgetful(Wrapper):
 class FenceLostInSnapshot(Planted):
     """A snapshot has no more than two answers that wait."""
 
-    depth, component, oracles = "L4", "device", ("I19", "I30")
-
     def snapshot(self, data: bytes) -> bytes:
         state = msgspec.json.decode(data)
         if not self.passed(len(state["fences"]) > 2):
@@ -87,8 +81,6 @@ class FenceLostInSnapshot(Planted):
 
 class RingInFiveBits(Planted):
     """A fence of a ring above 31 waits for the work of the ring that has its low five bits."""
-
-    depth, component, oracles = "L3", "renderer", ("I21", "I19")
 
     def renderer(self, renderer: Any) -> Any:
         fence = renderer.rings.fence
@@ -103,8 +95,6 @@ class RingInFiveBits(Planted):
 
 class AnsweredTwice(Planted):
     """The third fenced answer is given to the guest twice."""
-
-    depth, component, oracles = "L3", "link", ("I19",)
 
     def link(self, link: Any) -> Any:
         return _Twice(link, self)

@@ -16,8 +16,6 @@ _MAP_INFO_AT = RespMapInfo.layout.size - 8
 class UncachedIsCached(Planted):
     """The driver takes UNCACHED for cached."""
 
-    depth, component, oracles = "L2", "driver", ("I2",)
-
     def driver(self, driver: Any) -> Any:
         return _Completing(driver, self._completed)
 
@@ -39,8 +37,6 @@ class _Completing(Wrapper):
 class MappedBeforeAnswer(Planted):
     """mmap does not wait for the answer to RESOURCE_MAP_BLOB, and maps with what map_info was before: nothing."""
 
-    depth, component, oracles = "L2", "driver", ("I2",)
-
     def driver(self, driver: Any) -> Any:
         return _Eager(driver, self)
 
@@ -61,8 +57,6 @@ class _Eager(Wrapper):
 class PlaceGivenTwice(Planted):
     """The place of a blob of more than two pages in the region is free again but for its first two."""
 
-    depth, component, oracles = "L3", "driver", ("I14",)
-
     def driver(self, driver: Any) -> Any:
         insert, remove = driver.mm.insert, driver.mm.remove
         short = 2 * PAGE_SIZE
@@ -76,8 +70,6 @@ class PlaceGivenTwice(Planted):
 
 class ReferenceKept(Planted):
     """A refused command stream keeps the references to its buffers."""
-
-    depth, component, oracles = "L3", "driver", ("I10", "I12")
 
     def driver(self, driver: Any) -> Any:
         answered = driver._answered
@@ -95,8 +87,6 @@ class ReferenceKept(Planted):
 class FenceSignalsAll(Planted):
     """A fence that is complete signals the fences before it on every timeline, when three are waited for."""
 
-    depth, component, oracles = "L3", "driver", ("I21",)
-
     def driver(self, driver: Any) -> Any:
         fences, process = driver.fences, driver.fences.process
 
@@ -113,8 +103,6 @@ class FenceSignalsAll(Planted):
 
 class RingFlagLost(Planted):
     """A fence on a ring above 0 is sent without INFO_RING_IDX once another ring has been used."""
-
-    depth, component, oracles = "L3", "driver", ("I6", "I21")
 
     def driver(self, driver: Any) -> Any:
         emit, rings = driver.fences.emit, set()

@@ -25,8 +25,6 @@ _CACHED = {Dialect.RFC1: VmProt.CACHED.value, Dialect.RFC3: DmaBufMapInfo.COHERE
 class UnrefLeavesMapping(Planted):
     """RESOURCE_UNREF of a mapped blob leaves the mapping in the host visible region."""
 
-    depth, component, oracles = "L2", "device", ("I12", "I14")
-
     def device(self, device: Device) -> Device:
         around(device, CtrlType.RESOURCE_UNREF, self._unref)
         return device
@@ -41,14 +39,12 @@ class UnrefLeavesMapping(Planted):
 class MapMoves(Unchecked):
     """A second RESOURCE_MAP_BLOB moves the blob, and its first mapping stays."""
 
-    depth, component, oracles = "L2", "device", ("I14",)
     rules = frozenset({Rule.MAP_ONCE, Rule.MAP_ONCE_SHAREABLE})
 
 
 class OffsetWraps(Planted):
     """Whether a mapping ends inside of the region is found out in 64 bits, which wrap."""
 
-    depth, component, oracles = "L2", "device", ("I15",)
     _END: ClassVar[int] = 1 << 64
 
     def device(self, device: Device) -> Device:
@@ -74,14 +70,11 @@ class OffsetWraps(Planted):
 class MapOverlaps(Unchecked):
     """RESOURCE_MAP_BLOB over another blob's mapping."""
 
-    depth, component, oracles = "L2", "device", ("I14",)
     rules = frozenset({Rule.MAP_DISJOINT})
 
 
 class ImportedIsDefault(Planted):
     """What an exporter says of a buffer that devices share is not what it says of its own: always cached."""
-
-    depth, component, oracles = "L2", "renderer", ("I1", "I3")
 
     def renderer(self, renderer: Any) -> Any:
         self._resources: set[int] = set()
@@ -111,8 +104,6 @@ class ImportedIsDefault(Planted):
 class MapInfoShifted(Planted):
     """map_info is masked with 3 and shifted, so that write-combining becomes uncached."""
 
-    depth, component, oracles = "L2", "device", ("I1",)
-
     def device(self, device: Device) -> Any:
         return Answers(device, self._answered)
 
@@ -125,8 +116,6 @@ class MapInfoShifted(Planted):
 
 class ExportLeaks(Planted):
     """RESOURCE_MAP_BLOB exports the blob anew, and does not close that when it fails."""
-
-    depth, component, oracles = "L2", "device", ("I11",)
 
     def device(self, device: Device) -> Device:
         around(device, CtrlType.RESOURCE_MAP_BLOB, self._map)
@@ -146,8 +135,6 @@ class ExportLeaks(Planted):
 class MapInfoOfTheDead(Planted):
     """What was said of a resource's mapping is remembered by its id, also when that is another resource's."""
 
-    depth, component, oracles = "L3", "device", ("I1", "I23")
-
     def device(self, device: Device) -> Device:
         self._said: dict[int, int] = {}
         around(device, CtrlType.RESOURCE_MAP_BLOB, self._map)
@@ -166,8 +153,6 @@ class MapInfoOfTheDead(Planted):
 
 class RestoredCached(Planted):
     """A VMM that is restarted maps every blob cached."""
-
-    depth, component, oracles = "L4", "device", ("I30",)
 
     def snapshot(self, data: bytes) -> bytes:
         state = msgspec.json.decode(data)

@@ -12,7 +12,6 @@ from vgpu_emu.vmm.command import Handler
 from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.rules import Rule
 from vgpu_wire.control import FIRST_ERROR, CtrlType
-from vgpu_wire.renderer_link import Op
 
 #: a command's handler, and what it is called with
 Around = Callable[[Handler, Device, Any], Any]
@@ -21,14 +20,10 @@ Around = Callable[[Handler, Device, Any], Any]
 class Planted:
     """A defect, or a benign mutant. Its docstring is the sentence that says what is wrong.
 
-    depth: L1 to L4 (docs/fuzzing.md); component: who is wrong. oracles: those that should see it, none of a mutant.
     reached: how often the code that is wrong ran; triggered: how often it did something wrong. Both count over all
     machines of a process, and no oracle looks at them.
     """
 
-    depth: ClassVar[str] = ""
-    component: ClassVar[str] = ""
-    oracles: ClassVar[tuple[str, ...]] = ()
     reached: ClassVar[int] = 0
     triggered: ClassVar[int] = 0
 
@@ -127,7 +122,3 @@ def with_bytes(used: Used, place: int, data: bytes) -> Used:
     end = place + len(data)
     written = used.written
     return Used(used.head, used.queue, (written[:place] + data + written[end:])[: len(written)])
-
-
-RESPONSE_TYPE = {kind: kind.value.to_bytes(4, "little") for kind in CtrlType}
-QUESTIONS = frozenset(op.value for op in Op)

@@ -13,8 +13,6 @@ _LEFT = b"\xa5"
 class NotZeroed(Planted):
     """New memory shows what its last owner left in it."""
 
-    depth, component, oracles = "L2", "renderer", ("I24",)
-
     def renderer(self, renderer: Any) -> Any:
         make = renderer.backing
         made: list[Memory] = []
@@ -33,8 +31,6 @@ class NotZeroed(Planted):
 
 class ExportsTheFirst(Planted):
     """With three blobs, a blob of the same size as the oldest one is exported as that."""
-
-    depth, component, oracles = "L3", "renderer", ("I2", "I14", "I24")
 
     def renderer(self, renderer: Any) -> Any:
         export = renderer._resource
@@ -61,8 +57,6 @@ class ExportsTheFirst(Planted):
 class ContextEndsObjects(Planted):
     """CTX_DESTROY ends the blobs, too, that were attached to the context and to no other."""
 
-    depth, component, oracles = "L3", "renderer", ("I10", "I11")
-
     def renderer(self, renderer: Any) -> Any:
         return Replies(renderer, lambda op, data, reply: self._replied(renderer, op, data, reply))
 
@@ -79,8 +73,6 @@ class ContextEndsObjects(Planted):
 
 class LeaksWhenFull(Planted):
     """A command stream that is refused in its middle keeps a reference to the last object that it made."""
-
-    depth, component, oracles = "L3", "renderer", ("I11",)
 
     def renderer(self, renderer: Any) -> Any:
         return Replies(renderer, lambda op, data, reply: self._replied(renderer, op, data, reply))

@@ -31,8 +31,6 @@ _NR_ENTRIES = {CtrlType.RESOURCE_ATTACH_BACKING.value: 28, CtrlType.RESOURCE_CRE
 class StaleCapsetInfo(Planted):
     """GET_CAPSET_INFO of an index that is out of range answers an error with the bytes of the answer before."""
 
-    depth, component, oracles = "L1", "device", ("I18",)
-
     def device(self, device: Device) -> Any:
         self._before = bytes(40)
         return Answers(device, self._answered)
@@ -49,8 +47,6 @@ class StaleCapsetInfo(Planted):
 class ScanoutTooMany(Planted):
     """SET_SCANOUT takes the number of scanouts for a scanout."""
 
-    depth, component, oracles = "L1", "device", ("I22",)
-
     def device(self, device: Device) -> Device:
         around(device, CtrlType.SET_SCANOUT, self._set)
         return device
@@ -62,14 +58,11 @@ class ScanoutTooMany(Planted):
 class IdZero(Unchecked):
     """RESOURCE_CREATE_2D and _3D take the id 0."""
 
-    depth, component, oracles = "L1", "device", ("I22",)
     rules = frozenset({Rule.CREATE_ID_NONZERO})
 
 
 class ErrorWithoutFence(Planted):
     """An error answers a fenced request without its fence."""
-
-    depth, component, oracles = "L1", "device", ("I20",)
 
     def device(self, device: Device) -> Any:
         return Answers(device, self._answered)
@@ -84,14 +77,11 @@ class ErrorWithoutFence(Planted):
 class AttachTwice(Unchecked):
     """RESOURCE_ATTACH_BACKING of a resource that has a backing replaces that, and nobody lets go of the first."""
 
-    depth, component, oracles = "L2", "device", ("I9",)
     rules = frozenset({Rule.ATTACH_ONCE})
 
 
 class UnrefKeepsBacking(Planted):
     """RESOURCE_UNREF of a resource with a backing does not let go of it."""
-
-    depth, component, oracles = "L2", "device", ("I9",)
 
     def device(self, device: Device) -> Device:
         self._kept: list[Backing] = []
@@ -109,8 +99,6 @@ class UnrefKeepsBacking(Planted):
 class ScanoutOfTheDead(Planted):
     """A scanout goes on to show a resource after RESOURCE_UNREF."""
 
-    depth, component, oracles = "L2", "device", ("I13",)
-
     def device(self, device: Device) -> Device:
         device.displays.forget = self._forget  # type: ignore[method-assign]
         self._displays = device.displays
@@ -123,8 +111,6 @@ class ScanoutOfTheDead(Planted):
 
 class EntriesWrap(Planted):
     """The bytes of memory entries are counted in 32 bits, so that 2^28 entries more are none more."""
-
-    depth, component, oracles = "L3", "device", ("I15", "I17")
 
     def device(self, device: Device) -> Any:
         return _Narrowed(device, self)
@@ -152,8 +138,6 @@ class _Narrowed(Wrapper):
 class TransferWraps(Planted):
     """A transfer whose box ends at 2^31 lines or behind is taken for one that ends before the resource does."""
 
-    depth, component, oracles = "L3", "device", ("I16",)
-
     def device(self, device: Device) -> Device:
         for number in (CtrlType.TRANSFER_TO_HOST_3D, CtrlType.TRANSFER_FROM_HOST_3D):
             around(device, number, self._transfer_3d)
@@ -171,8 +155,6 @@ class TransferWraps(Planted):
 
 class DetachedFromAll(Planted):
     """CTX_DETACH_RESOURCE of a resource that two contexts have takes it from both."""
-
-    depth, component, oracles = "L3", "device", ("I10",)
 
     def device(self, device: Device) -> Device:
         around(device, CtrlType.CTX_DETACH_RESOURCE, self._detach)
