@@ -33,7 +33,7 @@ class Deadly(Wrapper):
 
     def __init__(self, inner: Any, command: int) -> None:
         super().__init__(inner)
-        object.__setattr__(self, "command", command)
+        self.command = command
 
     def handle(self, chain: Chain) -> Any:
         if chain.readable[:4] == self.command.to_bytes(4, "little"):
@@ -48,7 +48,7 @@ class Silent(Deadly):
         try:
             return super().handle(chain)
         except DeadlyError:
-            object.__setattr__(self, "handle", lambda chain: None)
+            self.handle = lambda chain: None  # type: ignore[method-assign]
             return None
 
 

@@ -57,7 +57,7 @@ class Keeps:
 class _Keeping(Wrapper):
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
-        object.__setattr__(self, "kept", [])
+        self.kept: list[Any] = []
 
     def handle(self, chain: Chain) -> Any:
         if chain.readable[:4] == CtrlType.RESOURCE_UNREF.to_bytes(4, "little"):

@@ -54,7 +54,7 @@ class _Answering(Wrapper):
 
     def __init__(self, inner: Any, answer: Callable[[Any, Chain], bytes | None]) -> None:
         super().__init__(inner)
-        object.__setattr__(self, "answer", answer)
+        self.answer = answer
 
     def handle(self, chain: Chain) -> Any:
         written = self.answer(self.inner, chain)

@@ -1,12 +1,12 @@
 """What a device may do and ours does not: behaviour that the specification leaves open, and that is no finding."""
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
 
-from vgpu_emu.fuzz.defect import Wrapper
-from vgpu_emu.fuzz.defects.planted import Answers, Planted, around, finish, is_error, with_bytes
-from vgpu_emu.link.chain import Chain, Used
+from vgpu_emu.fuzz.defects.planted import Answers, Part, Planted, around, finish, is_error, with_bytes
+from vgpu_emu.link.chain import Used
 from vgpu_emu.vmm.command import OK, Handler, Refused
 from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.rules import Rule
@@ -24,6 +24,15 @@ _EDID_BLOCK = 128
 
 def _refused() -> Refused:
     return Refused(Rule.RENDERER_WORKS, HeaderOnly(type=CtrlType.RESP_ERR_UNSPEC.value))
+
+
+def _changed(device: Device, change: Callable[[Used], Used]) -> Answers:
+    """A device of whose answers each passes through `change`, also if a fence has released it."""
+    return Answers(
+        device,
+        lambda _chain, used: used if used is None else change(used),
+        lambda released: [change(used) for used in released],
+    )
 
 
 class UnrefRefused(Planted):
@@ -47,11 +56,10 @@ class UnfencedReordered(Planted):
         return _Late(link, self)
 
 
-class _Late(Wrapper):
+class _Late(Part):
     def __init__(self, inner: Any, defect: Planted) -> None:
-        super().__init__(inner)
-        object.__setattr__(self, "defect", defect)
-        object.__setattr__(self, "held", [])
+        super().__init__(inner, defect)
+        self.held: list[Used] = []
 
     def used(self, used: Used) -> list[Used]:
         held = self.idle()
@@ -86,10 +94,7 @@ class PlainErrors(Planted):
     """Every error is RESP_ERR_UNSPEC."""
 
     def device(self, device: Device) -> Any:
-        return Answers(device, self._answered, lambda released: [self._plain(used) for used in released])
-
-    def _answered(self, _chain: Chain, used: Used | None) -> Used | None:
-        return used if used is None else self._plain(used)
+        return _changed(device, self._plain)
 
     def _plain(self, used: Used) -> Used:
         wrong = is_error(used) and used.written[:4] != _UNSPEC
@@ -156,10 +161,7 @@ class TimelineNotEchoed(Planted):
     """An answer has the fence and no more of its request: no ctx_id, no ring."""
 
     def device(self, device: Device) -> Any:
-        return Answers(device, self._answered, lambda released: [self._bare(used) for used in released])
-
-    def _answered(self, _chain: Chain, used: Used | None) -> Used | None:
-        return used if used is None else self._bare(used)
+        return _changed(device, self._bare)
 
     def _bare(self, used: Used) -> Used:
         if len(used.written) < 24 or not self.passed(used.written[4] & _RING or any(used.written[16:21])):
@@ -171,10 +173,7 @@ class SilentCursor(Planted):
     """A request of the cursorq comes back with nothing written."""
 
     def device(self, device: Device) -> Any:
-        return Answers(device, self._answered, lambda released: [self._silent(used) for used in released])
-
-    def _answered(self, _chain: Chain, used: Used | None) -> Used | None:
-        return used if used is None else self._silent(used)
+        return _changed(device, self._silent)
 
     def _silent(self, used: Used) -> Used:
         return replace(used, written=b"") if self.passed(used.queue == CURSORQ) else used

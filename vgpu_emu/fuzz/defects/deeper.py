@@ -5,8 +5,7 @@ from typing import Any
 
 import msgspec
 
-from vgpu_emu.fuzz.defect import Wrapper
-from vgpu_emu.fuzz.defects.planted import Planted, around, finish
+from vgpu_emu.fuzz.defects.planted import Part, Planted, around, finish
 from vgpu_emu.memory import PAGE_SIZE
 from vgpu_emu.vmm.command import Handler
 from vgpu_emu.vmm.device import Device
@@ -121,11 +120,7 @@ class ResetKeepsContexts(Planted):
         return _Resetting(device, self)
 
 
-class _Resetting(Wrapper):
-    def __init__(self, inner: Device, defect: Planted) -> None:
-        super().__init__(inner)
-        object.__setattr__(self, "defect", defect)
-
+class _Resetting(Part):
     def reset(self) -> Any:
         before = dict(self.inner.contexts)
         yield from self.inner.reset()
@@ -140,10 +135,9 @@ class ClosedGatesStayOpen(Planted):
         return _Negotiating(device, self)
 
 
-class _Negotiating(Wrapper):
+class _Negotiating(Part):
     def __init__(self, inner: Device, defect: Planted) -> None:
-        super().__init__(inner)
-        self.defect = defect
+        super().__init__(inner, defect)
         #: commands that no driver has been able to use
         self.shut = inner._closed
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from vgpu_emu.fuzz.defect import Wrapper
-from vgpu_emu.fuzz.defects.planted import Planted
+from vgpu_emu.fuzz.defects.planted import Part, Planted
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.fences import GLOBAL, Timeline
@@ -20,7 +20,7 @@ class Signals(Wrapper):
 
     def __init__(self, inner: Device, change: Any) -> None:
         super().__init__(inner)
-        object.__setattr__(self, "signal", change)
+        self.signal = change
 
 
 class FencesSwapped(Planted):
@@ -47,11 +47,7 @@ class ExportedToNobody(Planted):
         return _Forgetful(device, self)
 
 
-class _Forgetful(Wrapper):
-    def __init__(self, inner: Device, defect: Planted) -> None:
-        super().__init__(inner)
-        object.__setattr__(self, "defect", defect)
-
+class _Forgetful(Part):
     def handle(self, chain: Chain) -> Any:
         answer = self.inner.handle(chain)
         return answer if answer is None or isinstance(answer, Used) else self._listen(answer)
@@ -100,13 +96,10 @@ class AnsweredTwice(Planted):
         return _Twice(link, self)
 
 
-class _Twice(Wrapper):
-    def __init__(self, inner: Any, defect: Planted) -> None:
-        super().__init__(inner)
-        object.__setattr__(self, "defect", defect)
-        object.__setattr__(self, "fenced", 0)
+class _Twice(Part):
+    fenced = 0
 
     def used(self, used: Used) -> list[Used]:
-        object.__setattr__(self, "fenced", self.fenced + (len(used.written) > 4 and bool(used.written[4] & _FENCE)))
+        self.fenced += len(used.written) > 4 and bool(used.written[4] & _FENCE)
         arrived: list[Used] = self.inner.used(used)
         return arrived * (2 if self.defect.passed(self.fenced == 3) else 1)

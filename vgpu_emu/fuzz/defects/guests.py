@@ -3,7 +3,7 @@
 from typing import Any
 
 from vgpu_emu.fuzz.defect import Wrapper
-from vgpu_emu.fuzz.defects.planted import Planted, number_of, with_bytes
+from vgpu_emu.fuzz.defects.planted import Part, Planted, number_of, with_bytes
 from vgpu_emu.guest.vram import MapState, VramObject
 from vgpu_emu.link.chain import Used
 from vgpu_emu.memory import PAGE_SIZE
@@ -28,7 +28,7 @@ class UncachedIsCached(Planted):
 class _Completing(Wrapper):
     def __init__(self, inner: Any, change: Any) -> None:
         super().__init__(inner)
-        object.__setattr__(self, "change", change)
+        self.change = change
 
     def complete(self, used: Used) -> None:
         self.inner.complete(self.change(used))
@@ -41,11 +41,7 @@ class MappedBeforeAnswer(Planted):
         return _Eager(driver, self)
 
 
-class _Eager(Wrapper):
-    def __init__(self, inner: Any, defect: Planted) -> None:
-        super().__init__(inner)
-        object.__setattr__(self, "defect", defect)
-
+class _Eager(Part):
     def queue(self, request: CtrlHdr, callback: Any = None, *rest: Any, **options: Any) -> Any:
         vram = getattr(callback, "__self__", None)
         maps = request.type == CtrlType.RESOURCE_MAP_BLOB and isinstance(vram, VramObject)
@@ -58,13 +54,13 @@ class PlaceGivenTwice(Planted):
     """The place of a blob of more than two pages in the region is free again but for its first two."""
 
     def driver(self, driver: Any) -> Any:
-        insert, remove = driver.mm.insert, driver.mm.remove
+        insert = driver.mm.insert
         short = 2 * PAGE_SIZE
 
         def shorter(size: int) -> int:
             return int(insert(short if self.passed(size > short and driver.mm.nodes) else size))
 
-        driver.mm.insert, driver.mm.remove = shorter, remove
+        driver.mm.insert = shorter
         return driver
 
 

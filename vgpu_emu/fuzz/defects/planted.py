@@ -35,6 +35,14 @@ class Planted:
         return bool(wrong)
 
 
+class Part(Wrapper):
+    """What stands in for a part of the machine, and knows its defect, for the canary."""
+
+    def __init__(self, inner: Any, defect: Planted) -> None:
+        super().__init__(inner)
+        self.defect = defect
+
+
 class Unchecked(Planted):
     """The VMM does not look whether some rules hold."""
 
@@ -83,8 +91,8 @@ class Answers(Wrapper):
         late: Callable[[list[Used]], list[Used]] = list,
     ) -> None:
         super().__init__(inner)
-        object.__setattr__(self, "change", change)
-        object.__setattr__(self, "late", late)
+        self.change = change
+        self.late = late
 
     def handle(self, chain: Chain) -> Any:
         answer = self.inner.handle(chain)
@@ -102,7 +110,7 @@ class Replies(Wrapper):
 
     def __init__(self, inner: Any, change: Callable[[int, bytes, Any], Any]) -> None:
         super().__init__(inner)
-        object.__setattr__(self, "change", change)
+        self.change = change
 
     def handle(self, data: bytes, now: float = 0.0) -> Any:
         return self.change(int.from_bytes(data[:4], "little"), data, self.inner.handle(data, now))

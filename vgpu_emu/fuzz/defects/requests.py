@@ -4,9 +4,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.defects.planted import (
     Answers,
+    Part,
     Planted,
     Unchecked,
     around,
@@ -116,11 +116,7 @@ class EntriesWrap(Planted):
         return _Narrowed(device, self)
 
 
-class _Narrowed(Wrapper):
-    def __init__(self, inner: Device, defect: Planted) -> None:
-        super().__init__(inner)
-        object.__setattr__(self, "defect", defect)
-
+class _Narrowed(Part):
     def handle(self, chain: Chain) -> Any:
         place = _NR_ENTRIES.get(number_of(chain.readable))
         if place is not None and len(chain.readable) >= place + 4:
