@@ -35,8 +35,6 @@ FIRES = {
     "I21": "RingInFiveBits",
     "I22": "P02",
 }
-#: mutants whose occasion so few programs may not have
-_RARE = frozenset({"B1", "B3", "B6", "B7", "B16"})
 #: programs of which one must find it; the first that does is among the first few hundred
 PROGRAMS = 1000
 
@@ -58,7 +56,7 @@ def test_oracle_fires(oracle: str, name: str) -> None:
     assert found_by(name, PROGRAMS, oracle) is not None
 
 
-@pytest.mark.parametrize("name", ["P03", "P05", "P15"])
+@pytest.mark.parametrize("name", ["P03", "P05"])
 def test_planted_defect_is_found(name: str) -> None:
     assert found_by(name, PROGRAMS) is not None
 
@@ -67,7 +65,7 @@ def test_planted_defect_is_found(name: str) -> None:
 def test_benign_mutant_is_silent(name: str) -> None:
     before = BENIGN[name].triggered
     assert found_by(name, 120) is None
-    assert BENIGN[name].triggered > before or name in _RARE
+    assert BENIGN[name].triggered > before
 
 
 # -- files
