@@ -4,14 +4,16 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from types import ModuleType
 from typing import Any
 
 import pytest
+from engine_defects import AnswersCut, PaddingForgotten, WritesElsewhere
 
 from vgpu_emu.fuzz.actions import Call, Program, Restart, Send
 from vgpu_emu.fuzz.defects.mappings import MapInfoShifted
 from vgpu_emu.fuzz.encoding import Reader, decode, encode
-from vgpu_emu.fuzz.engines import program, seeds
+from vgpu_emu.fuzz.engines import program, rings, seeds, sockets, wire
 from vgpu_emu.fuzz.engines.driver import DRIVER, LyingHost, _probe
 from vgpu_emu.fuzz.engines.lies import Lie
 from vgpu_emu.fuzz.engines.messages import answered
@@ -25,12 +27,10 @@ from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.fuzz.trial import Conditions
 from vgpu_emu.guest import vram
-from vgpu_emu.link.device_queue import DeviceQueue
 from vgpu_emu.link.driver_queue import DriverQueue
 from vgpu_emu.peers.stream import Fds
 from vgpu_emu.scenario.loading import load
 from vgpu_emu.vocabulary import Pgprot
-from vgpu_wire.blob import RespMapInfo
 from vgpu_wire.control import CtrlType
 
 ROOT = Path(__file__).parents[2]
@@ -101,16 +101,6 @@ def _cached_for_all(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(vram, "pgprot_from_map_info", lambda _number: Pgprot.CACHED)
 
 
-def _writes_elsewhere(patch: pytest.MonkeyPatch) -> None:
-    good = DeviceQueue.push
-
-    def push(queue: DeviceQueue, used: Any) -> bool:
-        queue.memory.write(0x17000, b"!")
-        return good(queue, used)
-
-    patch.setattr(DeviceQueue, "push", push)
-
-
 def _keeps_descriptors(patch: pytest.MonkeyPatch) -> None:
     good = DriverQueue._finish
 
@@ -122,18 +112,11 @@ def _keeps_descriptors(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(DriverQueue, "_finish", finish)
 
 
-def _forgets_padding(patch: pytest.MonkeyPatch) -> None:
-    good = RespMapInfo.build
-    patch.setattr(RespMapInfo, "build", lambda record: good(record)[:-4] + bytes(4))
-
-
 @pytest.mark.parametrize(
     ("target", "damage", "oracle"),
     [
         (DRIVER, _cached_for_all, "I2"),
-        (VRING, _writes_elsewhere, "I31"),
         (VRING, _keeps_descriptors, "I10"),
-        (WIRE, _forgets_padding, "I5"),
     ],
     ids=lambda value: getattr(value, "__name__", None) or getattr(value, "name", value),
 )
@@ -145,10 +128,31 @@ def test_what_is_wrong_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     inputs = seed_of(target.name)
-    if target is WIRE:
-        inputs = [b"\0" + RespMapInfo(padding=1).build()]
     assert _finds(target, inputs) == "none"
     damage(monkeypatch)
+    assert _finds(target, inputs) == oracle
+
+
+@pytest.mark.parametrize(
+    ("module", "target", "defect", "oracle"),
+    [
+        (rings, VRING, WritesElsewhere, "I31"),
+        (sockets, SOCKETS, AnswersCut, "I7"),
+        (wire, WIRE, PaddingForgotten, "I5"),
+    ],
+    ids=["rings", "sockets", "wire"],
+)
+def test_defect_is_found(
+    module: ModuleType,
+    target: Target,
+    defect: type,
+    oracle: str,
+    seed_of: Callable[[str], list[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inputs = seed_of(target.name)
+    assert _finds(target, inputs) == "none"
+    monkeypatch.setattr(module, "DEFECTS", (defect,))
     assert _finds(target, inputs) == oracle
 
 
