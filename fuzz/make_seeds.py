@@ -15,15 +15,16 @@ def write(target: str, out: Path) -> int:
     """How many seeds there are. Two runs write the same bytes."""
     folder = out / f"fuzz_{target}"
     folder.mkdir(parents=True, exist_ok=True)
-    seeds = corpus(target, ROOT)
+    seeds = list(SEEDS[target](ROOT))
+    whole = corpus(seeds)
     with ZipFile(out / f"fuzz_{target}_seed_corpus.zip", "w") as archive:
-        for data in seeds:
+        for data in whole:
             # libFuzzer's names, for which that is no secret
             name = sha1(data, usedforsecurity=False).hexdigest()
             (folder / name).write_bytes(data)
             archive.writestr(ZipInfo(name), data)
-    (out / f"fuzz_{target}.dict").write_text(dictionary(target, ROOT), encoding="ascii")
-    return len(seeds)
+    (out / f"fuzz_{target}.dict").write_text(dictionary(seeds), encoding="ascii")
+    return len(whole)
 
 
 if len(sys.argv) != 2:

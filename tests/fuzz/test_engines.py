@@ -18,7 +18,7 @@ from vgpu_emu.fuzz.engines.driver import DRIVER, LyingHost, _probe
 from vgpu_emu.fuzz.engines.lies import Lie
 from vgpu_emu.fuzz.engines.messages import answered
 from vgpu_emu.fuzz.engines.program import PROGRAM, cross
-from vgpu_emu.fuzz.engines.seeds import corpus, dictionary, made_up, recorded
+from vgpu_emu.fuzz.engines.seeds import SEEDS, corpus, dictionary, made_up, of_scenarios, recorded
 from vgpu_emu.fuzz.engines.sockets import SOCKETS
 from vgpu_emu.fuzz.engines.target import Target
 from vgpu_emu.fuzz.engines.vring import VRING
@@ -42,11 +42,11 @@ TARGETS = {target.name: target for target in (DRIVER, PROGRAM, SOCKETS, VRING, W
 @pytest.fixture(scope="module")
 def seed_of() -> Callable[[str], list[bytes]]:
     """The seeds of a target, made once; of programs not those of scenarios, which take seconds."""
-    made = {"program": [b"".join(seed) for seed in (*made_up(16), *recorded(ROOT))]}
+    made = {"program": corpus((*made_up(16), *recorded(ROOT)))}
 
     def of(name: str) -> list[bytes]:
         if name not in made:
-            made[name] = corpus(name, ROOT)
+            made[name] = corpus(SEEDS[name](ROOT))
         return made[name]
 
     return of
@@ -263,14 +263,12 @@ def test_what_a_scenario_sends_is_a_seed() -> None:
 
 
 def test_program_of_a_scenario_that_the_reference_watches_is_a_seed() -> None:
-    (scenario,) = load(ROOT / "scenarios" / "found" / "signal-to-a-vmm-that-ended.vgpu.toml")
-    found = seeds.scenario_program(scenario)
-    assert Restart() in found.steps
-    assert encode(found) in corpus("program", ROOT)
+    (found,) = corpus(of_scenarios([ROOT / "scenarios" / "found" / "signal-to-a-vmm-that-ended.vgpu.toml"]))
+    assert Restart() in decode(found).steps
 
 
 @pytest.mark.parametrize("name", ["vring", "wire"])
 def test_dictionary_has_a_word_a_line(name: str) -> None:
-    lines = dictionary(name, ROOT).splitlines()
+    lines = dictionary(SEEDS[name](ROOT)).splitlines()
     assert lines
     assert all(line.startswith('"\\x') and line.endswith('"') for line in lines)

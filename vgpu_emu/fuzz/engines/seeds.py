@@ -81,10 +81,7 @@ def _program(steps: Sequence[Step], setup: Setup = Setup()) -> Seed:  # noqa: B0
 
 def _programs(root: Path) -> Iterator[Seed]:
     yield from recorded(root)
-    for file in sorted((root / "scenarios").rglob("*.vgpu.toml")):
-        program = scenario_program(load(file)[0])
-        if program.steps:
-            yield _program(program.steps, program.setup)
+    yield from of_scenarios(sorted((root / "scenarios").rglob("*.vgpu.toml")))
     yield from made_up(2 * _STEPS)
 
 
@@ -97,6 +94,14 @@ def recorded(root: Path) -> Iterator[Seed]:
         sends = (Send(bytes.fromhex(e["request"]), CONTROLQ if e["queue"] == "controlq" else CURSORQ) for e in capture)
         for steps in islice(_batched(sends), _OF_A_KIND):
             yield _program(steps)
+
+
+def of_scenarios(files: Iterable[Path]) -> Iterator[Seed]:
+    """What the first scenario of each file does. Raises ReadError."""
+    for file in files:
+        program = scenario_program(load(file)[0])
+        if program.steps:
+            yield _program(program.steps, program.setup)
 
 
 def made_up(number: int) -> Iterator[Seed]:
@@ -161,14 +166,14 @@ SEEDS: dict[str, Callable[[Path], Iterable[Seed]]] = {
 }
 
 
-def corpus(target: str, root: Path) -> list[bytes]:
+def corpus(seeds: Iterable[Seed]) -> list[bytes]:
     """Each seed once, in order."""
-    return list(dict.fromkeys(b"".join(seed) for seed in SEEDS[target](root)))
+    return list(dict.fromkeys(b"".join(seed) for seed in seeds))
 
 
-def dictionary(target: str, root: Path) -> str:
+def dictionary(seeds: Iterable[Seed]) -> str:
     """libFuzzer's format: a word a line."""
-    words = dict.fromkeys(piece for seed in SEEDS[target](root) for piece in seed if 1 < len(piece) <= _WORD)
+    words = dict.fromkeys(piece for seed in seeds for piece in seed if 1 < len(piece) <= _WORD)
     return "".join(f'"{_escaped(word)}"\n' for word in islice(words, _WORDS))
 
 
