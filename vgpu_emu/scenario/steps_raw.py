@@ -76,7 +76,7 @@ class Raw(Step, frozen=True, kw_only=True, tag="raw"):
         await world.quiet()
         return Given(head=head)
 
-    def told(self, numbers: Mapping[str, Any] | None = None) -> "Told":
+    def told(self, numbers: Mapping[str, Any] | None = None) -> Told:
         """What is sent. numbers: the members, if names are among them. Raises StepError."""
         data = (self._bytes(self.fields if numbers is None else numbers) + bytes_from_hex(self.append))[: self.cut]
         number = int.from_bytes(data[:4], "little")

@@ -1,7 +1,7 @@
 """What a scenario may have that the reference watches: the steps of a program, and a device that it knows."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from operator import attrgetter
 
 from vgpu_emu.scenario.catalogue import Sleep
 from vgpu_emu.scenario.expect import Expect
@@ -15,14 +15,14 @@ from vgpu_emu.scenario.steps_watched import NEEDS_ORACLES, Call, HostFails, Watc
 #: what a step of a program can be
 STEPS = (Raw, GuestWrite, Sleep, Plug, Unplug, RestartVmm, Rebind, HostFails, Call)
 _WORDS = ", ".join(str(step.__struct_config__.tag) for step in STEPS)
-#: path -> its value, and what it has to be: the reference's device has no other
-_FIXED: dict[str, tuple[Callable[[Scenario], Any], Any]] = {
-    "platform": (lambda scenario: scenario.platform, None),
-    "hardware.capsets": (lambda scenario: scenario.hardware.capsets, Hardware().capsets),
-    "hardware.virtqueues": (lambda scenario: scenario.hardware.virtqueues, Hardware().virtqueues),
-    "host.max_fds": (lambda scenario: scenario.host.max_fds, Host().max_fds),
-    "limits.capset_bytes": (lambda scenario: scenario.limits.capset_bytes, Limits().capset_bytes),
-    "end": (lambda scenario: scenario.end, End()),
+#: path -> what it has to be: the reference's device has no other
+_FIXED = {
+    "platform": None,
+    "hardware.capsets": Hardware().capsets,
+    "hardware.virtqueues": Hardware().virtqueues,
+    "host.max_fds": Host().max_fds,
+    "limits.capset_bytes": Limits().capset_bytes,
+    "end": End(),
 }
 
 
@@ -35,8 +35,8 @@ def unfit(scenario: Scenario) -> Iterator[tuple[str, str]]:
             if isinstance(step, WatchedStep):
                 yield f"step[{number}].do", NEEDS_ORACLES
         return
-    for path, (value, fixed) in _FIXED.items():
-        if value(scenario) != fixed:
+    for path, fixed in _FIXED.items():
+        if attrgetter(path)(scenario) != fixed:
             yield path, "the device of a scenario with [oracles] has no other"
     for number, step in enumerate(scenario.step):
         yield from ((f"step[{number}].{member}", detail) for member, detail in _unfit(step))

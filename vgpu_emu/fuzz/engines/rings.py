@@ -69,7 +69,7 @@ class Side:
         address, length, _ = self.vring.parts()["used"]
         return [(address, 2), (address + length - 2, 2)]
 
-    STEPS: "ClassVar[tuple[Callable[..., None], ...]]" = ()
+    STEPS: ClassVar[tuple[Callable[..., None], ...]] = ()
 
 
 class DeviceSide(Side):
@@ -112,7 +112,7 @@ class DeviceSide(Side):
     def pop_all(self, _reader: Reader) -> None:
         self._check(self._watched(self.queue.pop_all))
 
-    def _watched(self, take: "Callable[[], list[Chain]]") -> list[Chain]:
+    def _watched(self, take: Callable[[], list[Chain]]) -> list[Chain]:
         before = bytes(self.bytes)
         try:
             return take()

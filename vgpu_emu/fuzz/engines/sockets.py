@@ -7,7 +7,7 @@ The first byte says which; then come messages. A session ends as it should, in t
 import gc
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import trio
 
@@ -81,16 +81,14 @@ def _is_open(fileno: int) -> bool:
 
 
 def _vhost(messages: list[Sent]) -> None:
-    for reply in _stream(vhost_user.serve_guest, messages):
-        answered(reply, 0)
+    answered(_stream(vhost_user.serve_guest, messages), 0)
 
 
 def _vfio(messages: list[Sent]) -> None:
-    for reply in _stream(vfio_user.serve_guest, messages):
-        answered(reply, 1)
+    answered(_stream(vfio_user.serve_guest, messages), 1)
 
 
-def _stream(serve: Serve, messages: list[Sent]) -> Iterator[bytes]:
+def _stream(serve: Serve, messages: list[Sent]) -> bytes:
     """A session whose peer says all this and hangs up; what it was answered."""
     from trio.testing import MockClock
 
@@ -100,7 +98,7 @@ def _stream(serve: Serve, messages: list[Sent]) -> Iterator[bytes]:
         _say(far, messages)
         far.shutdown(socket.SHUT_WR)
         trio.run(_serve, serve, ours, clock=MockClock(autojump_threshold=0))
-        yield _heard(far)
+        return _heard(far)
 
 
 def _say(far: socket.socket, messages: list[Sent]) -> None:
