@@ -259,19 +259,18 @@ def test_oracles_of_tasks_fire(oracle: str) -> None:
     assert result.found.oracle == oracle
 
 
-@pytest.mark.parametrize("oracle", OF_TASKS)
-def test_oracles_of_tasks_fire_on_the_command_line(
-    oracle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_oracle_of_tasks_fires_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    defect, steps = OF_TASKS[oracle]
+    defect, steps = OF_TASKS["I32"]
     monkeypatch.chdir(tmp_path)
     save(tmp_path / "corpus", [encode(Program(Setup(), steps))])
     file = Path(__file__).with_name("task_defects.py")
     line = f"--target machine --sequences 1 --corpus corpus --json --defect {file}:{defect.__name__}"
     assert main(["fuzz", *line.split()]) == 1
     said = json.loads(capsys.readouterr().out)
-    assert oracle in [finding["oracle"] for finding in said["findings"]]
-    assert said["oracles"][oracle]
+    assert "I32" in [finding["oracle"] for finding in said["findings"]]
+    assert said["oracles"]["I32"]
 
 
 def test_task_that_is_left_is_a_finding() -> None:
