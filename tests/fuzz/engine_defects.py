@@ -1,5 +1,6 @@
 """Defects for tests, and for the processes that engines' tests start: one a seam."""
 
+import json
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -30,6 +31,16 @@ class CachedForAll:
 
     def device(self, device: Any) -> Any:
         return _Silent(device)
+
+
+class ForgetsCursors:
+    """A VMM that goes on from a snapshot has lost the cursors' places."""
+
+    def snapshot(self, data: bytes) -> bytes:
+        state = json.loads(data)
+        for scanout in state["scanouts"]:
+            scanout["cursor"]["x"] = 0
+        return json.dumps(state).encode()
 
 
 class PaddingForgotten:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from engine_defects import ForgetsCursors
 
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.defects import ALL
@@ -45,13 +46,6 @@ do = "check"
 expect.value.vmm.scanouts = [{ cursor = { x = 5 } }]
 """
 )
-
-
-class ForgetsCursors:
-    """A VMM that goes on from a snapshot has lost the cursors' places."""
-
-    def snapshot(self, data: bytes) -> bytes:
-        return data.replace(b'"x":5', b'"x":0')
 
 
 class CountsDevices:

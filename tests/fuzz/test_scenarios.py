@@ -1,13 +1,12 @@
 """Programs as scenario files: read back as they were, and failing with the defects that the program shows."""
 
-import json
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import engine_defects
 import pytest
-from engine_defects import CachedForAll
+from engine_defects import CachedForAll, ForgetsCursors
 from msgspec.structs import replace
 
 from vgpu_emu.cli import main
@@ -134,16 +133,6 @@ def test_request_in_members(data: bytes, told_as: dict[str, Any]) -> None:
 
 
 # -- runs
-
-
-class ForgetsCursors:
-    """A VMM that goes on from a snapshot has lost the cursors' places."""
-
-    def snapshot(self, data: bytes) -> bytes:
-        state = json.loads(data)
-        for scanout in state["scanouts"]:
-            scanout["cursor"]["x"] = 0
-        return json.dumps(state).encode()
 
 
 RESTARTED = Program(Setup(), (Send(build("MOVE_CURSOR", {"pos": {"x": 5}}), CURSORQ), Restart()))
