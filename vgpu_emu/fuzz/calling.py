@@ -17,7 +17,7 @@ _THEMES: tuple[tuple[str, ...], ...] = (
     ("export", "take", "share", "close_dma_buf", "uuid", "uuid", "attach", "image", "blob", "close_handle"),
     ("foreign", "foreign", "move_foreign", "framebuffer", "crtc", "cursor", "export", "close_handle"),
     ("probe", "hotplug", "hotplug", "capset", "capset", "context_init", "open", "close_file"),
-    ("context_init", "context_init", "execbuffer", "execbuffer", "execbuffer", "execbuffer", "wait"),
+    ("context_init", "context_init", "blob", "execbuffer", "execbuffer", "execbuffer", "execbuffer", "wait", "wait"),
     ("context_init", "context_init", "execbuffer", "execbuffer", "wait", "blob", "image", "transfer", "close_file"),
 )
 #: what there is none of -> calls that make some
@@ -77,6 +77,8 @@ class Calling:
         """The call or, where that has nothing to work on, one that is of use on the way to it."""
         need = NEEDS.get(name)
         if need is None or getattr(guest, need):
-            return name
+            # without it, what is used first makes a context that has no rings
+            is_early = name in {"blob", "execbuffer"} and "context_init" in self._names and guest.fresh
+            return "context_init" if is_early else name
         there = [maker for maker in _MAKES[need] if maker in self._names]
         return self._towards(self._rng.choice(there or _MAKES[need][-1:]), guest)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from errno import EINVAL
 from typing import TYPE_CHECKING, Any
 
-from vgpu_emu.fuzz import asking, screens, sharing
+from vgpu_emu.fuzz import asking, idling, screens, sharing
 from vgpu_emu.fuzz.actions import Call, one_of
 from vgpu_emu.fuzz.driver_audit import Detached, Promise
 from vgpu_emu.fuzz.model.judge import Finding
@@ -278,6 +278,7 @@ class Guest:
     def execbuffer(self, file: int, ring: int, microseconds: int, objects: int) -> Op[None]:
         owner = self._file(file)
         handles = [handle for of, handle in self.objects if of is owner][: objects % 3]
+        used = [int(owner.object(handle).resource_id) for handle in handles]
         on_ring = ExecbufFlag.RING_IDX if owner.num_rings and ring % 3 else 0
         command = StreamWork(microseconds=work_of(microseconds)).build()
         ring_idx = ring % owner.num_rings if on_ring else 0
@@ -292,10 +293,7 @@ class Guest:
         )
         if sync is not None:
             self.fences.append(sync)
-
-    def wait(self, bo: int) -> Op[None]:
-        owner, handle = one_of(self.objects, bo)
-        yield from owner.wait(handle)
+            self.bench.signalling.names(sync.fence.fence_id, used)
 
     def end(self) -> Op[None]:
         """The program exits: the kernel closes what it had."""
@@ -321,7 +319,7 @@ CALLS: dict[str, Callable[..., Op[None] | None]] = {
     "close_handle": Guest.close_handle,
     "close_file": Guest.close_file,
     "execbuffer": Guest.execbuffer,
-    "wait": Guest.wait,
+    "wait": idling.wait,
     "image": Guest.image,
     "transfer": Guest.transfer,
     **screens.CALLS,

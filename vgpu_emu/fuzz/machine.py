@@ -195,7 +195,9 @@ class MachineBench(Bench):
     def completed(self, used: Used) -> None:
         """Of what a fault has changed nobody can say which fences it signals."""
         self.look()
-        if used.head < FIRST_RAW and not self.fired:
+        if self.fired:
+            self.signalling.clear()
+        elif used.head < FIRST_RAW:
             self.signalling.answered(used.written, self.driver.fences)
 
     def audit(self) -> None:

@@ -127,7 +127,7 @@ _TABLE = (
     Oracle(
         "I21",
         "fence order",
-        "A fence is complete when its work is, not before, and on a ring after those made before it.",
+        "A fence is complete when its work is, on a ring after those before it; an object is idle when all of its are.",
     ),
     Oracle(
         "I22",
