@@ -39,7 +39,7 @@ _NEVER = {
     "an entry outside of guest memory": "I16",
     "ring_idx is not 0..63": "I22",
 }
-_OF_EVERY_CALL = ("I8", "I10", "I12", "I14")
+_OF_EVERY_CALL = ("I4", "I8", "I10", "I12", "I14")
 #: an oracle and what is wrong
 Wrongs = Iterator[tuple[str, str]]
 
@@ -94,6 +94,7 @@ def audit_driver(bench: "Bench") -> None:
     looks = (
         _references(bench, holders),
         _places(bench, holders),
+        _offsets(bench.driver.mmap_offsets),
         _fences(bench),
         _resources(bench, holders),
         shown(bench),
@@ -141,6 +142,18 @@ def _places(bench: "Bench", holders: Holders) -> Wrongs:
     wanted = {gem.node: gem.size for gem in objects if gem.node is not None}
     if bench.driver.mm.nodes != wanted:
         yield "I14", f"places given out in the region: {bench.driver.mm.nodes}, not {wanted}"
+
+
+def _offsets(objects: Mapping[int, GemObject]) -> Wrongs:
+    """Where in the device's file each object can be mapped (drm_vma_offset_manager)."""
+    end = 0
+    for offset in sorted(objects):
+        if offset < end:
+            yield (
+                "I4",
+                f"two objects are at mmap offset {offset:#x}, one of them resource {objects[offset].resource_id}",
+            )
+        end = offset + objects[offset].size
 
 
 def _resources(bench: "Bench", holders: Iterable[GemObject]) -> Wrongs:
