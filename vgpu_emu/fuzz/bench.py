@@ -8,6 +8,7 @@ from vgpu_emu.fuzz.actions import Program, Step
 from vgpu_emu.fuzz.belongings import Belongings
 from vgpu_emu.fuzz.census import Census
 from vgpu_emu.fuzz.defect import Wrapper, made
+from vgpu_emu.fuzz.ending import Endings
 from vgpu_emu.fuzz.guest import Guest
 from vgpu_emu.fuzz.hosting import Host
 from vgpu_emu.fuzz.model.judge import Judge
@@ -47,6 +48,7 @@ class Bench:
         self.belongings = Belongings()
         self.census = Census()
         self.signalling = Signalling()
+        self.endings = Endings()
         #: resource -> what its host buffer holds, of a setup with real memory
         self._contents: dict[int, bytearray] = {}
 
@@ -106,6 +108,7 @@ class Bench:
         self._contents.clear()
         self.belongings.clear()
         self.signalling.clear()
+        self.endings.clear()
         self.world.forget_all()
         self.world.features = self.world.setup.accepted(known)
         self.judge.forget()

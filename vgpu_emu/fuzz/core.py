@@ -195,6 +195,7 @@ class Core(Bench):
         self.passage.sends(chain)
         if chain.head < FIRST_RAW:
             self.signalling.sends(chain.readable)
+            self.endings.sends(self, chain.readable)
         for arrived in self.wire.available(chain):
             self.passage.arrives(arrived)
             self._handle(arrived)

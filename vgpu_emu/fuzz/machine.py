@@ -191,6 +191,7 @@ class MachineBench(Bench):
     def sends(self, chain: Chain) -> None:
         if chain.head < FIRST_RAW:
             self.signalling.sends(chain.readable)
+            self.endings.sends(self, chain.readable)
 
     def completed(self, used: Used) -> None:
         """Of what a fault has changed nobody can say which fences it signals."""
