@@ -76,6 +76,9 @@ def some_entries(rng: Random, world: World, size: int) -> list[MemEntry]:
     found: list[MemEntry] = []
     most = choose(rng, (1, 4, 4, 12))
     while left > 0:
+        if rng.random() < 0.02:
+            # of no bytes: nothing forbids it
+            found.append(MemEntry(addr=_address(rng, world, 0, found)))
         length = left if len(found) >= most - 1 or rng.random() < 0.3 else 1 + int(rng.random() * left)
         found.append(MemEntry(addr=_address(rng, world, length, found), length=length % (1 << 32)))
         left -= length

@@ -13,6 +13,8 @@ from vgpu_wire.render import CmdSubmit, CtxCreate, CtxDestroy, CtxResource, GetC
 
 #: microseconds of work: around 16 bits, and around a frame's, a poll's and a person's patience
 LONG_WORK = (0xFFFF, 0x10000, 0x10001, 100_000, 2_100_000)
+#: bytes of an object in which there are places, also in its second half, that 16 bits do not tell
+_LARGE = 160 << 10
 
 
 def capset_info(rng: Random, world: World, _ids: Ids) -> Record:
@@ -55,7 +57,8 @@ def submit(rng: Random, world: World, ids: Ids) -> Record:
         # of 64 bits, where ids of resources have 32
         blob_id, choice = 1 + int(rng.random() * 6) + (int(rng.random() + 0.2) << 32), rng.random()
         if choice < 0.65:
-            size = choose(rng, (1, 4096, 8192, 16384)) if rng.random() < 0.3 else max(world.setup.blob_alignment, 4096)
+            sizes = (1, 4096, 8192, 16384, _LARGE)
+            size = choose(rng, sizes) if rng.random() < 0.3 else max(world.setup.blob_alignment, 4096)
             # mostly one of those that can be mapped: write-combined and cached
             exporter = int(1 + rng.random() * 5.02) if rng.random() < 0.25 else int(1 + rng.random() * 2)
             commands += StreamAlloc(exporter=exporter, blob_id=blob_id, size=size).build()
@@ -69,6 +72,8 @@ def submit(rng: Random, world: World, ids: Ids) -> Record:
 def alloc(rng: Random, world: World, ids: Ids) -> Record:
     """A few objects that a host knows how to map: write-combined and cached ones."""
     size, first = max(world.setup.blob_alignment, 4096), int(rng.random() * 40)
+    if rng.random() < 0.1:
+        size = _LARGE
     commands = b"".join(
         StreamAlloc(exporter=choose(rng, (1, 2)), blob_id=10 + first + number, size=size).build()
         for number in range(choose(rng, (1, 2, 4)))
