@@ -23,8 +23,8 @@ def wait(guest: "Guest", bo: int, nowait: int) -> Op[None]:
     try:
         yield from owner.wait(handle, flags)
     except OSError as refused:
-        # what the device was not told of yet has not been heard on the queue
-        if refused.errno == EBUSY and flags and not due and not bench.driver.available:
+        # what is on its way to the device has not been heard on the queue
+        if refused.errno == EBUSY and flags and not due and not bench.driver.in_flight:
             raise Finding("I21", f"resource {number} is busy, and all that named it is done") from None
         raise
     for fence_id in sorted(due & signalling.due(number)):
