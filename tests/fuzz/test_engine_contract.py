@@ -145,3 +145,22 @@ def test_defect_that_there_is_not_is_one_line(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert "VGPU_EMU_DEFECT: no defect 'nothing'" in ended.stdout
     assert "Traceback" not in ended.stdout
+
+
+def test_ctrl_c_is_no_finding(tmp_path: Path) -> None:
+    """Not inside of trio either, where this target nearly always is."""
+    with subprocess.Popen(
+        [str(FUZZ / "fuzz_sockets.py"), "-runs=1000000"],
+        cwd=tmp_path,
+        env=environment(""),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        assert process.stdout is not None
+        assert any("INITED" in line for line in process.stdout)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == -signal.SIGINT
+    assert not list(tmp_path.iterdir())

@@ -4,6 +4,7 @@ Nothing of ours that is to be covered is imported here, so that it can be instru
 """
 
 import shlex
+import signal
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -30,6 +31,8 @@ def fuzz(target: "Target") -> NoReturn:
     atheris = engine()
     instrument_codecs(atheris)
     sys.argv[0] = _again()
+    # to Python's own handler Ctrl-C is an exception, which trio puts into a group and the engine takes for a finding
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     mutators = {"custom_mutator": target.mutate, "custom_crossover": target.cross}
     atheris.Setup(sys.argv, target.run, **{name: value for name, value in mutators.items() if value is not None})
     atheris.Fuzz()
