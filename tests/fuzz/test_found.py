@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from vgpu_emu.fuzz import core
 from vgpu_emu.fuzz.actions import Reset
@@ -12,9 +13,11 @@ from vgpu_emu.fuzz.hosting import Host
 from vgpu_emu.fuzz.scenarios import run
 from vgpu_emu.host import rings
 from vgpu_emu.host.rings import Rings
+from vgpu_emu.link.chain import Used
 from vgpu_emu.scenario.loading import SUFFIX, load
 from vgpu_emu.scenario.outcome import Result
 from vgpu_emu.vmm.displays import Displays
+from vgpu_emu.vmm.fences import Fences
 
 FOUND = Path(__file__).parents[2] / "scenarios" / "found"
 
@@ -33,10 +36,17 @@ def _nothing(*_arguments: Any) -> None:
     pass
 
 
+def _keeps_payloads(fences: Fences) -> list[Used]:
+    failed = [replace(used, written=b"\0\x12\0\0" + used.written[4:]) for *_, used in fences]
+    fences.clear()
+    return failed
+
+
 Undone = Callable[[pytest.MonkeyPatch], None]
 #: file -> how it was before, and the oracle that said so
 BEFORE: dict[str, tuple[Undone, str]] = {
     "cursor-after-reset": (lambda patch: patch.setattr(Displays, "reset", _keeps_cursors), "I13"),
+    "error-with-a-payload": (lambda patch: patch.setattr(Fences, "fail", _keeps_payloads), "I18"),
     "kernel-without-the-ioctl": (lambda patch: patch.setattr(Host, "_old_kernel", _nothing), "I3"),
     "later-fence-first": (lambda patch: patch.setattr(rings, "_timeline", lambda _fence: object()), "I21"),
     "signal-to-a-vmm-that-ended": (lambda patch: patch.setattr(Rings, "forget_fences", _nothing), "I21"),

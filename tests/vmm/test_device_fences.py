@@ -13,7 +13,7 @@ from vgpu_wire.context_stream import StreamAlloc, StreamWork
 from vgpu_wire.control import CtrlHdr, CtrlType, HeaderOnly
 from vgpu_wire.display import Rect, ResourceFlush
 from vgpu_wire.messages import parse_message
-from vgpu_wire.render import CmdSubmit, CtxCreate, CtxDestroy
+from vgpu_wire.render import CmdSubmit, CtxCreate, CtxDestroy, GetCapsetInfo
 from vgpu_wire.renderer_link import Op
 from vgpu_wire.resource import ResourceUnref
 
@@ -295,6 +295,16 @@ def test_renderer_that_cannot_make_a_fence_delays_nothing() -> None:
         assert rig.answer(flush(1, 1, 0)).fence_id == 1
         rig.refusals.clear()
         assert rig.send(flush(2, 1, 0)) is None
+
+
+@pytest.mark.parametrize("capacity", [23, 24, 2048])
+def test_answer_that_no_fence_will_complete_is_an_error_without_a_payload(capacity: int) -> None:
+    with rig_with(1) as rig:
+        rig.send(work(1, 1000, ring_idx=0, fence_id=6))
+        asked = GetCapsetInfo(flags=FENCE | RING, fence_id=7, ctx_id=1, ring_idx=0)
+        assert rig.send(asked, capacity=capacity) is None
+        answer = HeaderOnly(type=UNSPEC, flags=FENCE | RING, fence_id=7, ctx_id=1, ring_idx=0).build()
+        assert rig.device.fences.fail()[1].written == answer[:capacity]
 
 
 def test_requests_that_come_while_others_wait_are_carried_out_and_answered() -> None:

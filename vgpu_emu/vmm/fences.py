@@ -10,13 +10,14 @@ from msgspec.structs import replace
 
 from vgpu_emu.link.chain import Used
 from vgpu_emu.vmm.asking import Steps, ask
-from vgpu_wire.control import CtrlType
+from vgpu_wire.control import CtrlHdr, CtrlType
 from vgpu_wire.renderer_link import Answer, Fence, Signal
 
 #: (ctx_id, ring_idx), or GLOBAL
 Timeline = tuple[int, int]
 GLOBAL: Timeline = (0, -1)
 _UNSPEC = CtrlType.RESP_ERR_UNSPEC.value.to_bytes(4, "little")
+_HEADER = CtrlHdr.layout.size
 
 
 def timeline_of(signal: Signal) -> Timeline:
@@ -86,7 +87,7 @@ class Fences:
 
     def fail(self) -> list[Used]:
         """No fence will be signalled any more: everything that waits, with RESP_ERR_UNSPEC for an answer."""
-        failed = [replace(used, written=(_UNSPEC + used.written[4:])[: len(used.written)]) for *_, used in self]
+        failed = [replace(used, written=(_UNSPEC + used.written[4:_HEADER])[: len(used.written)]) for *_, used in self]
         self.clear()
         # the one that is being asked about is not to be waited for
         self._is_early = True
