@@ -24,24 +24,28 @@ def environment(defect: str = "") -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": packages, "PATH": os.pathsep.join(places), "VGPU_EMU_DEFECT": defect}
 
 
-def start(target: str, *arguments: str | Path, cwd: Path, defect: str = "") -> "subprocess.CompletedProcess[str]":
-    """A target as a program, in a directory of its own; its end. With it end the processes that it has started."""
-    command = [str(FUZZ / f"fuzz_{target}.py"), *map(str, arguments)]
-    with subprocess.Popen(
-        command,
+def begin(target: str, *arguments: str | Path, cwd: Path, defect: str = "") -> "subprocess.Popen[str]":
+    """A target as a program, in a directory and a session of its own. What it says is in `stdout`."""
+    return subprocess.Popen(
+        [str(FUZZ / f"fuzz_{target}.py"), *map(str, arguments)],
         cwd=cwd,
         env=environment(defect),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    ) as process:
+    )
+
+
+def start(target: str, *arguments: str | Path, cwd: Path, defect: str = "") -> "subprocess.CompletedProcess[str]":
+    """The same, to its end. With it end the processes that it has started."""
+    with begin(target, *arguments, cwd=cwd, defect=defect) as process:
         try:
             said, _ = process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise
-    return subprocess.CompletedProcess(command, process.returncode, stdout=said)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout=said)
 
 
 @pytest.fixture(scope="module")
@@ -66,22 +70,8 @@ def test_artifact_is_made_smaller_and_still_fails(finding: Path, tmp_path: Path)
     # steps behind the one that fails
     long.write_bytes(finding.read_bytes() + bytes(200))
     small = tmp_path / "small"
-    command = [
-        str(FUZZ / "fuzz_program.py"),
-        "-minimize_crash=1",
-        "-seed=1",
-        f"-exact_artifact_path={small}",
-        str(long),
-    ]
-    with subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env=environment(DEFECT),
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        stderr=subprocess.STDOUT,
-    ) as process:
+    smaller = ("-minimize_crash=1", "-seed=1", f"-exact_artifact_path={small}", long)
+    with begin("program", *smaller, cwd=tmp_path, defect=DEFECT) as process:
         assert process.stdout is not None
         # it goes on with what it has made smaller, as long as it can; once is enough here
         is_smaller = any(f"minimizing crash input: '{small}'" in line for line in process.stdout)
@@ -149,15 +139,7 @@ def test_defect_that_there_is_not_is_one_line(tmp_path: Path) -> None:
 
 def test_ctrl_c_is_no_finding(tmp_path: Path) -> None:
     """Not inside of trio either, where this target nearly always is."""
-    with subprocess.Popen(
-        [str(FUZZ / "fuzz_sockets.py"), "-runs=1000000"],
-        cwd=tmp_path,
-        env=environment(""),
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        stderr=subprocess.STDOUT,
-    ) as process:
+    with begin("sockets", "-runs=1000000", cwd=tmp_path) as process:
         assert process.stdout is not None
         assert any("INITED" in line for line in process.stdout)
         process.send_signal(signal.SIGINT)
