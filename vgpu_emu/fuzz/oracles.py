@@ -38,7 +38,7 @@ _TABLE = (
     Oracle(
         "I4",
         "access",
-        "A guest's mapping lies inside of the blob's place in the host visible region.",
+        "A guest's mapping lies inside of the blob's place in the host visible region; no two objects share an mmap offset.",
     ),
     Oracle(
         "I5",
