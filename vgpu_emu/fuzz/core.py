@@ -285,6 +285,8 @@ class Core(Bench):
             unchanged(state, take(self.parts.device))
         if said:
             compare(said, told(self.device, self.world))
+        # as in `_advance`
+        self.lockstep.kick()
         self.audit()
 
     def restart_driver(self, step: Reset) -> None:

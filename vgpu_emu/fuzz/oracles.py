@@ -38,7 +38,8 @@ _TABLE = (
     Oracle(
         "I4",
         "access",
-        "A guest's mapping lies inside of the blob's place in the host visible region; no two objects share an mmap offset.",
+        "A guest's mapping lies inside of the blob's place in the host visible region; "
+        "each object has mmap offsets of its own.",
     ),
     Oracle(
         "I5",
