@@ -7,9 +7,9 @@ import pytest
 
 from vgpu_emu.fuzz.actions import Call, Plug, Program, Send, Step
 from vgpu_emu.fuzz.belongings import Belongings
+from vgpu_emu.fuzz.calls import CALLS, op_of
 from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.defect import Wrapper
-from vgpu_emu.fuzz.guest import CALLS
 from vgpu_emu.fuzz.model.judge import Finding, Judge
 from vgpu_emu.fuzz.model.world import Setup, World
 from vgpu_emu.fuzz.saying import SAID
@@ -102,7 +102,7 @@ def test_call_does_what_it_is_for(name: str) -> None:
         last = steps[-1]
         assert isinstance(last, Call)
         # by itself: a step that the kernel refuses is none that fails
-        core.lockstep.run(core.guest.call(last))
+        core.lockstep.run(op_of(core.guest, last))
         core.lockstep.kick()
         core.end()
     finally:

@@ -13,10 +13,10 @@ from vgpu_emu.cli import main
 from vgpu_emu.faults.plan import Drop
 from vgpu_emu.fuzz import trial
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Schedule, Send
+from vgpu_emu.fuzz.calls import CALLS
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.encoding import decode
 from vgpu_emu.fuzz.generate import Swarm
-from vgpu_emu.fuzz.guest import CALLS
 from vgpu_emu.fuzz.model.world import Asks, Setup
 from vgpu_emu.fuzz.reading import ReadError, program_of
 from vgpu_emu.fuzz.saying import SAID

@@ -1,20 +1,17 @@
 """Calls of a guest that asks the device what it has: the driver's probe, hotplug, capability sets."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from vgpu_emu.fuzz.actions import one_of
+from vgpu_emu.fuzz.guest import Guest
 from vgpu_emu.fuzz.model.contexts import capset_data
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.guest import probe as driver_probe
 from vgpu_emu.guest.waiting import Op, wait_for
 from vgpu_wire.device import Feature
 
-if TYPE_CHECKING:
-    from vgpu_emu.fuzz.guest import Guest
 
-
-def probed(guest: "Guest") -> Op[None]:
+def probed(guest: Guest) -> Op[None]:
     """The driver has found out what the device has, which it does once."""
     if not guest.bench.driver.outputs:
         yield from driver_probe.probe(guest.bench.driver)
@@ -22,11 +19,11 @@ def probed(guest: "Guest") -> Op[None]:
         _displays(guest)
 
 
-def probe(guest: "Guest") -> Op[None]:
+def probe(guest: Guest) -> Op[None]:
     yield from probed(guest)
 
 
-def hotplug(guest: "Guest") -> Op[None]:
+def hotplug(guest: Guest) -> Op[None]:
     """The driver looks what the user has changed."""
     yield from probed(guest)
     driver = guest.bench.driver
@@ -36,7 +33,7 @@ def hotplug(guest: "Guest") -> Op[None]:
     _displays(guest)
 
 
-def _displays(guest: "Guest") -> None:
+def _displays(guest: Guest) -> None:
     """What the driver knows of the displays is what they are, unless they have changed since. Raises Finding."""
     bench = guest.bench
     if bench.meddled or bench.world.events or bench.driver.outputs.is_pending:
@@ -52,7 +49,7 @@ def _displays(guest: "Guest") -> None:
             raise Finding("I6", f"the driver has no EDID of display {output.index}")
 
 
-def _capsets(guest: "Guest") -> None:
+def _capsets(guest: Guest) -> None:
     """The device may have them in any order."""
     bench = guest.bench
     if bench.meddled:
@@ -64,7 +61,7 @@ def _capsets(guest: "Guest") -> None:
         raise Finding("I6", f"the driver knows the capsets {found}, not {wanted}")
 
 
-def capset(guest: "Guest", file: int, number: int, version: int, size: int) -> Op[None]:
+def capset(guest: Guest, file: int, number: int, version: int, size: int) -> Op[None]:
     """A capability set, or its first bytes."""
     yield from probed(guest)
     capset_id, highest, whole = one_of(guest.bench.world.setup.capsets, number)

@@ -3,7 +3,8 @@
 from random import Random
 
 from vgpu_emu.fuzz.actions import Call
-from vgpu_emu.fuzz.guest import CALLS, NEEDS, NUMBERS, Guest
+from vgpu_emu.fuzz.calls import CALLS, NEEDS, NUMBERS
+from vgpu_emu.fuzz.guest import Guest
 
 #: subjects: what is done with each other, with weights
 _THEMES: tuple[tuple[str, ...], ...] = (

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from vgpu_emu.fuzz.actions import Call, Elapse, Poke, Program, Send, Step
 from vgpu_emu.fuzz.attending import FIRST_RAW
 from vgpu_emu.fuzz.bench import Bench, Chooser
+from vgpu_emu.fuzz.calls import op_of
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.leniency import QUESTIONS, Known, Likeness, relax, succeeds
 from vgpu_emu.fuzz.listening import Exchange, ListeningPort
@@ -158,7 +159,7 @@ class DeviceBench(Bench):
         """What the kernel refuses is no finding by itself."""
         await self.drain()
         try:
-            await self._carry(self.guest.call(step), step.name)
+            await self._carry(op_of(self.guest, step), step.name)
         except OSError:
             self.judge.evaluated["I28"] += 1
         await self.drain()

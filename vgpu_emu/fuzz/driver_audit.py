@@ -3,28 +3,20 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from typing import TYPE_CHECKING, Any
 
+from vgpu_emu.fuzz.bench import Bench
 from vgpu_emu.fuzz.model.expectation import Verdict
 from vgpu_emu.fuzz.model.judge import Case, Finding
 from vgpu_emu.fuzz.model.world import Resource, World
 from vgpu_emu.fuzz.screens_audit import shown
 from vgpu_emu.guest.driver import CURSORQ_SIZE, QUEUE_SIZE
-from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.guest.gem import GemObject
 from vgpu_emu.guest.imported import ImportedObject
 from vgpu_emu.guest.open_file import OpenFile
 from vgpu_emu.guest.pages import Run
 from vgpu_emu.guest.shmem import ShmemObject
 from vgpu_emu.guest.vram import VramObject
-from vgpu_emu.ids import GemHandle
-from vgpu_wire.control import CtrlType
 from vgpu_wire.device import CONTROLQ, CURSORQ
-from vgpu_wire.messages import MESSAGES, type_name
-from vgpu_wire.render import CtxResource
-
-if TYPE_CHECKING:
-    from vgpu_emu.fuzz.bench import Bench
 
 #: what no right driver asks for, whatever the device has answered before: the reason -> oracle
 _NEVER = {
@@ -51,43 +43,7 @@ def asks(case: Case) -> None:
         raise Finding(oracle, f"the driver sends {case}, and {case.expected.why}")
 
 
-class Promise:
-    """What a call must make the driver send: the members of the last request of a type."""
-
-    def __init__(self, number: CtrlType, **members: Any) -> None:
-        self.number = number
-        self.members = members
-
-    def check(self, sent: list[bytes]) -> None:
-        """sent: the requests since the call began. Raises Finding."""
-        found = [data for data in sent if int.from_bytes(data[:4], "little") == self.number]
-        if not found:
-            raise Finding("I6", f"the driver did not send {type_name(self.number)}")
-        request = MESSAGES[self.number].parse(found[-1])
-        for name, wanted in self.members.items():
-            actual = getattr(request, name)
-            if actual != wanted:
-                raise Finding("I6", f"{type_name(self.number)}: {name} is {actual!r}, not {wanted!r}")
-
-
-class Detached:
-    """The promise that a context is told of closed handles: of each, in the order in which Linux closes them, and of no
-    other (drm_gem_release, virtio_gpu_gem_object_close)."""
-
-    def __init__(self, file: DrmFile, handles: Iterable[GemHandle]) -> None:
-        closed = [file.handles[handle] for handle in handles if handle in file.handles]
-        self._wanted = [(file.ctx_id, int(gem.resource_id)) for gem in closed if file.context_created]
-
-    def check(self, sent: list[bytes]) -> None:
-        """sent: the requests since the call began. Raises Finding."""
-        number = CtrlType.CTX_DETACH_RESOURCE
-        found = [CtxResource.parse(data) for data in sent if int.from_bytes(data[:4], "little") == number]
-        told = [(request.ctx_id, request.resource_id) for request in found]
-        if told != self._wanted:
-            raise Finding("I6", f"the driver detached, as (context, resource), {told}, not {self._wanted}")
-
-
-def audit_driver(bench: "Bench") -> None:
+def audit_driver(bench: Bench) -> None:
     """After a call. Raises Finding."""
     bench.judge.evaluated[_OF_EVERY_CALL] += 1
     holders = _holders(bench)
@@ -107,7 +63,7 @@ def audit_driver(bench: "Bench") -> None:
 Holders = dict[GemObject, int]
 
 
-def _holders(bench: "Bench") -> Holders:
+def _holders(bench: Bench) -> Holders:
     """Handles, mappings, framebuffers, dma-bufs and requests in flight."""
     held: list[GemObject] = [vma.vram for vma in bench.guest.vmas]
     for file in bench.guest.files:
@@ -123,7 +79,7 @@ def _holders(bench: "Bench") -> Holders:
     return holders
 
 
-def _references(bench: "Bench", holders: Holders) -> Wrongs:
+def _references(bench: Bench, holders: Holders) -> Wrongs:
     for gem, count in holders.items():
         if gem.refs != count:
             yield "I12", f"object {gem.resource_id} counts {gem.refs} references, and {count} hold it"
@@ -135,7 +91,7 @@ def _references(bench: "Bench", holders: Holders) -> Wrongs:
         yield from (("I8", f"{count} objects are resource {number}") for number, count in ids.items() if count > 1)
 
 
-def _places(bench: "Bench", holders: Holders) -> Wrongs:
+def _places(bench: Bench, holders: Holders) -> Wrongs:
     """Where objects are in the region is what the allocator has given out; they are there until UNREF is answered."""
     ending = [getattr(pending.callback, "__self__", None) for pending in bench.driver._pending.values()]
     objects = [gem for gem in (*holders, *ending) if isinstance(gem, VramObject)]
@@ -156,7 +112,7 @@ def _offsets(objects: Mapping[int, GemObject]) -> Wrongs:
         end = offset + objects[offset].size
 
 
-def _resources(bench: "Bench", holders: Iterable[GemObject]) -> Wrongs:
+def _resources(bench: Bench, holders: Iterable[GemObject]) -> Wrongs:
     """When all is answered, the device has what the driver's objects are, and nothing else of that driver's."""
     world = bench.world
     attached = bench.belongings.attached(bench.guest.files)
@@ -211,7 +167,7 @@ def _object(gem: GemObject, there: Resource, entries: int) -> Wrongs:
         yield "I14", f"resource {there.resource_id} is mapped at {there.offset}, and its object is at {gem.node}"
 
 
-def _fences(bench: "Bench") -> Wrongs:
+def _fences(bench: Bench) -> Wrongs:
     if bench.meddled or not bench.guest.fences:
         return
     bench.judge.evaluated["I21"] += 1
@@ -222,7 +178,7 @@ def _fences(bench: "Bench") -> Wrongs:
             yield "I21", f"fence {sync.fence.fence_id} is signalled, and its request is not answered"
 
 
-def audit_unused_driver(bench: "Bench") -> None:
+def audit_unused_driver(bench: Bench) -> None:
     """Every file is closed, every mapping gone, every request answered. Raises Finding."""
     driver = bench.driver
     left = {

@@ -15,7 +15,7 @@ from vgpu_emu.faults.drawing import draw
 from vgpu_emu.faults.plan import AnyFault
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Schedule, Send, Step
 from vgpu_emu.fuzz.boundary import FIELDS
-from vgpu_emu.fuzz.guest import CALLS, NUMBERS
+from vgpu_emu.fuzz.calls import CALLS, NUMBERS
 from vgpu_emu.fuzz.model.commands import COMMANDS
 from vgpu_emu.fuzz.model.world import PAGE, Asks, Setup, with_needs
 from vgpu_wire.messages import MESSAGES

@@ -1,18 +1,15 @@
 """DRM_VIRTGPU_WAIT of a guest program: an object is idle when all that named it is done, on any ring (dma_resv)."""
 
 from errno import EBUSY
-from typing import TYPE_CHECKING
 
 from vgpu_emu.fuzz.actions import one_of
+from vgpu_emu.fuzz.guest import Guest
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.guest.waiting import Op
 from vgpu_wire.virtgpu_drm import WAIT_NOWAIT
 
-if TYPE_CHECKING:
-    from vgpu_emu.fuzz.guest import Guest
 
-
-def wait(guest: "Guest", bo: int, nowait: int) -> Op[None]:
+def wait(guest: Guest, bo: int, nowait: int) -> Op[None]:
     """For one of those with most to wait for; one in four asks only. Raises OSError, and Finding."""
     bench, signalling = guest.bench, guest.bench.signalling
     dues = [len(signalling.due(int(owner.object(handle).resource_id))) for owner, handle in guest.objects]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from vgpu_emu.fuzz.actions import Call, Elapse
 from vgpu_emu.fuzz.attending import called
+from vgpu_emu.fuzz.calls import op_of
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.guest.waiting import Op, Wait
 
@@ -27,7 +28,7 @@ class Lockstep:
         core = self._core
         core.sent.clear()
         try:
-            self.run(core.guest.call(step))
+            self.run(op_of(core.guest, step))
         except (OSError, HangError):
             core.judge.evaluated["I28"] += 1
             core.guest.promises.clear()

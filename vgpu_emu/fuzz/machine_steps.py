@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from vgpu_emu.fuzz import lost
 from vgpu_emu.fuzz.actions import Call, Elapse, Fail, Plug, Poke, Reset, Restart, Send, Step
 from vgpu_emu.fuzz.attending import called
+from vgpu_emu.fuzz.calls import op_of
 from vgpu_emu.fuzz.core import features_of
 from vgpu_emu.fuzz.defect import plant
 from vgpu_emu.fuzz.model.judge import Finding
@@ -39,7 +40,7 @@ async def call(bench: "MachineBench", step: Call) -> None:
     """Raises Finding. What the kernel refuses, and what Linux waits for without end, is no finding by itself."""
     bench.sent.clear()
     try:
-        await carry(bench, bench.guest.call(step), step.name)
+        await carry(bench, op_of(bench.guest, step), step.name)
     except OSError:
         bench.judge.evaluated["I28"] += 1
         bench.guest.promises.clear()

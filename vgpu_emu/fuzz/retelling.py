@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from vgpu_emu.fuzz.actions import Call, Program, Send, Step
-from vgpu_emu.fuzz.guest import BLOB_FLAGS
+from vgpu_emu.fuzz.making import BLOB_FLAGS
 from vgpu_emu.memory import PAGE_SIZE
 from vgpu_wire.blob import ResourceCreateBlob, ResourceMapBlob
 from vgpu_wire.context_stream import StreamAlloc, stream_commands

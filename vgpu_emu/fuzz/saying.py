@@ -5,7 +5,10 @@ from typing import Any
 
 from vgpu_emu.fuzz import screens
 from vgpu_emu.fuzz.actions import Call, one_of
-from vgpu_emu.fuzz.guest import BLOB_FLAGS, NAME_BYTES, Guest, padded, work_of
+from vgpu_emu.fuzz.calls import padded
+from vgpu_emu.fuzz.guest import Guest
+from vgpu_emu.fuzz.making import BLOB_FLAGS, unit
+from vgpu_emu.fuzz.submitting import NAME_BYTES, work_of
 from vgpu_emu.memory import PAGE_SIZE
 from vgpu_wire.context_stream import ExporterKind
 
@@ -67,12 +70,12 @@ def _blob(names: Names, file: int, pages: int, exporter: int, flags: int, hints:
     short = ", memory 100 bytes shorter" if size % 2 else ""
     defer = ", mapped later" if hints % 4 == 1 else ""
     kind, use = ExporterKind(1 + exporter % 5).name.lower(), BLOB_FLAGS[flags % 6]
-    length = f"{(1 + pages % 4) * names.guest.unit(pages):#x} bytes"
+    length = f"{(1 + pages % 4) * unit(names.guest, pages):#x} bytes"
     return f"blob in {names.of('files', file)}: {length}, {kind}, blob_flags {use}{defer}{short}"
 
 
 def _guest_blob(names: Names, file: int, pages: int) -> str:
-    return f"blob of guest memory in {names.of('files', file)}: {(1 + pages % 3) * names.guest.unit(pages):#x} bytes"
+    return f"blob of guest memory in {names.of('files', file)}: {(1 + pages % 3) * unit(names.guest, pages):#x} bytes"
 
 
 def _context_init(names: Names, file: int, rings: int, capset: int, name: int) -> str:

@@ -1,11 +1,12 @@
 """Calls of a guest program that shows something: framebuffers, modes, page flips, cursors."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vgpu_emu.fuzz.actions import one_of
 from vgpu_emu.fuzz.asking import probed
-from vgpu_emu.fuzz.driver_audit import Promise
+from vgpu_emu.fuzz.guest import Guest
+from vgpu_emu.fuzz.promising import Promise
 from vgpu_emu.guest import kms
 from vgpu_emu.guest.framebuffer import ARGB8888, XRGB8888, Framebuffer, add_fb
 from vgpu_emu.guest.outputs import Output
@@ -13,15 +14,12 @@ from vgpu_emu.guest.waiting import Op
 from vgpu_wire.control import CtrlType
 from vgpu_wire.display import CURSOR_SIZE, CursorPos, Rect
 
-if TYPE_CHECKING:
-    from vgpu_emu.fuzz.guest import Guest
-
 #: pixels of a framebuffer's side: those that Linux takes begin here
 _LEAST = 32
 _FOURCC = (XRGB8888, ARGB8888)
 
 
-def screen(guest: "Guest", file: int, width: int, height: int, fourcc: int, cursor: int) -> Op[None]:
+def screen(guest: Guest, file: int, width: int, height: int, fourcc: int, cursor: int) -> Op[None]:
     """A picture to draw into, which can be shown; now and then one that is as large as a cursor."""
     owner = one_of(guest.files, file)
     size = size_of(width, height, cursor)
@@ -35,7 +33,7 @@ def size_of(width: int, height: int, cursor: int) -> tuple[int, int]:
     return (CURSOR_SIZE, CURSOR_SIZE) if cursor % 3 == 1 else (_LEAST + width % 17, _LEAST + height % 9)
 
 
-def framebuffer(guest: "Guest", bo: int, width: int, height: int, fourcc: int, gap: int) -> None:
+def framebuffer(guest: Guest, bo: int, width: int, height: int, fourcc: int, gap: int) -> None:
     """Any object, looked at as a picture."""
     owner, handle = one_of(guest.objects, bo)
     width, height = _LEAST + width % 2 * 16, _LEAST + height % 2 * 16
@@ -43,18 +41,18 @@ def framebuffer(guest: "Guest", bo: int, width: int, height: int, fourcc: int, g
     add_fb(owner, handle, width, height, pitch=pitch, fourcc=_FOURCC[fourcc % 2])
 
 
-def remove_framebuffer(guest: "Guest", fb: int) -> Op[None]:
+def remove_framebuffer(guest: Guest, fb: int) -> Op[None]:
     yield from one_of(guest.framebuffers, fb).remove()
 
 
-def _output(guest: "Guest", number: int, wanted: Callable[[Output], object] = bool) -> Op[Output]:
+def _output(guest: Guest, number: int, wanted: Callable[[Output], object] = bool) -> Op[Output]:
     """A wanted one, if there is one."""
     yield from probed(guest)
     outputs = guest.bench.driver.outputs
     return one_of([output for output in outputs if wanted(output)] or outputs, number)
 
 
-def crtc(guest: "Guest", display: int, fb: int, x: int, y: int, mode: int, off: int) -> Op[None]:
+def crtc(guest: Guest, display: int, fb: int, x: int, y: int, mode: int, off: int) -> Op[None]:
     """A mode is set, with all of a framebuffer or a part of it; or the display is switched off."""
     output = yield from _output(guest, display)
     if off % 5 == 4:
@@ -68,7 +66,7 @@ def crtc(guest: "Guest", display: int, fb: int, x: int, y: int, mode: int, off: 
     yield from kms.set_crtc(guest.bench.driver, output, shown, x=x, y=y, mode=size)
 
 
-def flip(guest: "Guest", display: int, fb: int, event: int) -> Op[None]:
+def flip(guest: Guest, display: int, fb: int, event: int) -> Op[None]:
     output = yield from _output(guest, display, lambda output: output.primary.framebuffer)
     fitting = [other for other in guest.framebuffers if _fits(output, other)]
     shown = one_of(fitting if fitting and event % 4 else guest.framebuffers, fb)
@@ -105,7 +103,7 @@ def _seen(shown: Framebuffer, rect: Rect) -> list[Promise]:
     return [Promise(CtrlType.TRANSFER_TO_HOST_2D, resource_id=gem.resource_id, r=rect, offset=offset), flush]
 
 
-def dirty(guest: "Guest", fb: int, x: int, y: int, width: int, height: int, clips: int) -> Op[None]:
+def dirty(guest: Guest, fb: int, x: int, y: int, width: int, height: int, clips: int) -> Op[None]:
     """The program has drawn, everywhere or in one or two places."""
     drawn = one_of(guest.framebuffers, fb)
     x, y = x % (drawn.width - 1), y % (drawn.height - 1)
@@ -114,7 +112,7 @@ def dirty(guest: "Guest", fb: int, x: int, y: int, width: int, height: int, clip
     yield from kms.dirty(guest.bench.driver, drawn, (first, second)[: clips % 3])
 
 
-def cursor(guest: "Guest", display: int, fb: int, x: int, y: int, hot: int, off: int) -> Op[None]:
+def cursor(guest: Guest, display: int, fb: int, x: int, y: int, hot: int, off: int) -> Op[None]:
     """A new cursor, or none."""
     output = yield from _output(guest, display)
     shown = None if off % 4 == 3 else one_of(guest.framebuffers, fb)
@@ -129,7 +127,7 @@ def cursor(guest: "Guest", display: int, fb: int, x: int, y: int, hot: int, off:
     yield from kms.set_cursor(guest.bench.driver, output, shown, x=x - 32, y=y - 32, hot_x=hot_x, hot_y=hot_y)
 
 
-def move(guest: "Guest", display: int, x: int, y: int) -> Op[None]:
+def move(guest: Guest, display: int, x: int, y: int) -> Op[None]:
     """The cursor goes anywhere, also out of the picture."""
     output = yield from _output(guest, display, lambda output: output.cursor.framebuffer)
     shown, last = output.cursor.framebuffer, output.cursor_command

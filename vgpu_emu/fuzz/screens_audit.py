@@ -1,18 +1,15 @@
 """Oracles on what the driver shows: who holds the pictures, and what the device shows of them."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from vgpu_emu.fuzz.bench import Bench
 from vgpu_emu.guest.outputs import Output
-
-if TYPE_CHECKING:
-    from vgpu_emu.fuzz.bench import Bench
 
 #: an oracle and what is wrong
 Wrongs = Iterator[tuple[str, str]]
 
 
-def shown(bench: "Bench") -> Wrongs:
+def shown(bench: Bench) -> Wrongs:
     """After a call."""
     outputs = bench.driver.outputs
     yield from _references(bench, outputs)
@@ -26,7 +23,7 @@ def shown(bench: "Bench") -> Wrongs:
             yield "I13", f"display {output.index} is to have no cursor, and has resource {display.cursor[4]}"
 
 
-def _references(bench: "Bench", outputs: list[Output]) -> Wrongs:
+def _references(bench: Bench, outputs: list[Output]) -> Wrongs:
     """Framebuffers are their files' and those planes' that show them; foreign memory stays where it is shown."""
     # there are few: lists are counted faster than Counters are made
     planes = [plane.framebuffer for output in outputs for plane in (output.primary, output.cursor)]

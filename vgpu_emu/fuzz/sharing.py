@@ -2,23 +2,21 @@
 
 from collections.abc import Callable
 from errno import ENOMEM
-from typing import TYPE_CHECKING
 
 from vgpu_emu.fuzz.actions import one_of
-from vgpu_emu.fuzz.driver_audit import Promise
+from vgpu_emu.fuzz.guest import Guest
+from vgpu_emu.fuzz.mapping import mmap
 from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.promising import Promise
+from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.guest.imported import ForeignDmaBuf
 from vgpu_emu.guest.pages import Run
+from vgpu_emu.guest.prime import DmaBuf
 from vgpu_emu.guest.shmem import ShmemObject
 from vgpu_emu.guest.waiting import Op
 from vgpu_emu.memory import PAGE_SIZE
 from vgpu_wire.control import CtrlType
 from vgpu_wire.device import Feature
-
-if TYPE_CHECKING:
-    from vgpu_emu.fuzz.guest import Guest
-    from vgpu_emu.guest.file import DrmFile
-    from vgpu_emu.guest.prime import DmaBuf
 
 #: pages from the first of another driver's buffer to its last, at most
 _FOREIGN_PAGES = 5
@@ -26,7 +24,7 @@ _FOREIGN_PAGES = 5
 _MOST_HELD = 8
 
 
-def export(guest: "Guest", bo: int) -> Op[None]:
+def export(guest: Guest, bo: int) -> Op[None]:
     """An object as a dma-buf; a second descriptor of one that it is already."""
     owner, handle = one_of(guest.objects, bo)
     gem = owner.object(handle)
@@ -36,25 +34,25 @@ def export(guest: "Guest", bo: int) -> Op[None]:
     guest.dma_bufs.append((yield from owner.prime_handle_to_fd(handle)))
 
 
-def take(guest: "Guest", file: int, dmabuf: int) -> Op[None]:
+def take(guest: Guest, file: int, dmabuf: int) -> Op[None]:
     """A dma-buf as an object of a file."""
     owner = one_of(guest.files, file)
     yield from _keep(guest, owner, one_of(guest.dma_bufs, dmabuf))
 
 
-def _keep(guest: "Guest", owner: "DrmFile", dma_buf: "DmaBuf | ForeignDmaBuf") -> Op[None]:
+def _keep(guest: Guest, owner: "DrmFile", dma_buf: "DmaBuf | ForeignDmaBuf") -> Op[None]:
     handle = yield from owner.prime_fd_to_handle(dma_buf)
     if (owner, handle) not in guest.objects:
         guest.objects.append((owner, handle))
 
 
-def close_dma_buf(guest: "Guest", dmabuf: int) -> Op[None]:
+def close_dma_buf(guest: Guest, dmabuf: int) -> Op[None]:
     dma_buf = one_of(guest.dma_bufs, dmabuf)
     guest.dma_bufs.remove(dma_buf)
     yield from dma_buf.close()
 
 
-def uuid(guest: "Guest", dmabuf: int) -> Op[None]:
+def uuid(guest: Guest, dmabuf: int) -> Op[None]:
     """What other devices are told is what the device has said."""
     dma_buf = one_of(guest.dma_bufs, dmabuf)
     told = yield from dma_buf.get_uuid()
@@ -66,7 +64,7 @@ def uuid(guest: "Guest", dmabuf: int) -> Op[None]:
         raise Finding("I6", f"resource {dma_buf.gem.resource_id} has the UUID {told.hex()} for the guest alone")
 
 
-def attach(guest: "Guest", dmabuf: int, virtio: int) -> None:
+def attach(guest: Guest, dmabuf: int, virtio: int) -> None:
     """Another device looks where the memory is: where this one was told that it is."""
     dma_buf = one_of(guest.dma_bufs, dmabuf)
     entries = dma_buf.map(virtio=bool(virtio % 2))
@@ -79,7 +77,7 @@ def attach(guest: "Guest", dmabuf: int, virtio: int) -> None:
         raise Finding("I9", f"resource {resource.resource_id} is at {there} for others, and {resource.stretches} here")
 
 
-def foreign(guest: "Guest", file: int, page: int, pages: int, gap: int) -> Op[None]:
+def foreign(guest: Guest, file: int, page: int, pages: int, gap: int) -> Op[None]:
     """A buffer of another driver, in one piece or in two, is imported."""
     owner = one_of(guest.files, file)
     dma_buf = ForeignDmaBuf(_pieces(guest, page, 1 + pages % 3, gap))
@@ -87,7 +85,7 @@ def foreign(guest: "Guest", file: int, page: int, pages: int, gap: int) -> Op[No
     guest.foreign.append(dma_buf)
 
 
-def _pieces(guest: "Guest", page: int, pages: int, gap: int) -> list[Run]:
+def _pieces(guest: Guest, page: int, pages: int, gap: int) -> list[Run]:
     """Of memory that this driver has not got. Raises OSError: ENOMEM where it is too small."""
     places = guest.bench.driver.pages.first // PAGE_SIZE - _FOREIGN_PAGES
     if places <= 0:
@@ -100,7 +98,7 @@ def _pieces(guest: "Guest", page: int, pages: int, gap: int) -> list[Run]:
     return runs
 
 
-def move_foreign(guest: "Guest", buffer: int, page: int, gap: int) -> Op[None]:
+def move_foreign(guest: Guest, buffer: int, page: int, gap: int) -> Op[None]:
     """The other driver puts its buffer elsewhere, and this one forgets where it was."""
     dma_buf = one_of(guest.foreign, buffer)
     held = [gem for gem in dma_buf.importers if gem.is_mapped]
@@ -109,7 +107,7 @@ def move_foreign(guest: "Guest", buffer: int, page: int, gap: int) -> Op[None]:
     yield from dma_buf.move(_pieces(guest, page, dma_buf.size // PAGE_SIZE, gap))
 
 
-def share(guest: "Guest", bo: int, file: int, keep: int) -> Op[None]:
+def share(guest: Guest, bo: int, file: int, keep: int) -> Op[None]:
     """An object of one file is one of another, too; the dma-buf in between is not kept."""
     owner, handle = one_of(guest.objects, bo)
     other = one_of(guest.files, file)
@@ -121,15 +119,15 @@ def share(guest: "Guest", bo: int, file: int, keep: int) -> Op[None]:
         yield from dma_buf.close()
 
 
-def map_again(guest: "Guest", mapping: int) -> Op[None]:
+def map_again(guest: Guest, mapping: int) -> Op[None]:
     """A second mapping of what is mapped, by whichever file has it."""
     gem = one_of(guest.vmas, mapping).vram
     holders = [index for index, (owner, handle) in enumerate(guest.objects) if owner.handles.get(handle) is gem]
     if holders:
-        yield from guest.mmap(holders[mapping % len(holders)], 0, 0)
+        yield from mmap(guest, holders[mapping % len(holders)], 0, 0)
 
 
-def press(guest: "Guest", pages: int) -> None:
+def press(guest: Guest, pages: int) -> None:
     """Others take every second page, so that new objects are in pieces; or they give back what they have."""
     allocator = guest.bench.driver.pages
     if len(guest.held) > _MOST_HELD:

@@ -9,8 +9,8 @@ import msgspec
 from msgspec.structs import asdict, replace
 
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Schedule, Send, Step
+from vgpu_emu.fuzz.calls import NUMBERS
 from vgpu_emu.fuzz.core import Core, features_of
-from vgpu_emu.fuzz.guest import NUMBERS
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.model.world import Asks, Setup
 from vgpu_emu.fuzz.saying import Names

@@ -15,8 +15,8 @@ from vgpu_emu.fuzz.encoding import MAX_STEPS, Reader, read_call
 from vgpu_emu.fuzz.engines.lies import Liar, Lie
 from vgpu_emu.fuzz.engines.target import Target
 from vgpu_emu.fuzz.engines.wanted import wanted
-from vgpu_emu.fuzz.guest import PGPROT
 from vgpu_emu.fuzz.lockstep import HangError, Lockstep
+from vgpu_emu.fuzz.mapping import PGPROT
 from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.fuzz.model.world import Setup
 from vgpu_emu.guest.driver import CURSORQ_SIZE, QUEUE_SIZE
