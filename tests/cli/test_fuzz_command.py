@@ -13,7 +13,7 @@ import pytest
 from vgpu_emu.cli import main
 from vgpu_emu.fuzz.actions import Program, Send
 from vgpu_emu.fuzz.encoding import decode, encode
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.oracles import that_apply
 from vgpu_emu.fuzz.reading import program_of
 from vgpu_emu.fuzz.telling import Head, tell

@@ -9,7 +9,7 @@ from vgpu_emu.cli import main
 from vgpu_emu.fuzz.actions import Program, Restart, Send
 from vgpu_emu.fuzz.bounded import bounded
 from vgpu_emu.fuzz.encoding import encode
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.telling import Head, tell
 
 DEFECTS = '''

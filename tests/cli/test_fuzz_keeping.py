@@ -11,7 +11,7 @@ from vgpu_emu.fuzz.actions import Program, Send
 from vgpu_emu.fuzz.batches import Batch, Finding
 from vgpu_emu.fuzz.campaign import Summary
 from vgpu_emu.fuzz.encoding import MAX_BYTES, encode
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.trial import Conditions, Found
 from vgpu_emu.scenario.loading import MAX_FILE
 

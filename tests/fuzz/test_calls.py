@@ -10,8 +10,10 @@ from vgpu_emu.fuzz.belongings import Belongings
 from vgpu_emu.fuzz.calls import CALLS, op_of
 from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.defect import Wrapper
-from vgpu_emu.fuzz.model.judge import Finding, Judge
-from vgpu_emu.fuzz.model.world import Setup, World
+from vgpu_emu.fuzz.model.case import Finding
+from vgpu_emu.fuzz.model.judge import Judge
+from vgpu_emu.fuzz.model.setup import Setup
+from vgpu_emu.fuzz.model.world import World
 from vgpu_emu.fuzz.saying import SAID
 from vgpu_emu.fuzz.trial import run
 from vgpu_emu.guest.waiting import Op

@@ -20,9 +20,9 @@ from vgpu_emu.fuzz.coverage import conditions, unreached
 from vgpu_emu.fuzz.crew import crew
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.encoding import MAX_BYTES, decode, encode
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.fuzz.model.contexts import STREAM
-from vgpu_emu.fuzz.model.judge import Finding
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.oracles import ORACLES, that_apply
 from vgpu_emu.fuzz.targets import target
 from vgpu_emu.fuzz.trial import Conditions, Found, where

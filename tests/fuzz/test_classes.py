@@ -7,7 +7,7 @@ import pytest
 from vgpu_emu.drive.requests import work
 from vgpu_emu.fuzz.actions import Call, Plug, Program, Reset, Restart, Send, Step
 from vgpu_emu.fuzz.defect import Wrapper
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.trial import Conditions, run
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_wire.blob import ResourceCreateBlob

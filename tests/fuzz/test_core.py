@@ -11,7 +11,7 @@ from engine_defects import CachedForAll
 from vgpu_emu.fuzz.actions import Program
 from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.generate import Swarm
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 
 MODEL = Path(__file__).parents[2] / "vgpu_emu" / "fuzz" / "model"
 

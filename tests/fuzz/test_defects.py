@@ -12,7 +12,7 @@ from vgpu_emu.fuzz.defects import BENIGN
 from vgpu_emu.fuzz.defects.loading import load
 from vgpu_emu.fuzz.generate import Swarm
 from vgpu_emu.fuzz.model.expectation import differs
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.targets import target as target_of
 from vgpu_emu.fuzz.trial import DETAIL, Conditions, Found, explore
 

@@ -16,7 +16,7 @@ from vgpu_emu.fuzz.batches import Batch, Plan, Work
 from vgpu_emu.fuzz.campaign import Programs, Summary, campaign
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.encoding import decode
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.oracles import that_apply
 from vgpu_emu.fuzz.outside import Outside, meet
 from vgpu_emu.fuzz.scenarios import head_of

@@ -7,7 +7,7 @@ from engine_defects import CachedForAll
 
 from vgpu_emu.fuzz.actions import Program, Send
 from vgpu_emu.fuzz.generate import Swarm
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.trial import Conditions, Found, explore, run
 from vgpu_emu.vmm.catalogue import PROFILES
 from vgpu_wire.control import CtrlType

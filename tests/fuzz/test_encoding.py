@@ -8,8 +8,8 @@ from test_core import made
 from vgpu_emu.fuzz.actions import Program, Reset, Restart, Send
 from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.encoding import MAX_BYTES, MAX_STEPS, decode, encode
-from vgpu_emu.fuzz.model.judge import Finding
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.case import Finding
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_wire.blob import ResourceMapBlob
 
 

@@ -23,8 +23,8 @@ from vgpu_emu.fuzz.engines.sockets import SOCKETS
 from vgpu_emu.fuzz.engines.target import Target
 from vgpu_emu.fuzz.engines.vring import VRING
 from vgpu_emu.fuzz.engines.wire import WIRE
-from vgpu_emu.fuzz.model.judge import Finding
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.case import Finding
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.trial import Conditions
 from vgpu_emu.guest import vram
 from vgpu_emu.link.driver_queue import DriverQueue

@@ -20,7 +20,7 @@ from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.encoding import encode
 from vgpu_emu.fuzz.generate import Swarm
 from vgpu_emu.fuzz.machine import faults_of
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.targets import target
 from vgpu_emu.fuzz.trial import Conditions, Result
 from vgpu_emu.link.chain import Chain, Used

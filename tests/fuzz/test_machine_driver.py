@@ -9,7 +9,7 @@ from vgpu_emu.fuzz import machine_trial
 from vgpu_emu.fuzz.actions import Break, Call, Program, Restart, Send, Step
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.defects.guests import FenceSignalsAll, PlaceGivenTwice, ReferenceKept, RingFlagLost
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.trial import Conditions, Result
 from vgpu_emu.link.chain import Chain
 from vgpu_wire.control import CtrlType

@@ -7,7 +7,7 @@ from vgpu_emu.fuzz.actions import Call, Elapse, Program, Restart, Send, Step
 from vgpu_emu.fuzz.defects.deeper import CachedWhenMany
 from vgpu_emu.fuzz.defects.requests import DetachedFromAll
 from vgpu_emu.fuzz.minimise import minimise
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.trial import Conditions, commands, run
 from vgpu_emu.fuzz.worker import minimised
 from vgpu_wire.blob import ResourceMapBlob

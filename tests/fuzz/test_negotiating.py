@@ -8,11 +8,13 @@ import pytest
 from vgpu_emu.drive.requests import create_2d
 from vgpu_emu.fuzz import machine_trial, trial
 from vgpu_emu.fuzz.actions import Call, Program, Reset, Restart, Send, Step
-from vgpu_emu.fuzz.core import Core, features_of
+from vgpu_emu.fuzz.configuring import features_of
+from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.defects.deeper import ClosedGatesStayOpen
 from vgpu_emu.fuzz.happening import Happenings
 from vgpu_emu.fuzz.minimise import minimise
-from vgpu_emu.fuzz.model.world import Setup, World, with_needs
+from vgpu_emu.fuzz.model.setup import Setup, with_needs
+from vgpu_emu.fuzz.model.world import World
 from vgpu_emu.fuzz.mutate import mutated
 from vgpu_emu.fuzz.trial import Conditions, Result
 from vgpu_wire.blob import ResourceCreateBlob

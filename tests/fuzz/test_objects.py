@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from vgpu_emu.fuzz.actions import Call, Program, Step
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.trial import Conditions, run
 from vgpu_emu.memory import PAGE_SIZE
 from vgpu_wire.control import CtrlType

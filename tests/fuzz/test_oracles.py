@@ -12,7 +12,7 @@ from vgpu_emu.fuzz.batches import Plan, Work
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.defects import mappings, renderers, requests
 from vgpu_emu.fuzz.defects.planted import Unchecked, around
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.oracles import that_apply
 from vgpu_emu.fuzz.trial import Conditions, run
 from vgpu_emu.fuzz.worker import MINIMISED, carry_out

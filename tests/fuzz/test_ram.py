@@ -4,7 +4,7 @@ import pytest
 
 from vgpu_emu.fuzz import ram
 from vgpu_emu.fuzz.core import Core
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 
 
 def test_used_memory_is_cleared() -> None:

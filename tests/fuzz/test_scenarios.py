@@ -17,7 +17,7 @@ from vgpu_emu.fuzz.calls import CALLS
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.encoding import decode
 from vgpu_emu.fuzz.generate import Swarm
-from vgpu_emu.fuzz.model.world import Asks, Setup
+from vgpu_emu.fuzz.model.setup import Asks, Setup
 from vgpu_emu.fuzz.reading import ReadError, program_of
 from vgpu_emu.fuzz.saying import SAID
 from vgpu_emu.fuzz.scenarios import run, told

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from vgpu_emu.fuzz.defects.mappings import MapInfoOfTheDead, UnrefLeavesMapping
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.testing.stateful import pair_machine
 
 STEADY = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))

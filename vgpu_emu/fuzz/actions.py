@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from vgpu_emu.faults.plan import AnyFault
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_wire.device import CONTROLQ
 
 T = TypeVar("T")

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from vgpu_emu.fuzz.actions import one_of
 from vgpu_emu.fuzz.guest import Guest
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.fuzz.model.contexts import capset_data
-from vgpu_emu.fuzz.model.judge import Finding
 from vgpu_emu.guest import probe as driver_probe
 from vgpu_emu.guest.waiting import Op, wait_for
 from vgpu_wire.device import Feature

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from vgpu_emu.fuzz.audit import OF_FLUSHES, SHORT, audit
 from vgpu_emu.fuzz.census import NEWBORN
 from vgpu_emu.fuzz.driver_audit import asks, audit_driver
+from vgpu_emu.fuzz.model.case import Case
 from vgpu_emu.fuzz.model.expectation import Verdict
-from vgpu_emu.fuzz.model.judge import Case
 from vgpu_wire.control import CtrlType
 
 if TYPE_CHECKING:

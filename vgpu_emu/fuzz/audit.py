@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
 from vgpu_emu.assembly import Parts
-from vgpu_emu.fuzz.model.judge import Finding, Judge
+from vgpu_emu.fuzz.model.case import Finding
+from vgpu_emu.fuzz.model.judge import Judge
 from vgpu_emu.fuzz.model.pictures import picture
 from vgpu_emu.fuzz.model.world import Resource, World
 from vgpu_emu.host.exporters import EXPORTERS

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import msgspec
 
-from vgpu_emu.fuzz.model.judge import Covered
+from vgpu_emu.fuzz.model.case import Covered
 from vgpu_emu.fuzz.trial import Found
 
 #: programs of a batch

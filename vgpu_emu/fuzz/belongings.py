@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from vgpu_emu.fuzz.model.case import Case
 from vgpu_emu.fuzz.model.expectation import Verdict
-from vgpu_emu.fuzz.model.judge import Case
 from vgpu_emu.fuzz.model.world import Context, Resource, World
 from vgpu_emu.guest.gem import GemObject
 from vgpu_emu.guest.open_file import OpenFile

@@ -12,7 +12,8 @@ from vgpu_emu.fuzz.ending import Endings
 from vgpu_emu.fuzz.guest import Guest
 from vgpu_emu.fuzz.hosting import Host
 from vgpu_emu.fuzz.model.judge import Judge
-from vgpu_emu.fuzz.model.world import Setup, World
+from vgpu_emu.fuzz.model.setup import Setup
+from vgpu_emu.fuzz.model.world import World
 from vgpu_emu.fuzz.ram import take_memory
 from vgpu_emu.fuzz.signalling import Signalling
 from vgpu_emu.guest.driver import Driver

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 
 #: seconds of the processor that a program may take; it takes some milliseconds
 SECONDS = 5.0

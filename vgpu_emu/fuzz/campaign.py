@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from vgpu_emu.fuzz.batches import BATCH, Batch, Finding, Plan, Work
-from vgpu_emu.fuzz.model.judge import Covered
+from vgpu_emu.fuzz.model.case import Covered
 from vgpu_emu.fuzz.worker import SAMPLE
 
 #: batches of a round: few at first, as what they show is what the next ones are made of

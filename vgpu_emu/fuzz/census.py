@@ -3,7 +3,8 @@
 import gc
 from weakref import ref
 
-from vgpu_emu.fuzz.model.judge import Finding, Judge
+from vgpu_emu.fuzz.model.case import Finding
+from vgpu_emu.fuzz.model.judge import Judge
 from vgpu_emu.ids import ResourceId
 from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.state import Backing, Image

@@ -1,83 +1,35 @@
 """The core target: driver, device and renderer in one thread, and the reference that watches what crosses."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
 from itertools import count
 from math import ceil
-from types import MappingProxyType
 from typing import Any, NoReturn
 
 from msgspec.structs import replace
 
-from vgpu_emu.assembly import Config, DeviceConfig, assemble, size_only
+from vgpu_emu.assembly import DeviceConfig, assemble
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Schedule, Send, Step
 from vgpu_emu.fuzz.attending import FIRST_RAW, asked, handled
 from vgpu_emu.fuzz.audit import audit
 from vgpu_emu.fuzz.bench import Bench, Chooser
+from vgpu_emu.fuzz.configuring import config_of, features_of
 from vgpu_emu.fuzz.defect import plant
 from vgpu_emu.fuzz.differing import Differences, Differs
 from vgpu_emu.fuzz.driver_audit import audit_unused_driver
 from vgpu_emu.fuzz.hearing import HeardRenderer, HeardWire
 from vgpu_emu.fuzz.hosting import Host
 from vgpu_emu.fuzz.lockstep import Lockstep
-from vgpu_emu.fuzz.model.contexts import capset_data
-from vgpu_emu.fuzz.model.judge import Finding
-from vgpu_emu.fuzz.model.world import Asks, Setup
+from vgpu_emu.fuzz.model.case import Finding
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.passage import Passage, Wire
 from vgpu_emu.fuzz.ram import give_back, take_memory
 from vgpu_emu.fuzz.remembering import compare, told, unchanged
 from vgpu_emu.guest.driver import Capsets
-from vgpu_emu.host.renderer import RendererLimits
 from vgpu_emu.link.chain import Chain, Used
-from vgpu_emu.memory import Memory
 from vgpu_emu.trace.log import Log
-from vgpu_emu.vmm.command import Capset
 from vgpu_emu.vmm.fences import timeline_of
 from vgpu_emu.vmm.profiles import Profile
 from vgpu_emu.vmm.snapshot import restore, take
-from vgpu_emu.vmm.state import DeviceLimits
-from vgpu_emu.vocabulary import Dialect
-from vgpu_wire.blob import MapCache
-from vgpu_wire.device import Feature
-
-_CAPSETS: dict[tuple[tuple[int, int, int], ...], Mapping[int, Capset]] = {}
-
-
-def config_of(setup: Setup) -> Config:
-    """The machine that a setup asks for. Buffers of the host have a size and no bytes."""
-    capsets = _CAPSETS.get(setup.capsets)
-    if capsets is None:
-        made = {number: Capset(version, capset_data(number, size)) for number, version, size in setup.capsets}
-        capsets = _CAPSETS[setup.capsets] = MappingProxyType(made)
-    return Config(
-        dialect=Dialect.RFC3 if setup.asks is Asks.RFC3 else Dialect.RFC1,
-        ioctl=setup.asks is not Asks.GUESS,
-        guess=MapCache(setup.guess),
-        features=features_of(setup.features),
-        scanouts=setup.scanouts,
-        host_visible=setup.host_visible,
-        guest_memory=setup.memory,
-        blob_alignment=setup.blob_alignment,
-        capsets=capsets,
-        backing=Memory.memfd if setup.real else size_only,
-        device_limits=DeviceLimits(
-            resources=setup.resources,
-            contexts=setup.contexts,
-            host_memory=setup.host_memory,
-            image_lines=setup.image_lines,
-            blob_bytes=setup.blob_bytes,
-            entries=setup.entries,
-            submit_bytes=setup.submit_bytes,
-            fences=setup.fences,
-        ),
-        renderer_limits=RendererLimits(host_memory=setup.object_bytes, objects=setup.objects),
-    )
-
-
-@cache
-def features_of(bits: int) -> frozenset[Feature]:
-    """What the bits stand for."""
-    return frozenset(feature for feature in Feature if bits >> feature & 1)
 
 
 class Core(Bench):

@@ -7,9 +7,9 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
+from vgpu_emu.fuzz.model.case import Covered
 from vgpu_emu.fuzz.model.commands import COMMANDS
 from vgpu_emu.fuzz.model.contexts import STREAM
-from vgpu_emu.fuzz.model.judge import Covered
 from vgpu_wire.control import FIRST_ERROR
 
 #: functions of the reference that name a condition -> the place of its words among their arguments

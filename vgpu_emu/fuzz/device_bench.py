@@ -13,9 +13,11 @@ from vgpu_emu.fuzz.calls import op_of
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.leniency import QUESTIONS, Known, Likeness, relax, succeeds
 from vgpu_emu.fuzz.listening import Exchange, ListeningPort
+from vgpu_emu.fuzz.model.case import Case, Finding
 from vgpu_emu.fuzz.model.expectation import Verdict
-from vgpu_emu.fuzz.model.judge import Case, Finding, Judge
-from vgpu_emu.fuzz.model.world import GLOBAL, Resource, Setup, World
+from vgpu_emu.fuzz.model.judge import Judge
+from vgpu_emu.fuzz.model.setup import Setup
+from vgpu_emu.fuzz.model.world import GLOBAL, Resource, World
 from vgpu_emu.fuzz.outside import Outside
 from vgpu_emu.guest.probe import probe
 from vgpu_emu.guest.waiting import Op

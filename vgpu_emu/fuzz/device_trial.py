@@ -6,8 +6,8 @@ from vgpu_emu.fuzz.actions import Program
 from vgpu_emu.fuzz.bench import Chooser
 from vgpu_emu.fuzz.bounded import in_time
 from vgpu_emu.fuzz.device_bench import DeviceBench
-from vgpu_emu.fuzz.model.judge import Finding
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.case import Finding
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.trial import Conditions, Found, Result, TargetLostError, where
 from vgpu_emu.peers.front.errors import DeviceError, DeviceFault
 from vgpu_emu.peers.front.source import CommandError

@@ -9,10 +9,11 @@ from typing import Any
 
 from msgspec.structs import asdict, replace
 
+from vgpu_emu.fuzz.model.case import Case
 from vgpu_emu.fuzz.model.expectation import Expected
 from vgpu_emu.fuzz.model.expectation import Verdict as Wanted
-from vgpu_emu.fuzz.model.judge import Case
-from vgpu_emu.fuzz.model.world import Setup, World
+from vgpu_emu.fuzz.model.setup import Setup
+from vgpu_emu.fuzz.model.world import World
 from vgpu_emu.link.chain import Chain
 from vgpu_emu.vmm.device import Device
 from vgpu_emu.vmm.profiles import DEAD, Profile, Verdict

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 from vgpu_emu.fuzz.bench import Bench
+from vgpu_emu.fuzz.model.case import Case, Finding
 from vgpu_emu.fuzz.model.expectation import Verdict
-from vgpu_emu.fuzz.model.judge import Case, Finding
 from vgpu_emu.fuzz.model.world import Resource, World
 from vgpu_emu.fuzz.screens_audit import shown
 from vgpu_emu.guest.driver import CURSORQ_SIZE, QUEUE_SIZE

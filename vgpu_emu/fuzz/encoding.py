@@ -17,7 +17,7 @@ from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program
 from vgpu_emu.fuzz.boundary import FIELDS
 from vgpu_emu.fuzz.calls import CALLS, NUMBERS
 from vgpu_emu.fuzz.model.commands import COMMANDS
-from vgpu_emu.fuzz.model.world import PAGE, Asks, Setup, with_needs
+from vgpu_emu.fuzz.model.setup import PAGE, Asks, Setup, with_needs
 from vgpu_wire.messages import MESSAGES
 
 #: bytes of a program of a corpus: longer ones are not kept

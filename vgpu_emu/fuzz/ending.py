@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_wire.blob import ResourceMapBlob
 from vgpu_wire.control import CtrlType
 from vgpu_wire.resource import ResourceUnref

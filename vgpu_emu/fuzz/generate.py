@@ -15,7 +15,8 @@ from vgpu_emu.fuzz.boundary import bent
 from vgpu_emu.fuzz.calling import Calling
 from vgpu_emu.fuzz.happening import Happenings
 from vgpu_emu.fuzz.model.commands import COMMANDS
-from vgpu_emu.fuzz.model.world import Asks, Setup, World
+from vgpu_emu.fuzz.model.setup import Asks, Setup
+from vgpu_emu.fuzz.model.world import World
 from vgpu_emu.fuzz.requests_choices import Ids, Maker
 from vgpu_emu.fuzz.using import Use, again, of_displays, uses
 from vgpu_wire.control import CtrlFlag

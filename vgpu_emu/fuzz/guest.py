@@ -6,7 +6,7 @@ Their numbers choose among what it has, so that every sequence of calls means so
 from typing import TYPE_CHECKING
 
 from vgpu_emu.fuzz.actions import one_of
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.fuzz.promising import Detached, Promise
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.guest.framebuffer import Framebuffer

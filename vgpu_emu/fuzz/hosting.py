@@ -7,9 +7,11 @@ from msgspec.structs import replace
 
 from vgpu_emu.assembly import Parts
 from vgpu_emu.fuzz.actions import Fail
+from vgpu_emu.fuzz.model.case import Case
 from vgpu_emu.fuzz.model.expectation import Verdict
-from vgpu_emu.fuzz.model.judge import Case, Judge
-from vgpu_emu.fuzz.model.world import Asks, World
+from vgpu_emu.fuzz.model.judge import Judge
+from vgpu_emu.fuzz.model.setup import Asks
+from vgpu_emu.fuzz.model.world import World
 from vgpu_emu.host.dmabuf import Process
 from vgpu_emu.host.renderer import Renderer
 from vgpu_emu.memory import PassedFd, let_go

@@ -4,7 +4,7 @@ from errno import EBUSY
 
 from vgpu_emu.fuzz.actions import one_of
 from vgpu_emu.fuzz.guest import Guest
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.guest.waiting import Op
 from vgpu_wire.virtgpu_drm import WAIT_NOWAIT
 

@@ -8,10 +8,10 @@ from vgpu_emu.fuzz.actions import Elapse
 from vgpu_emu.fuzz.attending import FIRST_RAW
 from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.differing import Differs
+from vgpu_emu.fuzz.model.case import Case, Finding
 from vgpu_emu.fuzz.model.commands import COMMANDS
 from vgpu_emu.fuzz.model.expectation import Verdict, any_payload
-from vgpu_emu.fuzz.model.judge import Case, Finding
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.passage import Wire
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.vmm.profiles import Profile

@@ -7,7 +7,7 @@ import msgspec
 import trio
 
 from vgpu_emu.fuzz.attending import FIRST_RAW
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.channel import Port
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 from vgpu_emu.fuzz.actions import Call, Elapse
 from vgpu_emu.fuzz.attending import called
 from vgpu_emu.fuzz.calls import op_of
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.guest.waiting import Op, Wait
 
 if TYPE_CHECKING:

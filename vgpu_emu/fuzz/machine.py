@@ -16,14 +16,14 @@ from vgpu_emu.fuzz.actions import Break, Elapse, Restart, Schedule, Send, Step
 from vgpu_emu.fuzz.attending import FIRST_RAW, asked, handled
 from vgpu_emu.fuzz.audit import audit, leftovers
 from vgpu_emu.fuzz.bench import Bench, Chooser
-from vgpu_emu.fuzz.core import config_of
+from vgpu_emu.fuzz.configuring import config_of
 from vgpu_emu.fuzz.defect import plant
 from vgpu_emu.fuzz.differing import Differences
 from vgpu_emu.fuzz.driver_audit import audit_unused_driver
 from vgpu_emu.fuzz.hosting import Host
 from vgpu_emu.fuzz.machine_steps import DO, carry, elapse, reset, restart
-from vgpu_emu.fuzz.model.judge import Case, Finding
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.case import Case, Finding
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.passage import Passage, Wire
 from vgpu_emu.fuzz.watching import Alone, GuestPort, VmmPort, WatchedDevice, WatchedDriver
 from vgpu_emu.guest.driver import Driver

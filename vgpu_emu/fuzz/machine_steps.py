@@ -10,9 +10,9 @@ from vgpu_emu.fuzz import lost
 from vgpu_emu.fuzz.actions import Call, Elapse, Fail, Plug, Poke, Reset, Restart, Send, Step
 from vgpu_emu.fuzz.attending import called
 from vgpu_emu.fuzz.calls import op_of
-from vgpu_emu.fuzz.core import features_of
+from vgpu_emu.fuzz.configuring import features_of
 from vgpu_emu.fuzz.defect import plant
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.fuzz.remembering import Said, compare, told, unchanged
 from vgpu_emu.guest.waiting import Op
 from vgpu_emu.link.chain import Chain

@@ -14,8 +14,8 @@ from vgpu_emu.fuzz.comparing import in_one_thread, is_calm, under
 from vgpu_emu.fuzz.defect import DefectError
 from vgpu_emu.fuzz.differing import Differs
 from vgpu_emu.fuzz.machine import MachineBench, faults_of, seed_of
-from vgpu_emu.fuzz.model.judge import Finding
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.case import Finding
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.trial import OF_EVERY_PROGRAM, Conditions, Found, Result, where
 from vgpu_emu.machine import Isolation, open_machine
 from vgpu_emu.simulation import HangError, Simulation

@@ -4,7 +4,7 @@ from typing import Any
 
 from vgpu_emu.fuzz.actions import one_of
 from vgpu_emu.fuzz.guest import Guest
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.fuzz.promising import Detached, Promise
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.guest.waiting import Op

@@ -4,7 +4,7 @@ from errno import EINVAL
 
 from vgpu_emu.fuzz.actions import one_of
 from vgpu_emu.fuzz.guest import Guest
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.guest.vma import Vma
 from vgpu_emu.guest.waiting import Op
 from vgpu_emu.memory import PAGE_SIZE

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from vgpu_emu.fuzz.actions import Call, Elapse, Program, Send, Step
 from vgpu_emu.fuzz.joining import with_one_context, with_one_stream, with_shorter_stream
-from vgpu_emu.fuzz.model.world import PAGE
+from vgpu_emu.fuzz.model.setup import PAGE
 from vgpu_emu.fuzz.plainer import Fails, plain_setup, plainer
 from vgpu_emu.fuzz.retelling import as_calls
 from vgpu_emu.fuzz.trial import commands

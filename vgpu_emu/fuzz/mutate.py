@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from vgpu_emu.fuzz.actions import Program, Reset, Send, Step
 from vgpu_emu.fuzz.boundary import bent
 from vgpu_emu.fuzz.encoding import MAX_STEPS
-from vgpu_emu.fuzz.model.world import with_needs
+from vgpu_emu.fuzz.model.setup import with_needs
 from vgpu_wire.device import Feature
 
 Steps = tuple[Step, ...]

@@ -11,7 +11,7 @@ from trio.abc import Clock
 from vgpu_emu.drive.answer import is_error
 from vgpu_emu.drive.asking import Asker
 from vgpu_emu.drive.conditions import CONTEXT, asked, blob_of_an_object
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.guest.probe import probe
 from vgpu_emu.peers.front.machine import DeviceMachine, FrontConfig
 from vgpu_emu.peers.front.source import DeviceSource, Source

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.link.chain import Chain, Used
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import asdict, replace
 
 from vgpu_emu.fuzz.actions import Call, Elapse, Program, Reset, Send, Step
 from vgpu_emu.fuzz.boundary import FIELDS, Field
-from vgpu_emu.fuzz.model.world import Setup, with_needs
+from vgpu_emu.fuzz.model.setup import Setup, with_needs
 from vgpu_wire.device import Feature
 
 Fails = Callable[[Program], bool]

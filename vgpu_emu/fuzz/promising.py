@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.ids import GemHandle
 from vgpu_wire.control import CtrlType

@@ -8,7 +8,7 @@ from msgspec.structs import asdict
 from vgpu_emu.faults.hands import ERRNOS
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Schedule, Send, Step
 from vgpu_emu.fuzz.calls import NUMBERS
-from vgpu_emu.fuzz.model.world import Asks, Setup
+from vgpu_emu.fuzz.model.setup import Asks, Setup
 from vgpu_emu.fuzz.telling import LIMITS
 from vgpu_emu.scenario import steps_watched as watched
 from vgpu_emu.scenario import words

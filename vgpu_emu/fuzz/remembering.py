@@ -3,7 +3,7 @@
 from functools import lru_cache
 from itertools import islice
 
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.fuzz.model.world import World
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.vmm.device import Device

@@ -3,7 +3,8 @@
 from random import Random
 
 from vgpu_emu.fuzz.model.blobs import alignment
-from vgpu_emu.fuzz.model.world import PAGE, Resource, World
+from vgpu_emu.fuzz.model.setup import PAGE
+from vgpu_emu.fuzz.model.world import Resource, World
 from vgpu_emu.fuzz.requests_choices import Ids, choose, free_id, live, some_context, some_entries
 from vgpu_wire.blob import ResourceCreateBlob, ResourceMapBlob, ResourceUnmapBlob
 from vgpu_wire.layout import Record

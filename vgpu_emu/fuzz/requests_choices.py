@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import NamedTuple, TypeVar
 
-from vgpu_emu.fuzz.model.world import PAGE, Resource, World
+from vgpu_emu.fuzz.model.setup import PAGE
+from vgpu_emu.fuzz.model.world import Resource, World
 from vgpu_wire.display import Rect
 from vgpu_wire.layout import Record
 from vgpu_wire.resource import Format, MemEntry

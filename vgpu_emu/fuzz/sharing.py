@@ -6,7 +6,7 @@ from errno import ENOMEM
 from vgpu_emu.fuzz.actions import one_of
 from vgpu_emu.fuzz.guest import Guest
 from vgpu_emu.fuzz.mapping import mmap
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.fuzz.promising import Promise
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.guest.imported import ForeignDmaBuf

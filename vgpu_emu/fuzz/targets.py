@@ -5,7 +5,7 @@ from typing import Protocol, cast
 
 from vgpu_emu.fuzz.actions import Program
 from vgpu_emu.fuzz.bench import Chooser
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.trial import Conditions, Result
 
 #: name -> the module with its `run` and `explore`

@@ -10,9 +10,10 @@ from msgspec.structs import asdict, replace
 
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program, Reset, Restart, Schedule, Send, Step
 from vgpu_emu.fuzz.calls import NUMBERS
-from vgpu_emu.fuzz.core import Core, features_of
-from vgpu_emu.fuzz.model.judge import Finding
-from vgpu_emu.fuzz.model.world import Asks, Setup
+from vgpu_emu.fuzz.configuring import features_of
+from vgpu_emu.fuzz.core import Core
+from vgpu_emu.fuzz.model.case import Finding
+from vgpu_emu.fuzz.model.setup import Asks, Setup
 from vgpu_emu.fuzz.saying import Names
 from vgpu_emu.fuzz.toml import toml_table
 from vgpu_emu.scenario.steps_raw import MAX_CAPACITY

@@ -14,8 +14,8 @@ from vgpu_emu.fuzz.bounded import in_time
 from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.defect import DefectError, line_of
 from vgpu_emu.fuzz.differing import Differs
-from vgpu_emu.fuzz.model.judge import Covered, Finding
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.case import Covered, Finding
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.trace.log import Event
 from vgpu_emu.vmm.profiles import Profile
 

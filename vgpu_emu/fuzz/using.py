@@ -7,7 +7,8 @@ from typing import Any
 
 from vgpu_emu.fuzz.actions import Poke, Send, Step
 from vgpu_emu.fuzz.model.images import level_size, pixel_bytes
-from vgpu_emu.fuzz.model.world import PAGE, Resource, World
+from vgpu_emu.fuzz.model.setup import PAGE
+from vgpu_emu.fuzz.model.world import Resource, World
 from vgpu_wire.blob import ResourceCreateBlob, ResourceMapBlob, ResourceUnmapBlob
 from vgpu_wire.context_stream import StreamWork
 from vgpu_wire.control import CtrlType, HeaderOnly

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.differing import Differences, Differs
 from vgpu_emu.fuzz.hosting import Host
-from vgpu_emu.fuzz.model.judge import Case, Finding, Judge
+from vgpu_emu.fuzz.model.case import Case, Finding
+from vgpu_emu.fuzz.model.judge import Judge
 from vgpu_emu.fuzz.model.world import World
 from vgpu_emu.fuzz.passage import Passage, Wire
 from vgpu_emu.link.chain import Chain, Used

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from vgpu_emu.fuzz.actions import Elapse, Restart, Send
 from vgpu_emu.fuzz.core import Core
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.fuzz.model.commands import COMMANDS
-from vgpu_emu.fuzz.model.judge import Finding
-from vgpu_emu.fuzz.model.world import PAGE, Setup
+from vgpu_emu.fuzz.model.setup import PAGE, Setup
 from vgpu_emu.vmm.profiles import Profile
 from vgpu_wire.blob import BlobFlag, BlobMem, ResourceCreateBlob, ResourceMapBlob, ResourceUnmapBlob
 from vgpu_wire.context_stream import StreamAlloc, StreamWork

@@ -12,7 +12,7 @@ from vgpu_emu.fuzz.bounded import SECONDS, bounded, in_time
 from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.defect import MODULE, SEAMS, DefectError, line_of, plant
 from vgpu_emu.fuzz.defects import ALL
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.vmm.snapshot import take
 
 _FORM = "a defect is a shipped name (P01 to P24 and others) or path/to/file.py:NAME"

@@ -17,8 +17,8 @@ from vgpu_emu.fuzz.engines.target import Target
 from vgpu_emu.fuzz.engines.wanted import wanted
 from vgpu_emu.fuzz.lockstep import HangError, Lockstep
 from vgpu_emu.fuzz.mapping import PGPROT
-from vgpu_emu.fuzz.model.judge import Finding
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.case import Finding
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.guest.driver import CURSORQ_SIZE, QUEUE_SIZE
 from vgpu_emu.guest.probe import config_interrupt, probe
 from vgpu_emu.guest.vma import Vma

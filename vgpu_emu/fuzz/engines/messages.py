@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from vgpu_emu.fuzz.encoding import Reader
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_wire import process_link, vfio_user, vhost_user
 from vgpu_wire.errors import WireError
 

@@ -9,7 +9,7 @@ from vgpu_emu.fuzz.encoding import decode, encode
 from vgpu_emu.fuzz.engines.target import Target
 from vgpu_emu.fuzz.engines.wanted import wanted
 from vgpu_emu.fuzz.generate import Swarm
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.fuzz.mutate import mutated
 from vgpu_emu.fuzz.trial import Conditions, explore, run
 

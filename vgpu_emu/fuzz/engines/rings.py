@@ -6,7 +6,7 @@ from typing import ClassVar
 from vgpu_emu.fuzz.encoding import Reader
 from vgpu_emu.fuzz.engines.naive import Naive, walk
 from vgpu_emu.fuzz.engines.wanted import planted, wanted
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.link.chain import Chain, Used
 from vgpu_emu.link.descriptors import VringLimits
 from vgpu_emu.link.device_queue import DeviceQueue

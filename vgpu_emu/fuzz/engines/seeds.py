@@ -15,7 +15,7 @@ from vgpu_emu.fuzz.engines import seeds_links
 from vgpu_emu.fuzz.engines.wire import RECORDS
 from vgpu_emu.fuzz.generate import Swarm
 from vgpu_emu.fuzz.model.commands import COMMANDS
-from vgpu_emu.fuzz.model.world import Setup
+from vgpu_emu.fuzz.model.setup import Setup
 from vgpu_emu.fuzz.reading import program_of
 from vgpu_emu.fuzz.trial import Conditions, explore
 from vgpu_emu.scenario.loading import load

@@ -16,7 +16,7 @@ from vgpu_emu.fuzz.encoding import Reader
 from vgpu_emu.fuzz.engines.messages import MESSAGES, Sent, answered
 from vgpu_emu.fuzz.engines.target import Target
 from vgpu_emu.fuzz.engines.wanted import planted, wanted
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.link.seqpacket import Seqpacket
 from vgpu_emu.peers.outlets import Outlets
 from vgpu_emu.peers.serving import ProtocolError

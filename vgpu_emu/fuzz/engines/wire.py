@@ -12,7 +12,7 @@ import construct
 import vgpu_wire
 from vgpu_emu.fuzz.engines.target import Target
 from vgpu_emu.fuzz.engines.wanted import planted, wanted
-from vgpu_emu.fuzz.model.judge import Finding
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.trace.listing import listing
 from vgpu_wire.errors import WireError
 from vgpu_wire.layout import Record, to_fields

@@ -6,7 +6,8 @@ from math import lcm
 from vgpu_emu.fuzz.model.backings import stretches
 from vgpu_emu.fuzz.model.expectation import Expected, Verdict, differs, may, must, refuse
 from vgpu_emu.fuzz.model.images import backing_bytes, known, new_id
-from vgpu_emu.fuzz.model.world import MAP_INFO, MODEST_BYTES, PAGE, Asks, Resource, World
+from vgpu_emu.fuzz.model.setup import PAGE, Asks
+from vgpu_emu.fuzz.model.world import MAP_INFO, MODEST_BYTES, Resource, World
 from vgpu_wire.blob import (
     MAP_CACHE_MASK,
     BlobFlag,

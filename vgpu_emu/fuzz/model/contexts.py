@@ -4,7 +4,8 @@ from functools import lru_cache
 
 from vgpu_emu.fuzz.model.expectation import Expected, Refusal, Verdict, differs, leave_open, must, refuse
 from vgpu_emu.fuzz.model.images import known
-from vgpu_emu.fuzz.model.world import PAGE, Context, World
+from vgpu_emu.fuzz.model.setup import PAGE
+from vgpu_emu.fuzz.model.world import Context, World
 from vgpu_wire.context_stream import ExporterKind, StreamAlloc, StreamWork, stream_commands
 from vgpu_wire.control import CtrlFlag, CtrlType
 from vgpu_wire.device import Feature

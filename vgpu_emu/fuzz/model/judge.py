@@ -8,8 +8,7 @@ from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
-import msgspec
-
+from vgpu_emu.fuzz.model.case import Case, Covered, Finding
 from vgpu_emu.fuzz.model.commands import COMMANDS
 from vgpu_emu.fuzz.model.expectation import Expected, Verdict, expected, nothing, refuse
 from vgpu_emu.fuzz.model.world import GLOBAL, Pending, World
@@ -24,43 +23,7 @@ _FLAGS_AT = 4
 _OK, _NO_MEMORY = CtrlType.RESP_OK_NODATA.value, CtrlType.RESP_ERR_OUT_OF_MEMORY.value
 _OK_OF = {number: OK_RESPONSE.get(number, CtrlType.RESP_OK_NODATA).value for number in COMMANDS}
 _ERRORS = frozenset(number.value for number in CtrlType if number >= FIRST_ERROR)
-
-
 _LOST = Expected(Verdict.OPEN, "nobody knows what the device has")
-
-
-class Finding(Exception):  # noqa: N818 - what a fuzzer looks for
-    """An oracle that does not hold. oracle: its name."""
-
-    def __init__(self, oracle: str, detail: str) -> None:
-        super().__init__(f"{oracle}: {detail}")
-        self.oracle = oracle
-        self.detail = detail
-
-
-#: request (0: no command), why it is not plainly right, state, answer
-Covered = tuple[int, str, int, int]
-
-
-class Case(msgspec.Struct):
-    """A request on its way. number: its type. fence_id: None of one that is not fenced.
-
-    lenient: the host was made to fail at it, so that it may be refused. broken: it must be, for this reason.
-    """
-
-    head: int
-    queue: int
-    capacity: int
-    number: int
-    expected: Expected
-    fence_id: int | None = None
-    ring_idx: int = 0
-    timeline: tuple[int, int] = GLOBAL
-    lenient: bool = False
-    broken: str = ""
-
-    def __str__(self) -> str:
-        return type_name(self.number)
 
 
 class Judge:

@@ -1,72 +1,21 @@
 """What a device must know of itself, as the reference has it: resources, contexts, displays, work of the renderer."""
 
 from collections.abc import Iterator, Sequence
-from enum import Enum
 
 import msgspec
 
+from vgpu_emu.fuzz.model.setup import PAGE, Asks, Setup
 from vgpu_wire.blob import BlobMem
 from vgpu_wire.context_stream import ExporterKind
-from vgpu_wire.device import FEATURE_NEEDS, Feature
+from vgpu_wire.device import Feature
 from vgpu_wire.display import Rect
 
 _GUEST = BlobMem.GUEST.value
-PAGE = 4096
 BYTES_PER_PIXEL = 4
 #: what every host has memory for: bytes of a resource, pixels of a side; more may be refused, RESP_ERR_OUT_OF_MEMORY
 MODEST_BYTES, MODEST_SIDE = 1 << 16, 256
 #: seconds that fences may come later than all work that there is; nothing says how fast a GPU or a host is
 PATIENCE = 1.0
-
-
-class Asks(Enum):
-    """How the VMM learns how a blob may be mapped: from one of the two postings' ioctl, or from the renderer."""
-
-    RFC1 = "rfc1"
-    RFC3 = "rfc3"
-    GUESS = "guess"
-
-
-class Setup(msgspec.Struct, frozen=True, kw_only=True):
-    """The device that a program runs on.
-
-    features: bits that are offered, and that the first driver accepts. scanouts: sizes in pixels. capsets: (id,
-    highest version, bytes). host_visible, memory: bytes of the host visible region and of guest memory, which starts
-    at 0. asks, guess: where map_info comes from. real: the host's buffers have bytes. The others are what the device
-    has room for.
-    """
-
-    features: int = 0x3F
-    scanouts: tuple[tuple[int, int], ...] = ((64, 48), (32, 32))
-    capsets: tuple[tuple[int, int, int], ...] = ((1, 1, 308), (2, 2, 1376), (4, 0, 160), (6, 0, 64))
-    host_visible: int = 1 << 20
-    blob_alignment: int = PAGE
-    memory: int = 1 << 16
-    asks: Asks = Asks.RFC1
-    guess: int = 1
-    resources: int = 32
-    contexts: int = 8
-    host_memory: int = 1 << 16
-    image_lines: int = 1 << 10
-    blob_bytes: int = 1 << 20
-    entries: int = 64
-    submit_bytes: int = 1 << 10
-    fences: int = 16
-    objects: int = 24
-    object_bytes: int = 1 << 20
-    real: bool = False
-
-    def has(self, feature: Feature) -> bool:
-        return bool(self.features >> feature & 1)
-
-    def accepted(self, known: int | None) -> int:
-        """Bits that a driver accepts which knows these features; None: all."""
-        return self.features if known is None else with_needs(self.features & known)
-
-
-def with_needs(features: int) -> int:
-    """These bits, but of features that lack what they need: nothing says what a device does with those."""
-    return features & ~sum(1 << feature for feature, need in FEATURE_NEEDS.items() if not features >> need & 1)
 
 
 class Resource(msgspec.Struct):
