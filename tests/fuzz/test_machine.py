@@ -11,7 +11,7 @@ import pytest
 from task_defects import Breeding, Hurried, Reentrant, Tasked, Unfailing
 
 from vgpu_emu.cli import main
-from vgpu_emu.faults.plan import CallFails, Drop, Duplicate, Fault, HostDies, HostHangs, LieAttribute, ReadOnlyFd
+from vgpu_emu.faults.plan import CallFails, Delay, Drop, Duplicate, Fault, HostDies, HostHangs, LieAttribute, ReadOnlyFd
 from vgpu_emu.fuzz import machine_trial, trial
 from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Program, Reset, Restart, Schedule, Send
 from vgpu_emu.fuzz.comparing import under
@@ -94,6 +94,12 @@ def test_device_is_reset_under_raw_requests() -> None:
 )
 def test_after_a_fault_the_reference_asks_for_answers_and_no_more(fault: Fault) -> None:
     result = machine_trial.run(Program(BLOB.setup, (Break(fault), *USE)), MACHINE)  # type: ignore[arg-type]
+    assert result.found is None
+
+
+def test_driver_that_gives_up_waiting_for_a_capset_has_none() -> None:
+    late = Break(Delay(skip=2, times=5, seconds=30.0))
+    result = machine_trial.run(Program(Setup(), (late, Call("probe"))), MACHINE)
     assert result.found is None
 
 

@@ -189,6 +189,8 @@ class MachineBench(Bench):
         handled(self, case, data)
 
     def sends(self, chain: Chain) -> None:
+        """The driver goes on, maybe because it has given up waiting for an answer that a fault holds back."""
+        self.look()
         if chain.head < FIRST_RAW:
             self.signalling.sends(chain.readable)
             self.endings.sends(self, chain.readable)

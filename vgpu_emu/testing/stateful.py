@@ -110,7 +110,7 @@ def pair_machine(*, profile: Profile | None = None, defects: Sequence[Any] = ())
             self.pair.send(CtxDestroy(ctx_id=ctx_id))
 
         @rule(
-            resource_id=resources, ctx_id=contexts, exporter=exporters, pages=st.integers(1, 4), page=st.none() | places
+            resource_id=resources, ctx_id=contexts, exporter=exporters, pages=st.integers(1, 4), page=places | st.none()
         )
         def create_blob(self, resource_id: int, ctx_id: int, exporter: int, pages: int, page: int | None) -> None:
             """A blob in the place of what had the id before; page: where it is mapped at once."""
