@@ -43,8 +43,8 @@ class Census:
             # what is in a cycle is nobody's leak
             gc.collect()
             for thing in self._left(device):
-                kind = "a backing" if isinstance(thing, Backing) else "an image's pixels"
-                raise Finding("I9", f"{kind} is still there, and its resource is not, or has another")
+                kind = "a backing is" if isinstance(thing, Backing) else "an image's pixels are"
+                raise Finding("I9", f"{kind} still there, and the resource that had it is gone, or has another")
 
     def _left(self, device: Device) -> list[Backing | memoryview]:
         resources = device.resources.values()

@@ -126,7 +126,7 @@ class Core(Bench):
             self._finish()
         self.judge.evaluated["I19"] += 1
         self.passage.arrived()
-        if not self.hangs:
+        if not (self.hangs or self.judge.unsure):
             audit_unused_driver(self)
         self.audit()
         self.reset()

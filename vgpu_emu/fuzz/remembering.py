@@ -1,7 +1,11 @@
 """What a device says when it is asked: a VMM that goes on from a snapshot says what the one before it said (I30)."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
+from typing import Any
+
+import msgspec
 
 from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.fuzz.model.world import World
@@ -47,7 +51,20 @@ def _answer(device: Device, request: bytes) -> bytes | None:
 def unchanged(before: bytes, now: bytes) -> None:
     """The snapshots of a VMM and of the one that goes on from it. Raises Finding."""
     if now != before:
-        raise Finding("I30", "the restored device says other things of itself than the one before")
+        told = next(_differing("device", msgspec.json.decode(before), msgspec.json.decode(now)), "how it says it")
+        raise Finding("I30", f"the restored device says other things of itself than the one before: {told}")
+
+
+def _differing(where: str, one: Any, other: Any) -> Iterator[str]:
+    """Each member that is not the same, with what it was and is."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in {**one, **other}:
+            yield from _differing(f"{where}.{name}", one.get(name), other.get(name))
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for index, (old, new) in enumerate(zip(one, other, strict=True)):
+            yield from _differing(f"{where}[{index}]", old, new)
+    elif one != other:
+        yield f"{where} was {one!r:.60} and is {other!r:.60}"
 
 
 def compare(said: Said, now: Said) -> None:

@@ -67,6 +67,8 @@ def assign_uuid(world: World, request: ResourceAssignUuid) -> Expected:
             return "another resource has this UUID"
         if resource.uuid not in {None, answer.uuid}:
             return f"the UUID was {resource.uuid!r} and is {answer.uuid!r}"
+        # of one that waited for its fence nobody knew it when it succeeded
+        resource.uuid = answer.uuid
         return "the UUID is all zeros" if not any(answer.uuid) else None
 
     def success(answer: RespResourceUuid | None) -> None:

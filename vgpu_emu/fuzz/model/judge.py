@@ -23,6 +23,8 @@ _FLAGS_AT = 4
 _OK, _NO_MEMORY = CtrlType.RESP_OK_NODATA.value, CtrlType.RESP_ERR_OUT_OF_MEMORY.value
 _OK_OF = {number: OK_RESPONSE.get(number, CtrlType.RESP_OK_NODATA).value for number in COMMANDS}
 _ERRORS = frozenset(number.value for number in CtrlType if number >= FIRST_ERROR)
+#: why a fenced request may be refused that is right by itself
+TOO_MANY_FENCES = "too many fences"
 _LOST = Expected(Verdict.OPEN, "nobody knows what the device has")
 
 
@@ -82,7 +84,7 @@ class Judge:
             raise Finding("I5", f"{type_name(number)} is {built.hex()} when it is built again")
         if flags := request.flags:
             refuse(flags & _RING and request.ring_idx >= RING_COUNT, "ring_idx is not 0..63")
-            refuse(flags & _FENCE and len(self.world.pending) >= self.world.setup.fences, "too many fences", "I29")
+            refuse(flags & _FENCE and len(self.world.pending) >= self.world.setup.fences, TOO_MANY_FENCES, "I29")
         return command.find(self.world, request)
 
     def forget(self) -> None:
@@ -255,6 +257,9 @@ class Judge:
 
     def advanced(self) -> None:
         """Time has passed, and all that the device had to say was heard. Raises Finding."""
+        if self.unsure:
+            # answers are not looked at any more
+            return
         self.evaluated["I19"] += 1
         for pending in self.world.pending:
             if self.world.latest(pending) <= self.world.now:

@@ -14,8 +14,9 @@ _GUEST = BlobMem.GUEST.value
 BYTES_PER_PIXEL = 4
 #: what every host has memory for: bytes of a resource, pixels of a side; more may be refused, RESP_ERR_OUT_OF_MEMORY
 MODEST_BYTES, MODEST_SIDE = 1 << 16, 256
-#: seconds that fences may come later than all work that there is; nothing says how fast a GPU or a host is
-PATIENCE = 1.0
+#: seconds that fences may come later than all work that there is: nothing says how fast a GPU is or how often a host
+#: looks, which is every 10 ms in QEMU
+PATIENCE = 0.1
 
 
 class Resource(msgspec.Struct):
