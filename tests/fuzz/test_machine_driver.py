@@ -47,6 +47,32 @@ def test_defect_of_a_driver_that_no_answer_shows_is_found(defect: type, steps: t
     assert found.oracle == oracle
 
 
+class Moderated:
+    """Interrupts come when nobody has anything to send."""
+
+    def link(self, live: Any) -> Any:
+        return _Moderated(live)
+
+
+class _Moderated(Wrapper):
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self.held: list[Any] = []
+
+    def used(self, used: Any) -> list[Any]:
+        self.held.append(used)
+        return []
+
+    def idle(self) -> list[Any]:
+        held, self.held = self.held, []
+        return [back for used in held for back in self.inner.used(used)]
+
+
+@pytest.mark.parametrize("steps", [PLACES, SHOWN, RINGS, FENCES, (*RINGS, BLOB, Call("mmap"), Call("wait"))])
+def test_what_a_link_holds_back_arrives_while_a_call_waits_for_it(steps: tuple[Step, ...]) -> None:
+    assert result_of(steps, Moderated).found is None
+
+
 class Keeps:
     """A device that keeps the backings of resources that end."""
 

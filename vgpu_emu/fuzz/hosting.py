@@ -15,6 +15,7 @@ from vgpu_emu.fuzz.model.world import World
 from vgpu_emu.host.dmabuf import Process
 from vgpu_emu.host.renderer import Renderer
 from vgpu_emu.memory import PassedFd, let_go
+from vgpu_emu.trace.log import HOST
 from vgpu_emu.vmm.asking import Reply, Steps, parse_reply
 from vgpu_wire.control import CtrlType
 from vgpu_wire.renderer_link import Answer, Op, numbered
@@ -111,6 +112,7 @@ class Host:
         if case is None:
             return None
         self.failed = self.has_failed = case.lenient = True
+        self._bench.parts.log.note(HOST, "fails", question=Op(op).name.lower(), errno=fail.errno)
         if fail.errno and op == Op.IOCTL and fail.errno == ENOTTY:
             self._old_kernel(case)
         elif fail.errno and not self._is_idle(op):

@@ -47,6 +47,8 @@ class MachineBench(Bench):
     alone: Alone
     #: the guest sends a request before the one before it is answered
     hurries = False
+    #: the guest program is in a call
+    is_calling = False
 
     def __init__(
         self,
@@ -105,6 +107,7 @@ class MachineBench(Bench):
         machine.port = GuestPort(machine.port, self)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._interrupts)
+            nursery.start_soon(self.vmm_port.hand_over)
             await drive()
             nursery.cancel_scope.cancel()
 

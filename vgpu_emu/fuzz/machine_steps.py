@@ -51,8 +51,12 @@ async def call(bench: "MachineBench", step: Call) -> None:
 
 
 async def carry(bench: "MachineBench", op: Op[None], name: str) -> None:
-    with trio.move_on_after(FOREVER) as scope:
-        await bench.machine.run(op)
+    bench.is_calling = True
+    try:
+        with trio.move_on_after(FOREVER) as scope:
+            await bench.machine.run(op)
+    finally:
+        bench.is_calling = False
     bench.judge.evaluated["I27"] += bench.machine.vmm.lost is not None
     if scope.cancelled_caught and not _may_hang(bench):
         oracle, waits = lost.oracle(bench.machine), "; ".join(bench.machine.waits())

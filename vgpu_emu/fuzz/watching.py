@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import trio
+
 from vgpu_emu.fuzz.defect import Wrapper
 from vgpu_emu.fuzz.differing import Differences, Differs
 from vgpu_emu.fuzz.hosting import Host
@@ -17,7 +19,8 @@ from vgpu_wire.device import Feature
 
 
 class Watcher(Protocol):
-    """Who watches. alone: the device as it is. wire: the link's seam. passage: what is on its way through it."""
+    """Who watches. alone: the device as it is. wire: the link's seam. passage: what is on its way through it.
+    is_calling: the guest program is in a call."""
 
     alone: "Alone"
     judge: Judge
@@ -27,6 +30,7 @@ class Watcher(Protocol):
     passage: Passage
     differences: Differences | None
     commands: int
+    is_calling: bool
 
     def look(self) -> None:
         """What time it is, and what has gone wrong meanwhile; before anything is judged."""
@@ -152,8 +156,19 @@ class VmmPort:
         self._port = port
         self._watcher = watcher
         self._device = device
+        self._sleepers = trio.lowlevel.ParkingLot()
         self.receive = port.receive
         self.close = port.close
+
+    async def hand_over(self) -> None:
+        """What the link holds back while a call waits arrives when nobody has anything to do."""
+        from trio.testing import wait_all_tasks_blocked
+
+        while True:
+            await self._sleepers.park()
+            await wait_all_tasks_blocked()
+            if self._watcher.is_calling:
+                self.deliver(self._watcher.wire.idle())
 
     def send(self, completed: list[Used]) -> None:
         watcher, arrives = self._watcher, list[Used]()
@@ -162,6 +177,8 @@ class VmmPort:
             watcher.passage.answers(used)
             arrives += watcher.wire.used(used)
         self.deliver(arrives)
+        if len(arrives) < len(completed):
+            self._sleepers.unpark_all()
 
     def deliver(self, arrives: list[Used]) -> None:
         """What the link lets through."""
