@@ -126,14 +126,14 @@ def test_crash_is_a_finding_that_is_made_small_and_has_a_scenario() -> None:
     finding = done.findings[0]
     assert finding.found.oracle == "I28"
     assert finding.found.detail.startswith("after RESOURCE_UNREF: the device closed the connection")
-    assert len(decode(finding.minimised).steps) == 2
+    assert len(decode(finding.minimised).steps) == 1
     where = conditions(source)
     head = head_of("fuzz@crash", finding.found, "", where)
     (scenario,) = loads(tell(decode(finding.minimised), head))
     assert run_scenario(scenario).result is Result.SUCCESS
     outcome = run_scenario(scenario, device=where.device)
     assert outcome.failure is not None
-    assert outcome.failure.path == "step[1]"
+    assert outcome.failure.path == "step[0]"
 
 
 def test_campaign_ends_with_a_device_that_nobody_starts_again() -> None:

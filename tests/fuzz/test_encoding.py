@@ -9,7 +9,7 @@ from vgpu_emu.fuzz.actions import Program, Reset, Restart, Send
 from vgpu_emu.fuzz.core import Core
 from vgpu_emu.fuzz.encoding import MAX_BYTES, MAX_STEPS, decode, encode
 from vgpu_emu.fuzz.model.case import Finding
-from vgpu_emu.fuzz.model.setup import Setup
+from vgpu_emu.fuzz.model.setup import Setup, displays
 from vgpu_wire.blob import ResourceMapBlob
 
 
@@ -67,3 +67,15 @@ def test_long_bytes_are_read_whole_up_to_so_many_steps() -> None:
 def test_displays_that_bytes_cannot_say_are_refused() -> None:
     with pytest.raises(ValueError, match="displays"):
         encode(Program(Setup(scanouts=((1, 1),)), ()))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 16])
+def test_programs_have_from_one_to_16_displays(number: int) -> None:
+    setup = Setup(scanouts=displays(number), memory=1 << 20)
+    assert decode(encode(Program(setup, ()))).setup == setup
+
+
+@pytest.mark.parametrize("number", [0, 17])
+def test_no_other_number_of_displays_has_bytes(number: int) -> None:
+    with pytest.raises(ValueError, match="up to 16"):
+        encode(Program(Setup(scanouts=((64, 48),) * number), ()))

@@ -33,7 +33,7 @@ def test_transfer_is_done_once_more_of_other_bytes() -> None:
 
 
 def test_work_takes_more_than_16_bits_of_microseconds() -> None:
-    long = [StreamWork(microseconds=us).build() for us in (0x10000, 100_000)]
+    long = [StreamWork(microseconds=us).build() for us in (0x10000, 150_000)]
     sent = [step.data for program in made_up(150) for step in program.steps if isinstance(step, Send)]
     assert any(each in data for data in sent for each in long)
 

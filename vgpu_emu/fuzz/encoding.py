@@ -17,7 +17,7 @@ from vgpu_emu.fuzz.actions import Break, Call, Elapse, Fail, Plug, Poke, Program
 from vgpu_emu.fuzz.boundary import FIELDS
 from vgpu_emu.fuzz.calls import CALLS, NUMBERS
 from vgpu_emu.fuzz.model.commands import COMMANDS
-from vgpu_emu.fuzz.model.setup import PAGE, Asks, Setup, with_needs
+from vgpu_emu.fuzz.model.setup import PAGE, Asks, Setup, displays, with_needs
 from vgpu_wire.messages import MESSAGES
 
 #: bytes of a program of a corpus: longer ones are not kept
@@ -208,23 +208,32 @@ _READ: dict[int, Callable[[Reader], Step]] = {
 
 # -- setups: members that are not the default
 
-_NUMBERS = tuple(field.name for field in fields(Setup) if isinstance(field.default, int))
+_DISPLAYS = "displays"
+_NUMBERS = (*(field.name for field in fields(Setup) if isinstance(field.default, int)), _DISPLAYS)
 _DEFAULT = Setup()
 
 
 def _write_setup(setup: Setup) -> bytes:
-    """Raises ValueError for displays or capsets that are not the default ones: the bytes have no place for them."""
-    if setup.scanouts != _DEFAULT.scanouts or setup.capsets != _DEFAULT.capsets:
-        raise ValueError("a program in bytes has the displays and capsets that every program has")
-    changed = [name for name in _NUMBERS if getattr(setup, name) != getattr(_DEFAULT, name)]
-    mask = sum(1 << _NUMBERS.index(name) for name in changed)
-    return bytes([_ASKS.index(setup.asks)]) + number(mask) + b"".join(number(int(getattr(setup, n))) for n in changed)
+    """Raises ValueError for displays or capsets that programs do not have: the bytes have no place for them."""
+    if not setup.scanouts or setup.scanouts != displays(len(setup.scanouts)) or setup.capsets != _DEFAULT.capsets:
+        raise ValueError("a program in bytes has the capsets that every program has, and up to 16 of its displays")
+    values, before = _numbers(setup), _numbers(_DEFAULT)
+    changed = [index for index, value in enumerate(values) if value != before[index]]
+    mask = sum(1 << index for index in changed)
+    return bytes([_ASKS.index(setup.asks)]) + number(mask) + b"".join(number(values[index]) for index in changed)
+
+
+def _numbers(setup: Setup) -> list[int]:
+    return [len(setup.scanouts) if name == _DISPLAYS else int(getattr(setup, name)) for name in _NUMBERS]
 
 
 def _read_setup(reader: Reader) -> Setup:
     asks, mask = _ASKS[reader.byte() % len(_ASKS)], reader.number()
     values = {name: reader.number() for index, name in enumerate(_NUMBERS) if mask >> index & 1}
-    return replace(_DEFAULT, asks=asks, **{name: _bounded(name, value) for name, value in values.items()})
+    scanouts = displays(1 + (values.pop(_DISPLAYS, len(_DEFAULT.scanouts)) - 1) % len(displays(16)))
+    return replace(
+        _DEFAULT, asks=asks, scanouts=scanouts, **{name: _bounded(name, value) for name, value in values.items()}
+    )
 
 
 #: what an engine may ask for at most, where the default is not the most

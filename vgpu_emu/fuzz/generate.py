@@ -15,7 +15,7 @@ from vgpu_emu.fuzz.boundary import bent
 from vgpu_emu.fuzz.calling import Calling
 from vgpu_emu.fuzz.happening import Happenings
 from vgpu_emu.fuzz.model.commands import COMMANDS
-from vgpu_emu.fuzz.model.setup import Asks, Setup
+from vgpu_emu.fuzz.model.setup import Asks, Setup, displays
 from vgpu_emu.fuzz.model.world import World
 from vgpu_emu.fuzz.requests_choices import Ids, Maker
 from vgpu_emu.fuzz.using import Use, again, of_displays, uses
@@ -26,6 +26,8 @@ _FENCED, _RING = CtrlFlag.FENCE.value, int(CtrlFlag.FENCE | CtrlFlag.INFO_RING_I
 _COMMANDS = tuple(COMMANDS)
 #: combinations that a driver can negotiate, the whole one most often
 _FEATURES = (0x3F,) * 12 + (0x1F, 0x0F, 0x2F, 0x1B, 0x0E, 0x08, 0x02, 0x00)
+#: displays: two, and now and then one, some, or as many as there can be
+_DISPLAYS = (2,) * 9 + (1, 4, 16)
 #: a driver that other drivers' memory is imported into
 _WITHOUT_VIRGL = (0x0E, 0x2E, 0x0A)
 #: faults that a program does not do itself, in steps of its own
@@ -53,6 +55,7 @@ def setup(rng: Random, *, real: bool) -> Setup:
     asks = rng.choice((Asks.RFC1, Asks.RFC3, Asks.GUESS))
     alignment = rng.choice((4096, 4096, 4096, 4096, 0, 0, 16384, 65536))
     return Setup(
+        scanouts=displays(rng.choice(_DISPLAYS)),
         features=rng.choice(_FEATURES if not real or rng.random() < 0.8 else _WITHOUT_VIRGL),
         asks=asks,
         guess=rng.choice((1, 2, 3, 3, 0)) if asks is Asks.GUESS else 1,

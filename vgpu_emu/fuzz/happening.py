@@ -26,9 +26,9 @@ def _poke(rng: Random, world: World) -> Step:
     return Poke(rng.randrange(world.setup.memory), rng.randbytes(rng.choice((1, 16, 256))))
 
 
-def _plug(rng: Random, _world: World) -> Step:
-    scanout, width, height = rng.randrange(2), rng.choice((0, 16, 640, 1920)), rng.choice((16, 480, 1080))
-    return Plug(scanout, width, height if width else 0)
+def _plug(rng: Random, world: World) -> Step:
+    width, height = rng.choice((0, 16, 640, 1920)), rng.choice((16, 480, 1080))
+    return Plug(rng.randrange(len(world.scanouts)), width, height if width else 0)
 
 
 def _restart(_rng: Random, _world: World) -> Step:

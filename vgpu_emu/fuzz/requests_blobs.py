@@ -26,7 +26,7 @@ def create_mappable(rng: Random, world: World, ids: Ids) -> Record:
         ctx_id=ctx_id,
         resource_id=free_id(rng, world, ids),
         blob_mem=2,
-        blob_flags=choose(rng, (1, 1, 3, 7)),
+        blob_flags=choose(rng, (1, 1, 3, 5, 7)),
         blob_id=blob_id,
         size=size,
     )
@@ -34,7 +34,7 @@ def create_mappable(rng: Random, world: World, ids: Ids) -> Record:
 
 def create_blob(rng: Random, world: World, ids: Ids) -> Record:
     ctx_id, resource_id = _with_objects(rng, world, ids), free_id(rng, world, ids)
-    flags = choose(rng, (1, 1, 1, 1, 3, 7, 2, 0))
+    flags = choose(rng, (1, 1, 1, 1, 1, 3, 5, 7, 0, 2, 4, 6))
     objects = (
         [(blob_id, size) for blob_id, (_e, size) in world.contexts[ctx_id].objects.items()]
         if (ctx_id in world.contexts)

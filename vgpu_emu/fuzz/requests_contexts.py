@@ -12,7 +12,7 @@ from vgpu_wire.layout import Record
 from vgpu_wire.render import CmdSubmit, CtxCreate, CtxDestroy, CtxResource, GetCapset, GetCapsetInfo
 
 #: microseconds of work: around 16 bits, and around a frame's, a poll's and a person's patience
-LONG_WORK = (0xFFFF, 0x10000, 0x10001, 100_000, 2_100_000)
+LONG_WORK = (0xFFFF, 0x10000, 0x10001, 150_000, 2_100_000)
 #: bytes of an object in which there are places, also in its second half, that 16 bits do not tell
 _LARGE = 160 << 10
 
@@ -29,8 +29,12 @@ def capset(rng: Random, world: World, _ids: Ids) -> Record:
 
 def ctx_create(rng: Random, world: World, ids: Ids) -> Record:
     init = choose(rng, (0, 0, 4, 6, 3)) if world.features & 16 else 0
-    # now and then more than there is room for
+    # the first that is free, so that one is used again soon; now and then more than there is room for
     ctx_id = ids.nth(int(1 + rng.random() * choose(rng, (4, 4, 4, 12))))
+    if rng.random() < 0.5:
+        ctx_id = next(
+            number for number in map(ids.nth, range(1, len(world.contexts) + 2)) if number not in world.contexts
+        )
     length = choose(rng, (4, 4, 4, 0, 63, 64))
     return CtxCreate(ctx_id=ctx_id, nlen=length, debug_name=(b"fuzz" * 16)[:length].ljust(64, b"\0"), context_init=init)
 

@@ -9,6 +9,11 @@ from vgpu_wire.device import FEATURE_NEEDS, Feature
 PAGE = 4096
 
 
+def displays(number: int) -> tuple[tuple[int, int], ...]:
+    """So many, in pixels."""
+    return (((64, 48), (32, 32), (48, 32), (32, 48)) * 4)[:number]
+
+
 class Asks(Enum):
     """How the VMM learns how a blob may be mapped: from one of the two postings' ioctl, or from the renderer."""
 
@@ -27,7 +32,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     features: int = 0x3F
-    scanouts: tuple[tuple[int, int], ...] = ((64, 48), (32, 32))
+    scanouts: tuple[tuple[int, int], ...] = displays(2)
     capsets: tuple[tuple[int, int, int], ...] = ((1, 1, 308), (2, 2, 1376), (4, 0, 160), (6, 0, 64))
     host_visible: int = 1 << 20
     blob_alignment: int = PAGE
