@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from vgpu_emu.fuzz.actions import Call, Plug, Program, Send, Step
+from vgpu_emu.fuzz.actions import Call, Elapse, Plug, Program, Send, Step
 from vgpu_emu.fuzz.belongings import Belongings
 from vgpu_emu.fuzz.calls import CALLS, op_of
 from vgpu_emu.fuzz.core import Core
@@ -24,6 +24,8 @@ from vgpu_wire.resource import ResourceCreate2D, ResourceUnref
 
 RAM = (1 << 20) + (1 << 17)
 SHOWN = (Call("open"), Call("screen"), Call("crtc"))
+CONTEXT = (Call("open"), Call("context_init"))
+POLLED = (Call("open"), Call("context_init", (0, 2, 0, 0, 7)), Call("execbuffer", (0, 1)))
 #: without VIRGL: what other drivers' memory is imported into
 BLOBS_ALONE = 0x0E
 
@@ -65,6 +67,11 @@ DOES: dict[str, tuple[tuple[Step, ...], int | None]] = {
     "uuid": ((Call("open"), Call("image"), Call("export"), Call("uuid")), None),
     "attach": ((Call("open"), Call("press", (3,)), Call("image"), Call("export"), Call("attach")), None),
     "close_dma_buf": ((Call("open"), Call("image"), Call("export"), Call("close_dma_buf")), None),
+    "syncobj": ((*CONTEXT, Call("syncobj"), Call("submit_after", (0, 2, 0, 0, 0, 1))), CtrlType.SUBMIT_3D),
+    "submit_after": ((*CONTEXT, Call("execbuffer"), Call("submit_after", (0, 2, 0, 1))), CtrlType.SUBMIT_3D),
+    "wait_syncobj": ((*CONTEXT, Call("syncobj", (0, 1)), Call("wait_syncobj")), None),
+    "destroy_syncobj": ((*CONTEXT, Call("syncobj"), Call("destroy_syncobj")), None),
+    "event": ((*POLLED, Elapse(9), Call("event")), None),
     "press": ((Call("press"), Call("open"), Call("screen", (0, 1, 0, 0, 1))), CtrlType.RESOURCE_ATTACH_BACKING),
 }
 
@@ -182,7 +189,6 @@ class ForgetsDisplays:
         return live
 
 
-CONTEXT = (Call("open"), Call("context_init"))
 FOUND: dict[str, tuple[Any, tuple[Step, ...], str]] = {
     "flush": (dropping(lambda r: r.type == CtrlType.RESOURCE_FLUSH), SHOWN, "I6"),
     "pixels": (dropping(lambda r: r.type == CtrlType.TRANSFER_TO_HOST_2D), SHOWN, "I6"),

@@ -18,8 +18,10 @@ _THEMES: tuple[tuple[str, ...], ...] = (
     ("export", "take", "share", "close_dma_buf", "uuid", "uuid", "attach", "image", "blob", "close_handle"),
     ("foreign", "foreign", "move_foreign", "framebuffer", "crtc", "cursor", "export", "close_handle"),
     ("probe", "hotplug", "hotplug", "capset", "capset", "context_init", "open", "close_file"),
-    ("context_init", "context_init", "blob", "execbuffer", "execbuffer", "execbuffer", "execbuffer", "wait", "wait"),
+    (*("blob",) * 6, *("close_handle",) * 4, "mmap"),
+    ("context_init", "context_init", "blob", *("execbuffer",) * 6, "wait", "wait"),
     ("context_init", "context_init", "execbuffer", "execbuffer", "wait", "blob", "image", "transfer", "close_file"),
+    ("open", "context_init", "context_init", "execbuffer", "syncobj", *("submit_after",) * 5, "wait_syncobj", "event"),
 )
 #: what there is none of -> calls that make some
 _MAKES: dict[str, tuple[str, ...]] = {
@@ -32,9 +34,14 @@ _MAKES: dict[str, tuple[str, ...]] = {
     "foreign": ("foreign",),
     "shown": ("crtc",),
     "pointed": ("cursor",),
+    "syncs": ("syncobj",),
+    "polled": ("execbuffer",),
 }
 #: calls that a driver with VIRGL refuses, and one without
-_REFUSED = {True: {"foreign", "move_foreign"}, False: {"blob", "context_init", "execbuffer", "capset"}}
+_REFUSED = {
+    True: {"foreign", "move_foreign"},
+    False: {"blob", "context_init", "execbuffer", "submit_after", "capset"},
+}
 
 
 class Calling:
@@ -43,6 +50,8 @@ class Calling:
     def __init__(self, rng: Random, purpose: float, *, virgl: bool) -> None:
         self._rng = rng
         self._purpose = purpose
+        #: what the numbers of calls are below: of small ones, few things are chosen again and again
+        self._most = rng.choice((64, 64, 64, 8))
         names = self._chosen()
         #: blobs that can be mapped, before anything else is done
         self._blobs = rng.choice((0,) * 8 + (2, 3, 4)) if virgl else 0
@@ -72,7 +81,7 @@ class Calling:
         name = self._names[int(rng.random() * len(self._names))]
         if rng.random() < self._purpose:
             name = self._towards(name, guest)
-        return Call(name, tuple(int(rng.random() * 64) for _ in range(len(NUMBERS[name]))))
+        return Call(name, tuple(int(rng.random() * self._most) for _ in range(len(NUMBERS[name]))))
 
     def _towards(self, name: str, guest: Guest) -> str:
         """The call or, where that has nothing to work on, one that is of use on the way to it."""

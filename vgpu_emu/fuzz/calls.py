@@ -5,7 +5,7 @@ The order is that of their bytes: what is new stands behind all others.
 
 from collections.abc import Callable
 
-from vgpu_emu.fuzz import asking, idling, making, mapping, screens, sharing, submitting
+from vgpu_emu.fuzz import asking, idling, making, mapping, screens, sharing, submitting, syncing
 from vgpu_emu.fuzz.actions import Call
 from vgpu_emu.fuzz.guest import Guest
 from vgpu_emu.guest.waiting import Op
@@ -29,6 +29,7 @@ CALLS: dict[str, Callable[..., Op[None] | None]] = {
     **screens.CALLS,
     **sharing.CALLS,
     **asking.CALLS,
+    **syncing.CALLS,
 }
 #: the numbers that a call takes, by their names
 NUMBERS = {name: call.__code__.co_varnames[1 : call.__code__.co_argcount] for name, call in CALLS.items()}
@@ -49,6 +50,7 @@ NEEDS: dict[str, str] = {
     **screens.NEEDS,
     **sharing.NEEDS,
     **asking.NEEDS,
+    **syncing.NEEDS,
 }
 
 

@@ -5,9 +5,12 @@ Their numbers choose among what it has, so that every sequence of calls means so
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from vgpu_emu.fuzz.actions import one_of
 from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.fuzz.promising import Detached, Promise
+from vgpu_emu.guest.fences import Fence
 from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.guest.framebuffer import Framebuffer
 from vgpu_emu.guest.imported import ForeignDmaBuf
@@ -23,10 +26,39 @@ if TYPE_CHECKING:
     from vgpu_emu.fuzz.bench import Bench
 
 
+#: a ring of a file's context; None: where all fences without a ring are
+Timeline = tuple[DrmFile, int] | None
+
+
+class SyncPoints(msgspec.Struct, eq=False):
+    """A sync object, and what must be behind it: (point, fence), in order. None: signalled from the start."""
+
+    file: DrmFile
+    handle: int
+    points: list[tuple[int, Fence | None]]
+
+    def __repr__(self) -> str:
+        return f"sync object {self.handle}"
+
+    def add(self, point: int, fence: Fence) -> None:
+        """Point 0 replaces all that there is; one that is not later than the last has the last one's number."""
+        if not point:
+            self.points.clear()
+        self.points.append((max([point, *(number for number, _ in self.points)]), fence))
+
+    def fences(self, point: int) -> list[Fence | None] | None:
+        """Those of the first point that is not before this one, and of all before it; 0: all. None: there is none."""
+        if not self.points or self.points[-1][0] < point:
+            return None
+        end = next((n + 1 for n, (number, _) in enumerate(self.points) if point and number >= point), len(self.points))
+        return [fence for _, fence in self.points[:end]]
+
+
 class Guest:
     """files, objects, vmas, fences, dma_bufs: what the program has, in the order in which it got it.
 
-    foreign: buffers of other drivers. held: pages that others in the guest have.
+    foreign: buffers of other drivers. held: pages that others in the guest have. timelines: of its fences. polled: the
+    fences of polled rings whose event it has not read.
     """
 
     def __init__(self, bench: "Bench") -> None:
@@ -35,6 +67,9 @@ class Guest:
         self.objects: list[tuple[DrmFile, GemHandle]] = []
         self.vmas: list[Vma] = []
         self.fences: list[SyncFile] = []
+        self.timelines: dict[Fence, Timeline] = {}
+        self.syncs: list[SyncPoints] = []
+        self.polled: list[tuple[DrmFile, Fence]] = []
         self.dma_bufs: list[DmaBuf] = []
         self.foreign: list[ForeignDmaBuf] = []
         self.held: list[Run] = []

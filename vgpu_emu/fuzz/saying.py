@@ -57,6 +57,7 @@ _KINDS = {
     "framebuffers": "fb",
     "dma_bufs": "dmabuf",
     "foreign": "foreign",
+    "syncs": "sync",
 }
 
 
@@ -78,10 +79,11 @@ def _guest_blob(names: Names, file: int, pages: int) -> str:
     return f"blob of guest memory in {names.of('files', file)}: {(1 + pages % 3) * unit(names.guest, pages):#x} bytes"
 
 
-def _context_init(names: Names, file: int, rings: int, capset: int, name: int) -> str:
+def _context_init(names: Names, file: int, rings: int, capset: int, name: int, polled: int) -> str:
     owner, length = names.of("fresh" if names.guest.fresh else "files", file), NAME_BYTES[name % len(NAME_BYTES)]
     of = f", capset {one_of(names.guest.bench.world.setup.capsets, capset // 3)[0]}" if capset % 3 == 1 else ""
-    return f"context init in {owner}, {rings % 66} rings{of}" + (f", a name of {length} bytes" if length else "")
+    told = f", poll mask {1 + polled // 3:#x}" if polled % 3 == 1 else ""
+    return f"context init in {owner}, {rings % 66} rings{told}{of}" + (f", a name of {length} bytes" if length else "")
 
 
 def _screen(names: Names, file: int, width: int, height: int, _fourcc: int, cursor: int) -> str:
@@ -164,4 +166,9 @@ SAID: dict[str, Callable[..., str]] = {
     "probe": lambda _names: "probe",
     "hotplug": lambda _names: "the driver looks at the displays",
     "capset": _about("files", "get caps in {}"),
+    "syncobj": _file(lambda signaled: "sync object in {}" + (", signalled" if signaled % 3 == 1 else "")),
+    "destroy_syncobj": _about("syncs", "destroy {}"),
+    "submit_after": lambda names, file, *_numbers: f"execbuffer behind others in {names.of('files', file)}",
+    "wait_syncobj": _about("syncs", "wait for {}"),
+    "event": _about("files", "read an event of {}"),
 }

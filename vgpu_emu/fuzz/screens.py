@@ -6,6 +6,7 @@ from typing import Any
 from vgpu_emu.fuzz.actions import one_of
 from vgpu_emu.fuzz.asking import probed
 from vgpu_emu.fuzz.guest import Guest
+from vgpu_emu.fuzz.making import fitting
 from vgpu_emu.fuzz.promising import Promise
 from vgpu_emu.guest import kms
 from vgpu_emu.guest.framebuffer import ARGB8888, XRGB8888, Framebuffer, add_fb
@@ -23,7 +24,7 @@ def screen(guest: Guest, file: int, width: int, height: int, fourcc: int, cursor
     """A picture to draw into, which can be shown; now and then one that is as large as a cursor."""
     owner = one_of(guest.files, file)
     size = size_of(width, height, cursor)
-    created: Any = yield from owner.create_dumb(*size)
+    created: Any = yield from fitting(guest, size[0] * size[1] * 4, owner.create_dumb(*size))
     guest.objects.append((owner, created.handle))
     add_fb(owner, created.handle, *size, pitch=created.pitch, fourcc=_FOURCC[fourcc % 2])
 

@@ -1,9 +1,14 @@
 """Calls of a guest that gives the GPU work: contexts, command streams, transfers."""
 
+from typing import Any
+
 from vgpu_emu.fuzz import asking
 from vgpu_emu.fuzz.actions import one_of
-from vgpu_emu.fuzz.guest import Guest
+from vgpu_emu.fuzz.guest import Guest, Timeline
+from vgpu_emu.fuzz.model.case import Finding
 from vgpu_emu.fuzz.promising import Promise
+from vgpu_emu.guest.fences import Fence
+from vgpu_emu.guest.file import DrmFile
 from vgpu_emu.guest.ioctls_resource import Transfer
 from vgpu_emu.guest.waiting import Op
 from vgpu_wire.context_stream import StreamWork
@@ -15,7 +20,7 @@ from vgpu_wire.virtgpu_drm import ContextParam, ExecbufFlag
 #: bytes of a context's name, around what there is room for; 0: it has the process's
 NAME_BYTES = (0, 0, 0, 5, 62, 63, 64, 65)
 #: numbers of an execbuffer that mean work for longer than 16 bits of microseconds -> how long
-LONG_WORK = {60: 0x10000, 61: 0x10001, 62: 100_000, 63: 2_100_000}
+LONG_WORK = {60: 0x10000, 61: 0x10001, 62: 150_000, 63: 2_100_000}
 
 
 def work_of(number: int) -> int:
@@ -23,10 +28,13 @@ def work_of(number: int) -> int:
     return LONG_WORK.get(number, 1 + number % 1000)
 
 
-def context_init(guest: Guest, file: int, rings: int, capset: int, name: int) -> Op[None]:
-    """The context of a file that has none yet: rings, and now and then a capset and a name."""
+def context_init(guest: Guest, file: int, rings: int, capset: int, name: int, polled: int) -> Op[None]:
+    """The context of a file that has none yet: rings, and now and then a capset, a name, and rings that tell by events
+    that they are done."""
     owner = one_of(guest.fresh or guest.files, file)
     params: list[tuple[int, int | bytes]] = [(ContextParam.NUM_RINGS, rings % 66)]
+    if polled % 3 == 1:
+        params.append((ContextParam.POLL_RINGS_MASK, 1 + polled // 3))
     capset_id, length = 0, NAME_BYTES[name % len(NAME_BYTES)]
     if capset % 3 == 1:
         yield from asking.probed(guest)
@@ -43,21 +51,31 @@ def execbuffer(guest: Guest, file: int, ring: int, microseconds: int, objects: i
     owner = guest.file(file)
     handles = [handle for of, handle in guest.objects if of is owner][: objects % 3]
     used = [int(owner.object(handle).resource_id) for handle in handles]
+    fence, _timeline = yield from submit(guest, owner, ring, microseconds, bo_handles=handles)
+    guest.bench.signalling.names(fence.fence_id, used)
+
+
+def submit(
+    guest: Guest, owner: DrmFile, ring: int, microseconds: int, flags: int = 0, **more: Any
+) -> Op[tuple[Fence, Timeline]]:
+    """A command stream that takes time. more: of DRM_IOCTL_VIRTGPU_EXECBUFFER. Returns its fence, and where that is in
+    order."""
     on_ring = ExecbufFlag.RING_IDX if owner.num_rings and ring % 3 else 0
     command = StreamWork(microseconds=work_of(microseconds)).build()
     ring_idx = ring % owner.num_rings if on_ring else 0
-    flags = CtrlFlag.FENCE | (CtrlFlag.INFO_RING_IDX if on_ring else 0)
-    members = {"ctx_id": owner.ctx_id, "commands": command, "flags": int(flags), "ring_idx": ring_idx}
+    fenced = CtrlFlag.FENCE | (CtrlFlag.INFO_RING_IDX if on_ring else 0)
+    members = {"ctx_id": owner.ctx_id, "commands": command, "flags": int(fenced), "ring_idx": ring_idx}
     guest.promises.append(Promise(CtrlType.SUBMIT_3D, **members))
-    sync = yield from owner.execbuffer(
-        command,
-        flags=int(ExecbufFlag.FENCE_FD_OUT | on_ring),
-        ring_idx=ring_idx,
-        bo_handles=handles,
-    )
-    if sync is not None:
-        guest.fences.append(sync)
-        guest.bench.signalling.names(sync.fence.fence_id, used)
+    flags |= int(ExecbufFlag.FENCE_FD_OUT | on_ring)
+    sync = yield from owner.execbuffer(command, flags=flags, ring_idx=ring_idx, **more)
+    if sync is None:
+        raise Finding("I21", "a fence fd was asked for, and there is none")
+    timeline = (owner, ring_idx) if on_ring else None
+    guest.fences.append(sync)
+    guest.timelines[sync.fence] = timeline
+    if on_ring and owner.poll_rings_mask >> ring_idx & 1:
+        guest.polled.append((owner, sync.fence))
+    return sync.fence, timeline
 
 
 def transfer(guest: Guest, bo: int, x: int, y: int, width: int, height: int, to_host: int) -> Op[None]:
