@@ -22,6 +22,8 @@ from vgpu_wire.resource import ResourceAssignUuid
 _CAPACITY, _HEAD = 2048, (1 << 32) - 1
 #: how many resources are asked about
 _RESOURCES = 3
+#: what a snapshot has of things with ids
+_ID_OF = {"images": "resource_id", "blobs": "resource_id", "contexts": "ctx_id"}
 #: request, answer
 Said = dict[bytes, bytes | None]
 
@@ -50,9 +52,18 @@ def _answer(device: Device, request: bytes) -> bytes | None:
 
 def unchanged(before: bytes, now: bytes) -> None:
     """The snapshots of a VMM and of the one that goes on from it. Raises Finding."""
-    if now != before:
-        told = next(_differing("device", msgspec.json.decode(before), msgspec.json.decode(now)), "how it says it")
+    if now == before:
+        return
+    for told in _differing("device", _by_ids(before), _by_ids(now)):
         raise Finding("I30", f"the restored device says other things of itself than the one before: {told}")
+
+
+def _by_ids(snapshot: bytes) -> Any:
+    """In which order it has what has ids is a VMM's own affair."""
+    state = msgspec.json.decode(snapshot)
+    for name, key in _ID_OF.items():
+        state[name] = sorted(state.get(name, ()), key=lambda thing: thing[key])
+    return state
 
 
 def _differing(where: str, one: Any, other: Any) -> Iterator[str]:
@@ -63,6 +74,10 @@ def _differing(where: str, one: Any, other: Any) -> Iterator[str]:
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         for index, (old, new) in enumerate(zip(one, other, strict=True)):
             yield from _differing(f"{where}[{index}]", old, new)
+    elif isinstance(one, str) and isinstance(other, str):
+        same = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+        if one != other:
+            yield f"{where} was {one[same:]!r:.60} and is {other[same:]!r:.60}, from character {same} on"
     elif one != other:
         yield f"{where} was {one!r:.60} and is {other!r:.60}"
 

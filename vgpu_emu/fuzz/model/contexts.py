@@ -55,6 +55,7 @@ def destroy(world: World, request: CtxDestroy) -> Expected:
             del world.busy[ring]
         for pending in world.pending:
             pending.firm = False
+            pending.works = {ring: until for ring, until in pending.works.items() if ring[0] != request.ctx_id}
 
     return must(success)
 

@@ -162,18 +162,20 @@ def cursor(world: World, request: UpdateCursor) -> Expected:
     display, pos = scanout(world, request.pos.scanout_id), request.pos
     if request.type == CtrlType.MOVE_CURSOR:
         return _points(display, (pos.x, pos.y, *display.cursor[2:]))
-    if request.resource_id:
-        _cursor_image(known(world, request.resource_id))
-    return _points(display, (pos.x, pos.y, request.hot_x, request.hot_y, request.resource_id))
+    doubt = _cursor_image(known(world, request.resource_id)) if request.resource_id else ""
+    return _points(display, (pos.x, pos.y, request.hot_x, request.hot_y, request.resource_id), doubt)
 
 
-def _cursor_image(image: Resource) -> None:
-    wrong = image.kind != "blob" and (image.width, image.height) != (CURSOR_SIZE, CURSOR_SIZE)
-    refuse(wrong, "a cursor image that is not 64x64")
+def _cursor_image(image: Resource) -> str:
+    """Why a device may refuse it: nothing says what a blob without so many pixels is."""
+    if image.kind == "blob":
+        return "a cursor blob of less than 64x64 pixels" if image.size < CURSOR_SIZE**2 * BYTES_PER_PIXEL else ""
+    refuse((image.width, image.height) != (CURSOR_SIZE, CURSOR_SIZE), "a cursor image that is not 64x64")
+    return ""
 
 
-def _points(display: Scanout, cursor: tuple[int, int, int, int, int]) -> Expected:
+def _points(display: Scanout, cursor: tuple[int, int, int, int, int], doubt: str = "") -> Expected:
     def success(_answer: object) -> None:
         display.cursor = cursor
 
-    return must(success)
+    return may(doubt, success) if doubt else must(success)

@@ -136,7 +136,8 @@ class Judge:
         if case.fence_id is None:
             raise Finding("I19", f"{case} was not answered")
         firm = all(other.firm for other in self.world.pending if other.timeline == case.timeline)
-        self.world.pending.append(Pending(case.head, case.queue, case.timeline, due, firm, case.fence_id or 0))
+        works = self.world.works(case.timeline)
+        self.world.pending.append(Pending(case.head, case.queue, case.timeline, due, firm, case.fence_id, works))
 
     def answer(self, head: int, queue: int, written: bytes) -> None:
         """A chain comes back. Raises Finding."""
@@ -238,7 +239,7 @@ class Judge:
             case.expected.success(answer)
             due = world.due(case.timeline) if case.fence_id is not None else 0.0
         else:
-            due = pending.due if pending.firm else 0.0
+            due = pending.earliest
         if due > self.heard_at and not case.lenient:
             early = due - self.heard_at
             raise Finding("I21", f"{case}: fence {case.fence_id} came {early:g} s before its work was done")

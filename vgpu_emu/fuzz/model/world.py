@@ -86,7 +86,7 @@ class Scanout(msgspec.Struct):
 
 class Pending(msgspec.Struct):
     """A fenced request whose answer waits. due: when its work is done, in seconds. firm: and no earlier, as nobody
-    has destroyed the context of the work."""
+    has destroyed the context of the work. works: when the work of each ring was done that it waits for."""
 
     head: int
     queue: int
@@ -94,6 +94,12 @@ class Pending(msgspec.Struct):
     due: float
     firm: bool = True
     fence_id: int = 0
+    works: dict[tuple[int, int], float] = {}
+
+    @property
+    def earliest(self) -> float:
+        """Before then the work is not done that nobody has taken back."""
+        return self.due if self.firm else max(self.works.values(), default=0.0)
 
 
 class World:
@@ -206,6 +212,10 @@ class World:
     def _work(self, timeline: tuple[int, int]) -> float:
         """When the work of a timeline is done."""
         return max(self.busy.values(), default=0.0) if timeline == GLOBAL else self.busy.get(timeline, 0.0)
+
+    def works(self, timeline: tuple[int, int]) -> dict[tuple[int, int], float]:
+        """Of the rings that a fence on this timeline waits for."""
+        return {ring: until for ring, until in self.busy.items() if timeline in (GLOBAL, ring)}
 
     def due(self, timeline: tuple[int, int]) -> float:
         """When a fence that is made now is complete: behind the work, and the fences before it, of its timeline."""
