@@ -25,7 +25,7 @@ from vgpu_wire.resource import ResourceCreate2D, ResourceUnref
 RAM = (1 << 20) + (1 << 17)
 SHOWN = (Call("open"), Call("screen"), Call("crtc"))
 CONTEXT = (Call("open"), Call("context_init"))
-POLLED = (Call("open"), Call("context_init", (0, 2, 0, 0, 7)), Call("execbuffer", (0, 1)))
+POLLED = (Call("open"), Call("context_init", (0, 2, 0, 0, 1)), Call("execbuffer", (0, 1)))
 #: without VIRGL: what other drivers' memory is imported into
 BLOBS_ALONE = 0x0E
 

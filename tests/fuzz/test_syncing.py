@@ -31,7 +31,7 @@ POINT = [*RINGS, Call("syncobj", (0, 0)), Call("submit_after", (0, 1, 60, NO_FEN
 #: one that waits for all that a sync object has, and for its point 1
 BEHIND_SYNC = Call("submit_after", (0, 2, 0, NO_FENCE, 1, 4))
 BEHIND_POINT = Call("submit_after", (0, 2, 0, NO_FENCE, 1, 0))
-EVENTS: list[Step] = [Call("open"), Call("context_init", (0, 4, 0, 0, 4)), Call("execbuffer", (0, 1, 5))]
+EVENTS: list[Step] = [Call("open"), Call("context_init", (0, 4, 0, 0, 1)), Call("execbuffer", (0, 1, 5))]
 
 
 def _waits_for_nothing(_self: SyncObj, _point: int) -> list[Fence]:

@@ -55,6 +55,7 @@ def called(bench: "Bench") -> None:
     if bench.judge.unsure:
         return
     bench.guest.signals()
+    bench.guest.tells()
     if not bench.meddled and not bench.host.has_failed:
         for promise in bench.guest.promises:
             bench.judge.evaluated["I6"] += 1

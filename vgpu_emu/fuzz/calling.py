@@ -19,9 +19,9 @@ _THEMES: tuple[tuple[str, ...], ...] = (
     ("foreign", "foreign", "move_foreign", "framebuffer", "crtc", "cursor", "export", "close_handle"),
     ("probe", "hotplug", "hotplug", "capset", "capset", "context_init", "open", "close_file"),
     (*("blob",) * 6, *("close_handle",) * 4, "mmap"),
-    ("context_init", "context_init", "blob", *("execbuffer",) * 6, "wait", "wait"),
+    ("context_init", "context_init", "blob", *("execbuffer",) * 6, "wait", "wait", "event"),
     ("context_init", "context_init", "execbuffer", "execbuffer", "wait", "blob", "image", "transfer", "close_file"),
-    ("open", "context_init", "context_init", "execbuffer", "syncobj", *("submit_after",) * 5, "wait_syncobj", "event"),
+    *(("open", "context_init", "context_init", "execbuffer", "syncobj", *("submit_after",) * 5, "wait_syncobj"),) * 2,
 )
 #: what there is none of -> calls that make some
 _MAKES: dict[str, tuple[str, ...]] = {

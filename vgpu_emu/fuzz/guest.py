@@ -21,6 +21,7 @@ from vgpu_emu.guest.submit import SyncFile
 from vgpu_emu.guest.vma import Vma
 from vgpu_emu.guest.waiting import Op
 from vgpu_emu.ids import GemHandle
+from vgpu_wire.virtgpu_drm import EVENT_FENCE_SIGNALED
 
 if TYPE_CHECKING:
     from vgpu_emu.fuzz.bench import Bench
@@ -113,6 +114,16 @@ class Guest:
         for sync in self.fences:
             if not sync.fence.signaled:
                 raise Finding("I21", f"{sync.fence!r}: all work is done, and all is answered")
+
+    def tells(self) -> None:
+        """A file has an unread event for each fence of a polled ring that is signalled. Raises Finding."""
+        if not self.polled:
+            return
+        self.bench.judge.evaluated["I21"] += 1
+        for file in self.files:
+            done = [fence for of, fence in self.polled if of is file and fence.signaled]
+            if (told := file.events.count(EVENT_FENCE_SIGNALED)) != len(done):
+                raise Finding("I21", f"{told} events of polled rings, and {len(done)} of their fences are signalled")
 
     def file(self, number: int) -> DrmFile:
         return one_of(self.files, number)

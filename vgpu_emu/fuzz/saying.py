@@ -8,7 +8,7 @@ from vgpu_emu.fuzz.actions import Call, one_of
 from vgpu_emu.fuzz.calls import padded
 from vgpu_emu.fuzz.guest import Guest
 from vgpu_emu.fuzz.making import BLOB_FLAGS, unit
-from vgpu_emu.fuzz.submitting import NAME_BYTES, work_of
+from vgpu_emu.fuzz.submitting import NAME_BYTES, polled_of, work_of
 from vgpu_emu.memory import PAGE_SIZE
 from vgpu_wire.context_stream import ExporterKind
 
@@ -82,7 +82,7 @@ def _guest_blob(names: Names, file: int, pages: int) -> str:
 def _context_init(names: Names, file: int, rings: int, capset: int, name: int, polled: int) -> str:
     owner, length = names.of("fresh" if names.guest.fresh else "files", file), NAME_BYTES[name % len(NAME_BYTES)]
     of = f", capset {one_of(names.guest.bench.world.setup.capsets, capset // 3)[0]}" if capset % 3 == 1 else ""
-    told = f", poll mask {1 + polled // 3:#x}" if polled % 3 == 1 else ""
+    told = f", poll mask {mask:#x}" if (mask := polled_of(polled, rings % 66)) else ""
     return f"context init in {owner}, {rings % 66} rings{told}{of}" + (f", a name of {length} bytes" if length else "")
 
 

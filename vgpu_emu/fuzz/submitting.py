@@ -28,13 +28,18 @@ def work_of(number: int) -> int:
     return LONG_WORK.get(number, 1 + number % 1000)
 
 
+def polled_of(number: int, rings: int) -> int:
+    """The mask of rings that tell by events: none, all, or any."""
+    return (0, (1 << rings) - 1, 1 + number // 4, (1 << rings) - 1)[number % 4]
+
+
 def context_init(guest: Guest, file: int, rings: int, capset: int, name: int, polled: int) -> Op[None]:
     """The context of a file that has none yet: rings, and now and then a capset, a name, and rings that tell by events
     that they are done."""
     owner = one_of(guest.fresh or guest.files, file)
     params: list[tuple[int, int | bytes]] = [(ContextParam.NUM_RINGS, rings % 66)]
-    if polled % 3 == 1:
-        params.append((ContextParam.POLL_RINGS_MASK, 1 + polled // 3))
+    if mask := polled_of(polled, rings % 66):
+        params.append((ContextParam.POLL_RINGS_MASK, mask))
     capset_id, length = 0, NAME_BYTES[name % len(NAME_BYTES)]
     if capset % 3 == 1:
         yield from asking.probed(guest)

@@ -34,16 +34,15 @@ def destroy_syncobj(guest: Guest, sync: int) -> None:
 
 
 def submit_after(guest: Guest, file: int, ring: int, microseconds: int, fence: int, sync: int, point: int) -> Op[None]:
-    """A command stream behind a fence, a sync object or both, and with a sync object that is told when it is done."""
+    """A command stream behind a fence, sync objects or both, and with a sync object that is told when it is done."""
     owner = guest.file(file)
     mine = [there for there in guest.syncs if there.file is owner]
-    before = one_of(mine, sync) if mine and sync % 3 else None
-    behind = one_of(mine, sync // 3) if mine and point % 4 else None
+    befores = _before(mine, sync, point)
+    behind, number = one_of(mine, sync // 3) if mine and point % 4 else None, point // 4 % 5
     in_fence = one_of(guest.fences, fence) if guest.fences and fence % 4 else None
-    awaited, number = 0 if point % 3 else 1 + point // 3 % 4, point // 4 % 5
-    first = None if before is None else before.fences(awaited)
-    wanted = [*(first or []), *([in_fence.fence] if in_fence is not None else [])]
-    resets = before is not None and sync % 5 == 4
+    found = [there.fences(awaited) for there, awaited in befores]
+    wanted = [*(of for fences in found for of in fences or ()), *([in_fence.fence] if in_fence is not None else [])]
+    reset = befores[0][0] if befores and sync % 5 == 4 else None
     try:
         made, timeline = yield from submit(
             guest,
@@ -52,21 +51,34 @@ def submit_after(guest: Guest, file: int, ring: int, microseconds: int, fence: i
             microseconds,
             flags=int(ExecbufFlag.FENCE_FD_IN) if in_fence is not None else 0,
             in_fence=in_fence,
-            in_syncobjs=[ExecSyncObj(before.handle, awaited, EXECBUF_SYNCOBJ_RESET * resets)] if before else [],
+            in_syncobjs=[
+                ExecSyncObj(there.handle, awaited, EXECBUF_SYNCOBJ_RESET * (there is reset))
+                for there, awaited in befores
+            ],
             out_syncobjs=[ExecSyncObj(behind.handle, number)] if behind else [],
         )
     except OSError as refused:
-        if refused.errno == EINVAL and before is not None and first is not None:
-            raise Finding("I21", f"{before} has a fence at point {awaited}, and the driver finds none") from None
+        if refused.errno == EINVAL and befores and None not in found:
+            raise Finding("I21", f"{befores} have fences at these points, and the driver finds none") from None
         raise
-    if before is not None and first is None:
-        raise Finding("I21", f"{before} has no fence at point {awaited}, and the driver waits for one")
+    if None in found:
+        raise Finding("I21", f"of {befores} one has no fence at this point, and the driver waits for one")
     _waited(guest, wanted, timeline)
     if behind is not None:
         behind.add(number, made)
-    if before is not None and resets:
+    if reset is not None:
         # comes last, of one that was given a fence just now, too (virtio_gpu_cleanup_submit)
-        before.points.clear()
+        reset.points.clear()
+
+
+def _before(mine: list[SyncPoints], sync: int, point: int) -> list[tuple[SyncPoints, int]]:
+    """Which of a file's sync objects are waited for, and up to which point: all, one that there is, or the next."""
+    if not mine or not sync % 3:
+        return []
+    first = one_of(mine, sync)
+    points = [0, *(number for number, _fence in first.points)]
+    others = [(there, 0) for there in mine if there is not first]
+    return [(first, one_of([*points, points[-1] + 1], point)), *others[: sync // 4 % 2]]
 
 
 def _waited(guest: Guest, wanted: Iterable[Fence | None], timeline: Timeline) -> None:
